@@ -1,0 +1,1 @@
+//! Primer for C and C++: the ABI that every further language may use.

@@ -1,0 +1,1 @@
+//! Primer for Erlang and Elixir: the NIF.

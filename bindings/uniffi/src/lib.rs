@@ -1,0 +1,1 @@
+//! Primer for the languages of UniFFI.

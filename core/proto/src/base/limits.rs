@@ -1,0 +1,111 @@
+//! Every bound in one place, with its unit and its reason. Nothing in Primer grows without one.
+
+use super::time::Millis;
+
+/// Longest queue, member and header name, in bytes of UTF-8 (protocol.md 4.1).
+pub const NAME_BYTES_MAX: usize = 255;
+/// Largest frame on a link. Checked before anything is decoded.
+pub const FRAME_BYTES_MAX: usize = 1 << 20;
+/// Largest body until chunking exists: half a frame, so that one always fits.
+pub const BODY_BYTES_MAX: usize = 512 << 10;
+/// All headers of one message together, keys and values.
+pub const HEADER_BYTES_MAX: usize = 16 << 10;
+/// Headers of one message.
+pub const HEADERS_MAX: usize = 64;
+/// Messages in one `enqueue_many`, `receive` or `ack_many`: bounds the work of one engine call.
+pub const BATCH_MAX: usize = 4_096;
+/// Messages that one demand may ask of one member, so that a fetch stays a few frames.
+pub const DEMAND_MAX: u32 = 1_024;
+/// Bytes of bodies that one demand may bring: half a frame leaves room for envelopes.
+pub const DEMAND_BYTES_MAX: usize = 512 << 10;
+/// Copies of one message, the owner's included. Confirmations are a 64-bit set.
+pub const COPIES_MAX: u16 = 16;
+/// Stores that may ever hold one message: the width of the confirmation set.
+pub const HOLDERS_MAX: usize = 64;
+/// Queues known to one member.
+pub const QUEUES_MAX: usize = 1 << 20;
+/// Members of one cluster. The mesh is designed for 100 (protocol.md 1.4).
+pub const MEMBERS_MAX: usize = 1_024;
+/// Seeds in the options.
+pub const SEEDS_MAX: usize = 64;
+/// Subscriptions open at one member.
+pub const SESSIONS_MAX: usize = 1 << 16;
+/// Unsettled deliveries of one subscription.
+pub const CREDIT_MAX: u32 = 1 << 16;
+/// Calls waiting for an answer at one member.
+pub const WAITERS_MAX: usize = 1 << 20;
+/// Runs of finished ids kept for stores that have not confirmed (protocol.md 4.5: 64 MiB).
+pub const TOMBSTONE_RUNS_MAX: usize = 1 << 20;
+/// Runs of ids remembered after everything about them is gone; two generations of this.
+pub const FINGERPRINT_RUNS_MAX: usize = 1 << 20;
+/// What a held message costs beside its body, for the memory budget (protocol.md 4.7).
+pub const MESSAGE_OVERHEAD_BYTES: u64 = 300;
+/// Above this share of the budget, in percent, new copies and messages are refused.
+pub const MEMORY_REFUSE_PERCENT: u64 = 95;
+/// Messages looked at in one bounded step of takeover or hand-over (protocol.md 4.6).
+pub const STEP_MESSAGES_MAX: usize = 5_000;
+/// Bytes waiting on a link's bulk lane before its member is passed over.
+pub const BULK_BYTES_MAX: usize = 8 << 20;
+/// Bytes waiting on a link's control lane before the link is cut and dialled again.
+pub const CONTROL_BYTES_MAX: usize = 32 << 20;
+/// Events kept for a host that has not looked (surface.md).
+pub const EVENTS_MAX: usize = 1_024;
+/// Largest handshake frame; nothing bigger is read from a stranger.
+pub const HELLO_BYTES_MAX: usize = 4 << 10;
+/// A stranger that has not finished its handshake by then is hung up on.
+pub const HELLO_MS: Millis = 5_000;
+/// Connections that have not finished their handshake.
+pub const STRANGERS_MAX: usize = 256;
+
+/// Heartbeats on the control lane of an idle link (protocol.md 1.3).
+pub const HEARTBEAT_MS: Millis = 1_000;
+/// Silence or a closed link for this long makes a member unreachable (protocol.md 1.3).
+pub const UNREACHABLE_MS: Millis = 3_000;
+/// First pause between two dials of one address.
+pub const DIAL_MS_MIN: Millis = 100;
+/// Longest pause between two dials of one address; dialling never ends.
+pub const DIAL_MS_MAX: Millis = 30_000;
+/// `open` waits this long for a first seed, then serves alone.
+pub const SEED_WAIT_MS: Millis = 2_000;
+/// `join` gives up after this.
+pub const JOIN_MS: Millis = 5_000;
+/// Default of `enqueue_timeout_ms`.
+pub const ENQUEUE_TIMEOUT_MS: Millis = 5_000;
+/// Default of `lease_ms`.
+pub const LEASE_MS: Millis = 30_000;
+/// Longest lease: a day; longer work extends it.
+pub const LEASE_MS_MAX: Millis = 86_400_000;
+/// Longest wait of one `receive`.
+pub const WAIT_MS_MAX: Millis = 86_400_000;
+/// Longest delay of a `nack`: a year.
+pub const DELAY_MS_MAX: Millis = 31_536_000_000;
+/// Default of `takeover_after_ms`.
+pub const TAKEOVER_AFTER_MS: Millis = 10_000;
+/// Step between the ranks of holders that may take a message over (protocol.md 4.6).
+pub const TAKEOVER_RANK_MS: Millis = 2_000;
+/// Default of `memory_bytes_max`.
+pub const MEMORY_BYTES_MAX: u64 = 1 << 30;
+/// A demand that was not answered by then is asked elsewhere.
+pub const DEMAND_MS: Millis = 2_000;
+/// A nack, release or extend that its owner did not answer by then is in doubt.
+pub const SETTLE_MS: Millis = 5_000;
+/// First pause before unfinished acks are sent again to a member; doubles (protocol.md 4.5).
+pub const ACK_RETRY_MS_MIN: Millis = 1_000;
+/// Longest pause before unfinished acks are sent again to a member.
+pub const ACK_RETRY_MS_MAX: Millis = 180_000;
+/// A holder that did not ack itself starts a round only for tombstones older than this.
+pub const TOMBSTONE_ADOPT_MS: Millis = 30_000;
+/// How long a finished id is remembered after its last trace is gone: far above any frame's life.
+pub const FORGET_GRACE_MS: Millis = 600_000;
+/// First pause of a nack without a delay; doubles with each attempt.
+pub const NACK_MS_MIN: Millis = 1_000;
+/// Longest pause of a nack without a delay.
+pub const NACK_MS_MAX: Millis = 600_000;
+/// A copyset is kept this long, then drawn anew (protocol.md 4.3).
+pub const COPYSET_MS: Millis = 10_000;
+/// Copysets a member holds at a time.
+pub const COPYSETS: usize = 4;
+/// `leave` hands its copies over for at most this long by default.
+pub const DRAIN_MS: Millis = 30_000;
+/// `close` flushes what is queued for at most this long.
+pub const FLUSH_MS: Millis = 1_000;

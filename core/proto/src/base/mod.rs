@@ -1,0 +1,20 @@
+//! Words that all rooms share: identities, time, chance, limits, errors and two small structures.
+//!
+//! Knows nothing of queues, members or messages.
+
+pub mod chance;
+pub mod error;
+pub mod id;
+pub mod limits;
+pub mod runs;
+pub mod time;
+pub mod wheel;
+
+pub use chance::Chance;
+pub use error::{Error, ErrorKind, Result};
+pub use id::{
+    BootId, ClusterId, LinkId, MemberId, MessageId, QueueKey, SessionId, StoreId, Ticket,
+};
+pub use runs::RunMap;
+pub use time::{Clock, Instant, Millis, Now, Stamp};
+pub use wheel::Wheel;

@@ -1,0 +1,5 @@
+//! Deadlines.
+
+/// Deadlines by key.
+#[derive(Debug)]
+pub struct Wheel {}

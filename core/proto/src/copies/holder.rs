@@ -1,0 +1,45 @@
+//! Who holds a message, and who owns it (protocol.md 4.1).
+
+use alloc::sync::Arc;
+
+use crate::base::{MemberId, MessageId, StoreId};
+
+/// One store of one member. A copy is counted against the store, not the member: a member that
+/// came back empty is another holder.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Holder {
+    /// Whose.
+    pub member: MemberId,
+    /// Which life of its copies.
+    pub store: StoreId,
+}
+
+/// The stores that may hold a message, in the order they were chosen; it only grows at the end, so
+/// that a position in it stays a name. Shared by all messages of a copyset.
+pub type Holders = Arc<[Holder]>;
+
+/// Who arbitrates a message's leases: a lattice value, joined by max wherever it is carried.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Own {
+    /// Grows by one with every takeover.
+    pub epoch: u32,
+    /// The store's rendezvous value for the message's block: settles two takeovers of one epoch.
+    pub rank: u64,
+    /// The owner.
+    pub store: StoreId,
+}
+
+/// Messages of one origin are ranked in blocks of this many, so that a block stays together.
+pub const BLOCK_BITS: u32 = 12;
+
+/// The rendezvous value of `store` for the block that `id` is in (protocol.md 0, 4.6).
+#[must_use]
+pub fn rank(id: MessageId, store: StoreId) -> u64 {
+    let mut key = [0_u8; 24];
+    let (origin, rest) = key.split_at_mut(8);
+    let (block, target) = rest.split_at_mut(8);
+    origin.copy_from_slice(&id.origin.0.to_le_bytes());
+    block.copy_from_slice(&(id.sequence >> BLOCK_BITS).to_le_bytes());
+    target.copy_from_slice(&store.0.to_le_bytes());
+    xxhash_rust::xxh3::xxh3_64_with_seed(&key, 0x6f77_6e65_72)
+}

@@ -1,0 +1,202 @@
+//! The user's verbs as data.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use bytes::Bytes;
+
+use crate::base::{BootId, Error, Instant, MemberId, MessageId, Millis, QueueKey, SessionId};
+pub use crate::queue::{Handle, Headers, Leased, OnShort, Receipt};
+
+/// What a user asks of the engine.
+#[derive(Debug)]
+pub enum Command {
+    /// Put one message into a queue. Answers [`Reply::Receipt`].
+    Enqueue {
+        /// Where.
+        queue: QueueKey,
+        /// What.
+        message: NewMessage,
+        /// How many copies, and what if there are fewer.
+        options: EnqueueOptions,
+    },
+    /// Put several messages into a queue; all or none are accepted. Answers [`Reply::Receipts`].
+    EnqueueMany {
+        /// Where.
+        queue: QueueKey,
+        /// What, in order.
+        messages: Vec<NewMessage>,
+        /// How many copies, and what if there are fewer.
+        options: EnqueueOptions,
+    },
+    /// Lease up to `max` messages, waiting for the first. Answers [`Reply::Deliveries`].
+    Receive {
+        /// Where from.
+        queue: QueueKey,
+        /// At most this many, 1 to `limits::BATCH_MAX`.
+        max: u32,
+        /// How long to wait for the first one; 0 answers at once with what this member knows
+        /// or can fetch in one round trip.
+        wait: Millis,
+        /// The lease; none takes the member's default.
+        lease: Option<Millis>,
+    },
+    /// A message is finished. Answers [`Reply::Done`], or 402.
+    Ack(Handle),
+    /// Several are finished. Answers [`Reply::Codes`], one a handle: 0 or an error's number.
+    AckMany(Vec<Handle>),
+    /// A message failed: again after `delay`, none for the back-off. Answers [`Reply::Done`], 401, 402.
+    Nack(Handle, Option<Millis>),
+    /// A message was not tried: again at once, the attempt not counted. As nack.
+    Release(Handle),
+    /// A message needs this long from now; none for the default. As nack.
+    Extend(Handle, Option<Millis>),
+    /// Push deliveries, at most `credit` of them unsettled. Answers [`Reply::Session`].
+    Subscribe {
+        /// Where from.
+        queue: QueueKey,
+        /// Unsettled deliveries at most, 1 to `limits::CREDIT_MAX`.
+        credit: u32,
+        /// The lease; none takes the member's default.
+        lease: Option<Millis>,
+    },
+    /// Raise a session's credit. Answers [`Reply::Done`], or 501 when it is closed.
+    Credit(SessionId, u32),
+    /// End a session. With `abandon` every unsettled delivery of it is released, also those that
+    /// the consumer took (it died); else they stay leased. Answers [`Reply::Done`].
+    Unsubscribe {
+        /// Which.
+        session: SessionId,
+        /// Release what the consumer took, too.
+        abandon: bool,
+    },
+    /// Dial an address and become a member of its cluster. Answers [`Reply::Done`].
+    Join(String),
+    /// Wait until some seed is linked, none is configured, or `limits::SEED_WAIT_MS` passed.
+    /// Always answers [`Reply::Done`].
+    Joined,
+    /// Hand every copy over and leave the cluster. Answers [`Reply::Done`], or 205.
+    Leave {
+        /// How long the hand-over may take; none takes `limits::DRAIN_MS`.
+        drain: Option<Millis>,
+        /// Leave even with copies left behind.
+        force: bool,
+    },
+}
+
+/// A message before it has an identity.
+#[derive(Debug, Clone, Default)]
+pub struct NewMessage {
+    /// Any bytes, at most the member's `body_bytes_max`.
+    pub body: Bytes,
+    /// Names and values; none is the common case and costs nothing.
+    pub headers: Option<Headers>,
+}
+
+/// How an enqueue is copied.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct EnqueueOptions {
+    /// Copies wanted, this member's included; none takes the member's default.
+    pub copies: Option<u16>,
+    /// What to do with fewer; none takes the member's default.
+    pub on_short: Option<OnShort>,
+    /// When "fewer" is decided; none takes the member's default.
+    pub timeout: Option<Millis>,
+}
+
+/// An engine's answer to a command.
+#[derive(Debug)]
+pub enum Reply {
+    /// It is done.
+    Done,
+    /// One message was accepted.
+    Receipt(Receipt),
+    /// A batch was accepted, in its order.
+    Receipts(Vec<Receipt>),
+    /// Leased messages, oldest first; empty when there was none in time.
+    Deliveries(Vec<Leased>),
+    /// One number a handle: 0 or an error's.
+    Codes(Vec<u16>),
+    /// A session was opened.
+    Session(SessionId),
+}
+
+/// What one command ends in.
+pub type Answer = Result<Reply, Error>;
+
+/// A member as this one sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Its identity.
+    pub id: MemberId,
+    /// Its name; empty when it has none.
+    pub name: String,
+    /// Where it listens; empty when it does not.
+    pub address: String,
+    /// Which life of its process this member knows.
+    pub boot: BootId,
+    /// True for this member itself.
+    pub is_self: bool,
+    /// This member's own opinion, never the cluster's.
+    pub is_reachable: bool,
+}
+
+/// Something that happened to the cluster as this member sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Wall-clock milliseconds since 1970.
+    pub at_ms: u64,
+    /// What happened.
+    pub kind: EventKind,
+    /// To whom.
+    pub member: MemberId,
+    /// Its name; may be empty.
+    pub name: String,
+    /// Further words; may be empty.
+    pub detail: String,
+}
+
+/// The kinds of events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// A member is new in the set.
+    Joined,
+    /// A member left the set.
+    Left,
+    /// A member has not been heard for `limits::UNREACHABLE_MS`.
+    Unreachable,
+    /// A member is heard (again).
+    Reachable,
+    /// Another process with a known identity was refused.
+    Conflict,
+    /// This member took over messages of a lost owner; the detail says how many.
+    Takeover,
+}
+
+impl EventKind {
+    /// The stable name, as every face shows it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            EventKind::Joined => "joined",
+            EventKind::Left => "left",
+            EventKind::Unreachable => "unreachable",
+            EventKind::Reachable => "reachable",
+            EventKind::Conflict => "conflict",
+            EventKind::Takeover => "takeover",
+        }
+    }
+}
+
+/// Where a message is, for one who looks without taking: tests, the simulator, later `explain`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Glimpse {
+    /// Which message.
+    pub id: MessageId,
+    /// True when this member owns it.
+    pub is_owned: bool,
+    /// True while a consumer has it.
+    pub is_leased: bool,
+    /// When it may be given again.
+    pub due: Option<Instant>,
+}

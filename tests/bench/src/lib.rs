@@ -1,0 +1,1 @@
+//! Ratios to the limits of the machine and to peers.

@@ -1,0 +1,1 @@
+//! The table of verbs, the scenarios and their Rust runner.

@@ -1,0 +1,1 @@
+//! Seeded fuzzers as plain programs.
