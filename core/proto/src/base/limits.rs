@@ -18,10 +18,10 @@ pub const BATCH_MAX: usize = 4_096;
 pub const DEMAND_MAX: u32 = 1_024;
 /// Bytes of bodies that one demand may bring: half a frame leaves room for envelopes.
 pub const DEMAND_BYTES_MAX: usize = 512 << 10;
-/// Copies of one message, the owner's included. Confirmations are a 64-bit set.
+/// Copies of one message, the owner's included. Confirmations are a 128-bit set.
 pub const COPIES_MAX: u16 = 16;
-/// Stores that may ever hold one message: the width of the confirmation set.
-pub const HOLDERS_MAX: usize = 64;
+/// Stores that may ever hold one message: the width of the confirmation set (a u128).
+pub const HOLDERS_MAX: usize = 128;
 /// Queues known to one member.
 pub const QUEUES_MAX: usize = 1 << 20;
 /// Members of one cluster. The mesh is designed for 100 (protocol.md 1.4).

@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of queues, members or messages.
 
+pub mod alarms;
 pub mod chance;
 pub mod error;
 pub mod id;
@@ -10,6 +11,7 @@ pub mod runs;
 pub mod time;
 pub mod wheel;
 
+pub use alarms::Alarms;
 pub use chance::Chance;
 pub use error::{Error, ErrorKind, Result};
 pub use id::{

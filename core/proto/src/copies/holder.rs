@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 
-use crate::base::{MemberId, MessageId, StoreId};
+use crate::base::{MemberId, MessageId, StoreId, limits};
 
 /// One store of one member. A copy is counted against the store, not the member: a member that
 /// came back empty is another holder.
@@ -42,4 +42,58 @@ pub fn rank(id: MessageId, store: StoreId) -> u64 {
     block.copy_from_slice(&(id.sequence >> BLOCK_BITS).to_le_bytes());
     target.copy_from_slice(&store.0.to_le_bytes());
     xxhash_rust::xxh3::xxh3_64_with_seed(&key, 0x6f77_6e65_72)
+}
+
+/// Where `holder` stands in the set: the number of its bit in a confirmation set.
+#[must_use]
+pub fn position(holders: &Holders, holder: Holder) -> Option<u32> {
+    let index = holders.iter().position(|known| *known == holder)?;
+    u32::try_from(index).ok()
+}
+
+/// The set with `more` appended where they are missing, up to `limits::HOLDERS_MAX`; the same
+/// allocation when nothing is new.
+#[must_use]
+pub fn with(holders: &Holders, more: &[Holder]) -> Holders {
+    if more.iter().all(|holder| holders.contains(holder)) {
+        return holders.clone();
+    }
+    let mut all = holders.to_vec();
+    for holder in more {
+        if !all.contains(holder) && all.len() < limits::HOLDERS_MAX {
+            all.push(*holder);
+        }
+    }
+    all.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holder(n: u64) -> Holder {
+        Holder {
+            member: MemberId(u128::from(n)),
+            store: StoreId(n),
+        }
+    }
+
+    #[test]
+    fn a_set_only_grows_at_its_end() {
+        let set: Holders = [holder(3), holder(1)].into();
+        let grown = with(&set, &[holder(1), holder(2)]);
+        assert_eq!(grown.as_ref(), [holder(3), holder(1), holder(2)]);
+        assert_eq!(position(&grown, holder(1)), position(&set, holder(1)));
+        assert!(Arc::ptr_eq(&with(&set, &[holder(1)]), &set));
+    }
+
+    #[test]
+    fn a_block_of_messages_has_one_rank() {
+        let id = |sequence| MessageId {
+            origin: crate::base::BootId(5),
+            sequence,
+        };
+        assert_eq!(rank(id(1), StoreId(9)), rank(id(4_095), StoreId(9)));
+        assert_ne!(rank(id(1), StoreId(9)), rank(id(4_096), StoreId(9)));
+    }
 }

@@ -1,5 +1,14 @@
-//! Replication: who gets a copy, who has confirmed one.
+//! Replication: who gets a copy, and how copies travel (protocol.md 4.3).
+//!
+//! Knows stores and candidates, not queues' rules: what a copy means is the queue's business.
 
 mod holder;
+mod message;
+mod placement;
 
-pub use holder::{BLOCK_BITS, Holder, Holders, Own, rank};
+pub use holder::{BLOCK_BITS, Holder, Holders, Own, position, rank, with};
+pub use message::{Headers, Item, Owed, Refused, Repl, ReplNo, ReplOk, Section};
+pub(crate) use message::{
+    IDS_MAX, read_holders, read_own, read_owed, write_holders, write_own, write_owed,
+};
+pub use placement::Placement;

@@ -1,1 +1,10 @@
-//! Room.
+//! What merges: dots, contexts and the delta OR-map with one shared causal context.
+//!
+//! Knows nothing of members or messages. Sources: ORSWOT (arXiv 1210.3368), delta-state CRDTs
+//! (arXiv 1410.2803), protocol.md 3.1. The merge laws are tested as laws.
+
+mod dots;
+mod map;
+
+pub use dots::{Context, Dot};
+pub use map::{Delta, DotMap};

@@ -2,10 +2,9 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use bytes::Bytes;
 
-use crate::base::{BootId, Error, Instant, MemberId, MessageId, Millis, QueueKey, SessionId};
-pub use crate::queue::{Handle, Headers, Leased, OnShort, Receipt};
+use crate::base::{BootId, MemberId, Millis, QueueKey, SessionId};
+pub use crate::queue::{Answer, EnqueueOptions, Glimpse, Handle, NewMessage, Reply};
 
 /// What a user asks of the engine.
 #[derive(Debug)]
@@ -83,46 +82,6 @@ pub enum Command {
     },
 }
 
-/// A message before it has an identity.
-#[derive(Debug, Clone, Default)]
-pub struct NewMessage {
-    /// Any bytes, at most the member's `body_bytes_max`.
-    pub body: Bytes,
-    /// Names and values; none is the common case and costs nothing.
-    pub headers: Option<Headers>,
-}
-
-/// How an enqueue is copied.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct EnqueueOptions {
-    /// Copies wanted, this member's included; none takes the member's default.
-    pub copies: Option<u16>,
-    /// What to do with fewer; none takes the member's default.
-    pub on_short: Option<OnShort>,
-    /// When "fewer" is decided; none takes the member's default.
-    pub timeout: Option<Millis>,
-}
-
-/// An engine's answer to a command.
-#[derive(Debug)]
-pub enum Reply {
-    /// It is done.
-    Done,
-    /// One message was accepted.
-    Receipt(Receipt),
-    /// A batch was accepted, in its order.
-    Receipts(Vec<Receipt>),
-    /// Leased messages, oldest first; empty when there was none in time.
-    Deliveries(Vec<Leased>),
-    /// One number a handle: 0 or an error's.
-    Codes(Vec<u16>),
-    /// A session was opened.
-    Session(SessionId),
-}
-
-/// What one command ends in.
-pub type Answer = Result<Reply, Error>;
-
 /// A member as this one sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
@@ -186,17 +145,4 @@ impl EventKind {
             EventKind::Takeover => "takeover",
         }
     }
-}
-
-/// Where a message is, for one who looks without taking: tests, the simulator, later `explain`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Glimpse {
-    /// Which message.
-    pub id: MessageId,
-    /// True when this member owns it.
-    pub is_owned: bool,
-    /// True while a consumer has it.
-    pub is_leased: bool,
-    /// When it may be given again.
-    pub due: Option<Instant>,
 }

@@ -3,9 +3,10 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::command::{Answer, Event, Leased};
+use super::command::{Answer, Event};
 use super::frame::Message;
 use crate::base::{Error, LinkId, SessionId, Ticket};
+use crate::queue::Leased;
 
 /// One thing to do in the world.
 #[derive(Debug)]

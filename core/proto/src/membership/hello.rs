@@ -175,6 +175,17 @@ impl Refusal {
         let reason: String = self.reason.chars().take(200).collect();
         Error::new(kind).because(reason)
     }
+
+    /// Its bytes, without a frame header.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.encode_to_vec()
+    }
+
+    /// From bytes. Errors: 503.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        Self::decode(bytes).map_err(|_| Error::new(ErrorKind::Corrupt).because("malformed refusal"))
+    }
 }
 
 fn wide(bytes: &[u8]) -> Option<u128> {

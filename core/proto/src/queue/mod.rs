@@ -1,5 +1,395 @@
-//! The best-effort queue.
+//! The best-effort queue (protocol.md 4): one owner a message, copies at its holders, leases from
+//! delivery, acks that only grow.
+//!
+//! The room's own door is [`Queues`]; its methods stand in one file a concern: `enqueue` and `batch`
+//! (admission, copies), `keep` (copies of others), `give` (leases), `fetch` (demands between members), `session` (subscriptions),
+//! `settle` (nack, release, extend), `ack` and `round` (the end of a message), `takeover` and
+//! `handover` (owners that went or go). It knows members only as [`Peer`]s that the engine tells it
+//! of, and says what it wants as [`Out`]s.
 
+mod ack;
+mod batch;
 mod delivery;
+mod done;
+mod enqueue;
+mod fetch;
+mod give;
+mod handover;
+mod inspect;
+mod keep;
+mod message;
+mod peers;
+mod round;
+mod session;
+mod settle;
+mod shelf;
+mod slot;
+mod takeover;
 
-pub use delivery::{Handle, Headers, Leased, OnShort, Receipt};
+pub use delivery::{
+    Answer, EnqueueOptions, Glimpse, Handle, Headers, Leased, NewMessage, OnShort, Receipt, Reply,
+};
+pub use message::{Claim, Deliver, Demand, Done, Ending, Message, Settle, Settled};
+pub use peers::Peer;
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::base::{
+    Alarms, BootId, Chance, Clock, Error, ErrorKind, Instant, MemberId, MessageId, Millis, Now,
+    QueueKey, Result, SessionId, StoreId, Ticket, Wheel, id, limits,
+};
+use crate::copies::{Holder, Holders, Placement};
+use done::{Prints, Tombs};
+use batch::Batch;
+use handover::Leaving;
+use shelf::{Asked, Session, Shelf, Waiter};
+use slot::{Index, Slab};
+use takeover::Sweep;
+
+/// What the room wants done.
+#[derive(Debug)]
+pub enum Out {
+    /// Answer a command.
+    Reply(Ticket, Answer),
+    /// Hand messages to a subscription.
+    Deliver(SessionId, Vec<Leased>),
+    /// Send to a member, if it is linked.
+    Send(MemberId, Message),
+    /// Tell one member that this queue has stock again.
+    Hint(MemberId, Arc<str>),
+    /// The stock of a queue changed between empty and not.
+    Stock(Arc<str>, bool),
+    /// So many messages of a lost owner are owned here now.
+    TookOver(MemberId, u64),
+    /// Every copy is handed over (or given up, if forced): this member may leave the set.
+    Left(Ticket),
+}
+
+/// What the room is made from.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// This member and its store.
+    pub me: Holder,
+    /// This boot: the origin of the messages accepted here.
+    pub boot: BootId,
+    /// Copies by default.
+    pub copies: Option<u16>,
+    /// What to do with fewer.
+    pub on_short: OnShort,
+    /// When "fewer" is decided.
+    pub enqueue_timeout: Millis,
+    /// Default lease.
+    pub lease: Millis,
+    /// Patience with an unreachable owner.
+    pub takeover_after: Millis,
+    /// Budget for held messages.
+    pub memory_bytes_max: u64,
+    /// Largest body.
+    pub body_bytes_max: usize,
+    /// The planted bug "ack before W"; false but in the simulator.
+    pub acks_before_w: bool,
+}
+
+/// Deadlines that are few; those of messages and batches are in wheels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Alarm {
+    /// A receive's wait is over.
+    Waiter(Ticket),
+    /// A demand was not answered.
+    Demand(u64),
+    /// A nack, release or extend was not answered.
+    Settle(u64),
+    /// Deliveries of a subscription may have outlived their leases.
+    Session(SessionId),
+    /// Somebody still wants messages of this queue: ask those that list it again.
+    Look(QueueKey),
+    /// Holders of finished messages have not confirmed.
+    Retry(MemberId),
+    /// Holders of finished messages were lost for good.
+    Recheck,
+    /// An owner has been gone for long enough.
+    Sweep(StoreId),
+    /// A peer is back: tell it what it may have missed.
+    Resync(MemberId),
+    /// Fingerprints age.
+    Age,
+    /// The next step of a hand-over.
+    Handover,
+}
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
+        /// What happened so far at this member.
+        #[derive(Debug, Default, Clone)]
+        pub(crate) struct Counters { $($(#[$doc])* pub(crate) $name: u64,)* }
+        impl Counters {
+            fn write(&self, stats: &mut BTreeMap<&'static str, u64>) {
+                $(stats.insert(stringify!($name), self.$name);)*
+            }
+        }
+    };
+}
+
+counters! {
+    /// Messages accepted here.
+    enqueued,
+    /// Enqueues refused or failed.
+    enqueues_failed,
+    /// Receipts with fewer copies than wanted.
+    enqueues_short,
+    /// Enqueues that failed after a copy was sent.
+    indeterminate_outcomes,
+    /// Copies stored for other owners.
+    copies_stored,
+    /// Copies refused.
+    copies_refused,
+    /// Leases given by this owner.
+    delivered,
+    /// Deliveries that came from other members.
+    fetched,
+    /// Deliveries that nobody here wanted any more, given back.
+    returned,
+    /// Acks given here.
+    acked,
+    /// Acks of messages that were finished already.
+    acks_late,
+    /// Leases that ran out.
+    redeliveries_lease,
+    /// Messages that a consumer gave back as failed.
+    redeliveries_nack,
+    /// Messages that became ready again because their owner went.
+    redeliveries_takeover,
+    /// Messages given back untried.
+    released,
+    /// Takeovers of a lost owner's messages, in messages.
+    takeovers,
+    /// Ownerships given up to a higher claim.
+    owner_conflicts,
+    /// Finished ids dropped for want of memory: possible duplicates.
+    tombstones_evicted,
+    /// Fingerprints dropped early for want of memory: possible duplicates.
+    fingerprints_evicted,
+    /// Messages handed to others by a leave.
+    handed_over,
+}
+
+/// The room.
+#[derive(Debug)]
+pub struct Queues {
+    settings: Settings,
+    me: Holder,
+    /// The holders of a message that is only here.
+    alone: Holders,
+    clock: Clock,
+    chance: Chance,
+    names: BTreeMap<Arc<str>, QueueKey>,
+    shelves: Vec<Shelf>,
+    slab: Slab,
+    index: Index,
+    /// Deadlines of slots: leases and delays.
+    wheel: Wheel,
+    batches: Vec<Option<Batch>>,
+    free_batches: Vec<u32>,
+    batch_wheel: Wheel,
+    next_sequence: u64,
+    placement: Placement,
+    peers: BTreeMap<MemberId, Peer>,
+    /// Members that left the set: their stores are lost.
+    gone: BTreeSet<MemberId>,
+    tombs: Tombs,
+    prints: Prints,
+    recheck_from: MessageId,
+    waiters: BTreeMap<Ticket, Waiter>,
+    asked: BTreeMap<u64, Asked>,
+    settles: BTreeMap<u64, (Ticket, MemberId)>,
+    sessions: BTreeMap<SessionId, Session>,
+    next_number: u64,
+    alarms: Alarms<Alarm>,
+    sweeps: BTreeMap<StoreId, Sweep>,
+    memory_used: u64,
+    leaving: Option<Leaving>,
+    /// Some peer is linked, so stock edges are told.
+    is_announcing: bool,
+    out: Vec<Out>,
+    pub(crate) counters: Counters,
+}
+
+impl Queues {
+    /// An empty room.
+    #[must_use]
+    pub fn new(settings: Settings, now: Now, mut chance: Chance) -> Self {
+        let me = settings.me;
+        let placement = Placement::new(me, Chance::new(chance.bits()));
+        let mut alarms = Alarms::default();
+        alarms.set(Alarm::Age, now.mono + limits::FORGET_GRACE_MS);
+        Self {
+            me,
+            alone: [me].into(),
+            clock: Clock::default(),
+            chance,
+            names: BTreeMap::new(),
+            shelves: Vec::new(),
+            slab: Slab::default(),
+            index: Index::new(settings.boot),
+            wheel: Wheel::new(now.mono),
+            batches: Vec::new(),
+            free_batches: Vec::new(),
+            batch_wheel: Wheel::new(now.mono),
+            next_sequence: 1,
+            placement,
+            peers: BTreeMap::new(),
+            gone: BTreeSet::new(),
+            tombs: Tombs::default(),
+            prints: Prints::default(),
+            recheck_from: MessageId::default(),
+            waiters: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            settles: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            next_number: 1,
+            alarms,
+            sweeps: BTreeMap::new(),
+            memory_used: 0,
+            leaving: None,
+            is_announcing: false,
+            out: Vec::new(),
+            counters: Counters::default(),
+            settings,
+        }
+    }
+
+    /// The queue of that name, made if it is new. Errors: 101, 201.
+    pub fn queue(&mut self, name: &str) -> Result<QueueKey> {
+        if let Some(key) = self.names.get(name) {
+            return Ok(*key);
+        }
+        id::check_name("queue", name, limits::NAME_BYTES_MAX)?;
+        if self.shelves.len() >= limits::QUEUES_MAX {
+            return Err(Error::new(ErrorKind::Full)
+                .because("this member knows as many queues as it may")
+                .with("queues_max", limits::QUEUES_MAX));
+        }
+        let key = QueueKey(self.shelves.len() as u32);
+        let name: Arc<str> = name.into();
+        self.shelves.push(Shelf::new(name.clone()));
+        self.names.insert(name, key);
+        Ok(key)
+    }
+
+    /// Takes what the room wants done since the last call.
+    pub fn drain(&mut self) -> impl Iterator<Item = Out> + '_ {
+        self.out.drain(..)
+    }
+
+    /// True when [`Queues::drain`] has something.
+    #[must_use]
+    pub fn has_out(&self) -> bool {
+        !self.out.is_empty()
+    }
+
+    /// When [`Queues::wake`] is due.
+    #[must_use]
+    pub fn next_wake(&self) -> Instant {
+        let messages = self.wheel.next().min(self.batch_wheel.next());
+        messages.min(self.alarms.next())
+    }
+
+    /// Does what is due, a bounded part of it: the rest is due at once.
+    pub fn wake(&mut self, now: Now) {
+        self.wake_slots(now);
+        self.wake_batches(now);
+        for _ in 0..limits::STEP_MESSAGES_MAX {
+            let Some(alarm) = self.alarms.due(now.mono) else {
+                break;
+            };
+            self.ring(now, alarm);
+        }
+    }
+
+    fn ring(&mut self, now: Now, alarm: Alarm) {
+        match alarm {
+            Alarm::Waiter(ticket) => self.waiter_is_due(ticket),
+            Alarm::Demand(number) => self.demand_is_late(now, number),
+            Alarm::Settle(number) => self.settle_is_late(number),
+            Alarm::Session(session) => self.session_is_due(now, session),
+            Alarm::Look(queue) => self.look_again(now, queue),
+            Alarm::Retry(member) => self.retry_acks(now, member),
+            Alarm::Recheck => self.recheck_tombs(now),
+            Alarm::Sweep(store) => self.sweep(now, store),
+            Alarm::Resync(member) => self.resync(now, member),
+            Alarm::Age => self.age(now),
+            Alarm::Handover => self.handover_step(now),
+        }
+    }
+
+    /// Fingerprints grow old and tombstones are kept within their limit.
+    fn age(&mut self, now: Now) {
+        if self.prints.age(now.mono) {
+            self.counters.fingerprints_evicted += 1;
+        }
+        self.counters.tombstones_evicted += self.tombs.shrink() as u64;
+        self.alarms.set(Alarm::Age, now.mono + limits::HEARTBEAT_MS * 10);
+    }
+
+    /// Takes a peer's message in.
+    pub fn hear(&mut self, now: Now, from: MemberId, message: Message) {
+        match message {
+            Message::Repl(repl) => self.on_repl(now, from, repl),
+            Message::ReplOk(ok) => self.on_repl_ok(now, from, &ok),
+            Message::ReplNo(no) => self.on_repl_no(now, from, &no),
+            Message::Demand(demand) => self.on_demand(now, from, &demand),
+            Message::Deliver(deliver) => self.on_deliver(now, from, deliver),
+            Message::SetDone(done) => self.on_set_done(now, from, &done),
+            Message::DoneOk(done) => self.on_done_ok(now, from, &done),
+            Message::Forget(ids) => self.on_forget(now, &ids),
+            Message::Claim(claim) => self.on_claim(now, from, &claim),
+            Message::Settle(settle) => self.on_settle(now, from, &settle),
+            Message::Settled(settled) => self.on_settled(&settled),
+        }
+    }
+
+    fn send(&mut self, to: MemberId, message: Message) {
+        self.out.push(Out::Send(to, message));
+    }
+
+    fn reply(&mut self, ticket: Ticket, answer: Answer) {
+        self.out.push(Out::Reply(ticket, answer));
+    }
+
+    fn shelf(&mut self, queue: QueueKey) -> Option<&mut Shelf> {
+        self.shelves.get_mut(queue.0 as usize)
+    }
+
+    fn name(&self, queue: QueueKey) -> Arc<str> {
+        let shelf = self.shelves.get(queue.0 as usize);
+        shelf.map_or_else(|| "".into(), |shelf| shelf.name.clone())
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number
+    }
+
+    /// The bit of `holder` in a confirmation set over `holders`; 0 when it is none of them.
+    fn bit(holders: &Holders, holder: Holder) -> u128 {
+        crate::copies::position(holders, holder).map_or(0, |position| 1 << position)
+    }
+
+    /// Tells the cluster when a queue turned empty or stocked.
+    fn note_stock(&mut self, queue: QueueKey) {
+        if !self.is_announcing {
+            return;
+        }
+        let Some(shelf) = self.shelves.get_mut(queue.0 as usize) else {
+            return;
+        };
+        let is_stocked = shelf.ready.count() > 0;
+        if shelf.was_stocked != is_stocked {
+            shelf.was_stocked = is_stocked;
+            let name = shelf.name.clone();
+            self.out.push(Out::Stock(name, is_stocked));
+        }
+    }
+}

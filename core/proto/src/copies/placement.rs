@@ -1,0 +1,161 @@
+//! Who gets the copies: shuffled, but sticky (protocol.md 4.3, 3.).
+//!
+//! A member keeps a few shuffled orders of its candidates, gives each batch the next one, and draws
+//! one anew every ten seconds. Shuffling each message would make any simultaneous loss of W members
+//! lose something; few copysets at a time make that rare (Cidon et al., ATC 2013). It also lets all
+//! messages of a copyset share one list of holders.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::holder::{Holder, Holders};
+use crate::base::{Chance, Instant, limits};
+
+/// A member's copysets.
+#[derive(Debug)]
+pub struct Placement {
+    me: Holder,
+    candidates: Vec<Holder>,
+    orders: Vec<Vec<Holder>>,
+    /// Lists made so far from (order, copies), shared by all messages placed with them.
+    made: BTreeMap<(usize, u16), Holders>,
+    turn: usize,
+    oldest: usize,
+    renew: Instant,
+    chance: Chance,
+}
+
+impl Placement {
+    /// Copysets of `me` alone.
+    #[must_use]
+    pub fn new(me: Holder, chance: Chance) -> Self {
+        Self {
+            me,
+            candidates: Vec::new(),
+            orders: Vec::new(),
+            made: BTreeMap::new(),
+            turn: 0,
+            oldest: 0,
+            renew: Instant(0),
+            chance,
+        }
+    }
+
+    /// Another life of this member's copies.
+    pub fn renew_own(&mut self, me: Holder) {
+        self.me = me;
+        self.made.clear();
+    }
+
+    /// Sets who can take a copy now, in a stable order; all copysets are drawn anew when that changed.
+    pub fn set_candidates(&mut self, now: Instant, candidates: Vec<Holder>) {
+        if candidates == self.candidates {
+            return;
+        }
+        self.candidates = candidates;
+        self.made.clear();
+        self.orders = (0..limits::COPYSETS)
+            .map(|_| Self::draw(&self.candidates, &mut self.chance))
+            .collect();
+        self.renew = now + limits::COPYSET_MS;
+    }
+
+    /// How many others can take a copy now.
+    #[must_use]
+    pub fn candidate_count(&self) -> usize {
+        self.candidates.len()
+    }
+
+    /// The holders of the next batch: this member first, then up to `copies - 1` others.
+    pub fn pick(&mut self, now: Instant, copies: u16) -> Holders {
+        if now >= self.renew && !self.orders.is_empty() {
+            self.oldest = (self.oldest + 1) % self.orders.len();
+            let order = self.oldest;
+            if let Some(stale) = self.orders.get_mut(order) {
+                *stale = Self::draw(&self.candidates, &mut self.chance);
+            }
+            self.made.retain(|(made, _), _| *made != order);
+            self.renew = now + limits::COPYSET_MS;
+        }
+        self.turn = (self.turn + 1) % limits::COPYSETS;
+        let key = (self.turn, copies);
+        if let Some(holders) = self.made.get(&key) {
+            return holders.clone();
+        }
+        let others = self.orders.get(self.turn).map_or(&[][..], Vec::as_slice);
+        let wanted = usize::from(copies.saturating_sub(1));
+        let chosen = core::iter::once(&self.me).chain(others.iter().take(wanted));
+        let holders: Holders = chosen.copied().collect();
+        self.made.insert(key, holders.clone());
+        holders
+    }
+
+    /// A candidate that is not in `holders` yet.
+    pub fn another(&mut self, holders: &Holders) -> Option<Holder> {
+        let fresh: Vec<&Holder> = self
+            .candidates
+            .iter()
+            .filter(|candidate| !holders.contains(candidate))
+            .collect();
+        let pick = self.chance.below(fresh.len() as u64) as usize;
+        fresh.get(pick).map(|holder| **holder)
+    }
+
+    fn draw(candidates: &[Holder], chance: &mut Chance) -> Vec<Holder> {
+        let mut order = candidates.to_vec();
+        chance.shuffle(&mut order);
+        order
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{MemberId, StoreId};
+    use alloc::collections::BTreeSet;
+
+    fn holder(n: u64) -> Holder {
+        Holder {
+            member: MemberId(u128::from(n)),
+            store: StoreId(n),
+        }
+    }
+
+    fn placement(others: u64) -> Placement {
+        let mut placement = Placement::new(holder(0), Chance::new(3));
+        placement.set_candidates(Instant(0), (1..=others).map(holder).collect());
+        placement
+    }
+
+    #[test]
+    fn this_member_comes_first_and_nobody_twice() {
+        let mut placement = placement(4);
+        for _ in 0..100 {
+            let holders = placement.pick(Instant(0), 3);
+            assert_eq!(holders.len(), 3);
+            assert_eq!(holders[0], holder(0));
+            assert_ne!(holders[1], holders[2]);
+        }
+    }
+
+    #[test]
+    fn few_copysets_at_a_time_and_all_members_in_the_long_run() {
+        let mut placement = placement(6);
+        let sets = |placement: &mut Placement, now| -> BTreeSet<Vec<Holder>> {
+            (0..50).map(|_| placement.pick(Instant(now), 2).to_vec()).collect()
+        };
+        assert!(sets(&mut placement, 0).len() <= limits::COPYSETS);
+        let long: BTreeSet<Holder> = (0..100)
+            .flat_map(|round| sets(&mut placement, round * limits::COPYSET_MS))
+            .flatten()
+            .collect();
+        assert_eq!(long.len(), 7);
+    }
+
+    #[test]
+    fn with_too_few_candidates_the_list_is_short() {
+        let mut placement = placement(1);
+        assert_eq!(placement.pick(Instant(0), 5).len(), 2);
+        assert_eq!(placement.another(&[holder(1)].into()), None);
+    }
+}

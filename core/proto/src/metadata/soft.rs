@@ -1,0 +1,204 @@
+//! Who has ready messages: one row a member, written by that member alone, told to every link.
+//!
+//! Only edges travel (empty to stocked and back), and at most one an interval for each queue: a busy
+//! queue costs nothing. A row carries a version; heartbeats repeat it, and who has another one asks
+//! for the whole row. A row dies with its link.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::base::{Instant, MemberId, Millis};
+
+/// Least time between two edges of one queue (protocol.md 3.2). A consumer that found the stock
+/// gone is told of new stock at once all the same, by the owner it asked.
+const EDGE_MS: Millis = 200;
+
+/// A change of the sender's row, or all of it.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct Stock {
+    /// Counts the changes of this row.
+    #[prost(uint64, tag = "1")]
+    pub version: u64,
+    /// True when `stocked` is everything.
+    #[prost(bool, tag = "2")]
+    pub is_whole: bool,
+    /// Queues that have ready messages.
+    #[prost(string, repeated, tag = "3")]
+    pub stocked: Vec<String>,
+    /// Queues that have none any more.
+    #[prost(string, repeated, tag = "4")]
+    pub empty: Vec<String>,
+    /// True for a hint to one consumer only: it changes no version.
+    #[prost(bool, tag = "5")]
+    pub is_hint: bool,
+}
+
+#[derive(Debug, Default)]
+struct Row {
+    version: u64,
+    queues: BTreeSet<Arc<str>>,
+}
+
+/// This member's row and its copies of the others'.
+#[derive(Debug, Default)]
+pub struct Board {
+    version: u64,
+    /// What was last told of each queue, and when.
+    told: BTreeMap<Arc<str>, (bool, Instant)>,
+    /// What is to be told.
+    dirty: BTreeMap<Arc<str>, bool>,
+    rows: BTreeMap<MemberId, Row>,
+}
+
+impl Board {
+    /// Notes that a queue of this member became stocked or empty.
+    pub fn set(&mut self, queue: &Arc<str>, is_stocked: bool) {
+        let told = self.told.get(queue).is_some_and(|(told, _)| *told);
+        if told == is_stocked {
+            self.dirty.remove(queue);
+        } else {
+            self.dirty.insert(queue.clone(), is_stocked);
+        }
+    }
+
+    /// The edges that may be told now.
+    pub fn flush(&mut self, now: Instant) -> Option<Stock> {
+        let mut stock = Stock::default();
+        let told = &mut self.told;
+        self.dirty.retain(|queue, is_stocked| {
+            let is_early = told
+                .get(queue)
+                .is_some_and(|(_, at)| now.since(*at) < EDGE_MS);
+            if is_early {
+                return true;
+            }
+            told.insert(queue.clone(), (*is_stocked, now));
+            let names = if *is_stocked {
+                &mut stock.stocked
+            } else {
+                &mut stock.empty
+            };
+            names.push(queue.as_ref().into());
+            false
+        });
+        if stock.stocked.is_empty() && stock.empty.is_empty() {
+            return None;
+        }
+        // Empty ones are only remembered while their interval lasts.
+        self.told
+            .retain(|_, (is_stocked, at)| *is_stocked || now.since(*at) < EDGE_MS);
+        self.version += 1;
+        stock.version = self.version;
+        Some(stock)
+    }
+
+    /// When [`Board::flush`] will have something to tell.
+    #[must_use]
+    pub fn next(&self) -> Instant {
+        let times = self.dirty.keys().map(|queue| match self.told.get(queue) {
+            Some((_, at)) => *at + EDGE_MS,
+            None => Instant(0),
+        });
+        times.min().unwrap_or(Instant::NEVER)
+    }
+
+    /// This member's whole row, for a new link or one that missed something.
+    #[must_use]
+    pub fn whole(&self) -> Stock {
+        let stocked = self.told.iter().filter(|(_, (is_stocked, _))| *is_stocked);
+        Stock {
+            version: self.version,
+            is_whole: true,
+            stocked: stocked.map(|(queue, _)| queue.as_ref().into()).collect(),
+            ..Stock::default()
+        }
+    }
+
+    /// The version of this member's row.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// True when `version` is not what this member has of that row.
+    #[must_use]
+    pub fn is_behind(&self, member: MemberId, version: u64) -> bool {
+        self.rows.get(&member).map_or(0, |row| row.version) != version
+    }
+
+    /// Takes a peer's row or edges in; answers what changed: (queue, stocked).
+    pub fn hear(&mut self, member: MemberId, stock: Stock) -> Vec<(Arc<str>, bool)> {
+        let row = self.rows.entry(member).or_default();
+        let mut changes = Vec::new();
+        let stocked: Vec<Arc<str>> = stock.stocked.into_iter().map(Arc::from).collect();
+        if stock.is_whole {
+            let whole: BTreeSet<Arc<str>> = stocked.iter().cloned().collect();
+            let gone = row.queues.difference(&whole);
+            changes.extend(gone.map(|queue| (queue.clone(), false)));
+            row.queues = whole;
+        }
+        for queue in stocked {
+            // Told again although known: a consumer that found it empty has to look again.
+            row.queues.insert(queue.clone());
+            changes.push((queue, true));
+        }
+        for queue in stock.empty {
+            if let Some(queue) = row.queues.take(queue.as_str()) {
+                changes.push((queue, false));
+            }
+        }
+        if !stock.is_hint {
+            row.version = stock.version;
+        }
+        changes
+    }
+
+    /// A link is gone, and the row with it; answers the queues it had.
+    pub fn forget(&mut self, member: MemberId) -> Vec<Arc<str>> {
+        let row = self.rows.remove(&member).unwrap_or_default();
+        row.queues.into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_edge_goes_at_once_and_a_flapping_queue_is_told_once_an_interval() {
+        let mut board = Board::default();
+        let jobs: Arc<str> = "jobs".into();
+        board.set(&jobs, true);
+        let first = board.flush(Instant(10)).unwrap();
+        assert_eq!(first.stocked, ["jobs"]);
+        for _ in 0..100 {
+            board.set(&jobs, false);
+            assert_eq!(board.flush(Instant(20)), None);
+            board.set(&jobs, true);
+        }
+        assert_eq!(board.next(), Instant::NEVER);
+        board.set(&jobs, false);
+        assert_eq!(board.next(), Instant(10 + EDGE_MS));
+        assert_eq!(board.flush(board.next()).unwrap().empty, ["jobs"]);
+        assert_eq!(board.version(), 2);
+    }
+
+    #[test]
+    fn a_whole_row_replaces_what_was_missed() {
+        let (mut a, mut b) = (Board::default(), Board::default());
+        let member = MemberId(1);
+        for name in ["x", "y"] {
+            a.set(&name.into(), true);
+        }
+        b.hear(member, a.flush(Instant(0)).unwrap());
+        a.set(&"x".into(), false);
+        a.flush(Instant(1_000)).unwrap();
+        assert!(b.is_behind(member, a.version()));
+        let changes = b.hear(member, a.whole());
+        assert!(changes.contains(&("x".into(), false)));
+        assert!(!b.is_behind(member, a.version()));
+        assert_eq!(b.forget(member), ["y".into()]);
+    }
+}

@@ -1,0 +1,306 @@
+//! Leases: who gets a ready message, for how long, and what happens when the time runs out
+//! (protocol.md 4.4). The lease clock starts at delivery, on the owner's monotonic clock.
+
+use alloc::vec::Vec;
+
+use super::delivery::{Handle, Leased, Reply};
+use super::message::{Deliver, Demand, Message};
+use super::slot::{Lessee, Place};
+use super::{Alarm, Out, Queues, limits};
+use crate::base::{MemberId, Millis, Now, QueueKey, SessionId, Ticket};
+use crate::copies::{Holder, Item, Section};
+
+impl Queues {
+    /// A receive: what is ready here at once, else it waits.
+    pub fn receive(
+        &mut self,
+        now: Now,
+        ticket: Ticket,
+        queue: QueueKey,
+        max: u32,
+        wait: Millis,
+        lease: Option<Millis>,
+    ) {
+        let lease = match self.check_receive(queue, max, lease) {
+            Ok(lease) => lease,
+            Err(error) => return self.reply(ticket, Err(error)),
+        };
+        let given = self.give(now, queue, max, lease, Lessee::Here(None));
+        if given.is_empty() {
+            return self.wait(now, ticket, queue, max, wait, lease);
+        }
+        self.note_stock(queue);
+        self.reply(ticket, Ok(Reply::Deliveries(given)));
+    }
+
+    /// Hands up to `max` ready messages to `lessee` and starts their leases.
+    ///
+    /// Shape: oldest stamp first. Units: `lease` in ms. Changes: each goes Ready -> Leased and its
+    /// `attempts` grows by one. Errors: none; empty means that nothing is ready.
+    pub(super) fn give(
+        &mut self,
+        now: Now,
+        queue: QueueKey,
+        max: u32,
+        lease: Millis,
+        lessee: Lessee,
+    ) -> Vec<Leased> {
+        let Some(shelf) = self.shelves.get(queue.0 as usize) else {
+            return Vec::new();
+        };
+        let count = shelf.ready.count().min(max as usize);
+        let mut given = Vec::with_capacity(count);
+        while given.len() < count {
+            let shelf = self.shelves.get_mut(queue.0 as usize);
+            let Some(index) = shelf.and_then(|shelf| shelf.ready.pop(&self.slab)) else {
+                break;
+            };
+            given.extend(self.lease(now, index, lease, lessee));
+        }
+        given
+    }
+
+    /// Starts one lease. The message must be out of its ready list.
+    fn lease(&mut self, now: Now, index: u32, lease: Millis, lessee: Lessee) -> Option<Leased> {
+        let slot = self.slab.get_mut(index)?;
+        slot.place = Place::Leased;
+        slot.lessee = lessee;
+        if let Lessee::There(member) = lessee {
+            // Which life of it: what a dead one held comes back when another shows itself.
+            slot.batch = self.peers.get(&member).map_or(0, |peer| peer.boot.0 as u32);
+        }
+        slot.attempts = slot.attempts.saturating_add(1);
+        slot.lease = slot.lease.wrapping_add(1);
+        self.wheel.set(index, now.mono + lease);
+        self.counters.delivered += 1;
+        let session = match lessee {
+            Lessee::Here(session) => session,
+            _ => None,
+        };
+        Some(Leased {
+            handle: Handle {
+                queue: slot.queue,
+                id: slot.id,
+                own: slot.own,
+                lease: slot.lease,
+                session,
+                holders: slot.holders.clone(),
+            },
+            body: slot.body.clone(),
+            headers: slot.headers.clone(),
+            attempts: slot.attempts,
+            stamp: slot.stamp,
+            lease,
+        })
+    }
+
+    /// Puts a message into its ready list, whatever it was before. The caller serves the queue.
+    pub(super) fn make_ready(&mut self, index: u32) -> Option<QueueKey> {
+        let slot = self.slab.get_mut(index)?;
+        if slot.place == Place::Ready {
+            return None;
+        }
+        slot.place = Place::Ready;
+        slot.lessee = Lessee::Nobody;
+        let (stamp, id, queue) = (slot.stamp, slot.id, slot.queue);
+        self.wheel.clear(index);
+        if let Some(shelf) = self.shelf(queue) {
+            shelf.ready.push(stamp, id, index);
+        }
+        Some(queue)
+    }
+
+    /// Gives what is ready to those who wait here, then tells members that asked before, then asks
+    /// other members for what is still wanted.
+    pub(super) fn serve(&mut self, now: Now, queue: QueueKey) {
+        let Some(shelf) = self.shelves.get(queue.0 as usize) else {
+            return;
+        };
+        if shelf.is_thirsty() {
+            if shelf.ready.count() > 0 {
+                self.serve_waiters(now, queue);
+                self.serve_sessions(now, queue);
+            }
+            self.fetch(now, queue);
+        }
+        self.tell_wanted(queue);
+        self.note_stock(queue);
+    }
+
+    fn serve_waiters(&mut self, now: Now, queue: QueueKey) {
+        while let Some(shelf) = self.shelf(queue) {
+            if shelf.ready.count() == 0 {
+                return;
+            }
+            let Some(ticket) = shelf.waiters.pop_front() else {
+                return;
+            };
+            let Some(waiter) = self.waiters.remove(&ticket) else {
+                continue;
+            };
+            self.alarms.clear(&Alarm::Waiter(ticket));
+            let given = self.give(now, queue, waiter.max, waiter.lease, Lessee::Here(None));
+            self.reply(ticket, Ok(Reply::Deliveries(given)));
+        }
+    }
+
+    fn serve_sessions(&mut self, now: Now, queue: QueueKey) {
+        let turns = self.shelf(queue).map_or(0, |shelf| shelf.sessions.len());
+        for _ in 0..turns {
+            let Some(shelf) = self.shelf(queue) else {
+                return;
+            };
+            if shelf.ready.count() == 0 {
+                return;
+            }
+            // In turn, so that two subscriptions of one queue share it.
+            shelf.sessions.rotate_left(1);
+            if let Some(session) = shelf.sessions.back().copied() {
+                self.serve_session(now, queue, session);
+            }
+        }
+    }
+
+    fn serve_session(&mut self, now: Now, queue: QueueKey, id: SessionId) {
+        let Some(session) = self.sessions.get(&id) else {
+            return;
+        };
+        let (room, lease) = (session.room(), session.lease);
+        if room == 0 {
+            return;
+        }
+        let given = self.give(now, queue, room, lease, Lessee::Here(Some(id)));
+        self.hold(now, id, self.me.member, &given);
+        if !given.is_empty() {
+            self.out.push(Out::Deliver(id, given));
+        }
+    }
+
+    /// Members that asked and found nothing hear of new stock first.
+    pub(super) fn tell_wanted(&mut self, queue: QueueKey) {
+        let Some(shelf) = self.shelf(queue) else {
+            return;
+        };
+        if shelf.ready.count() == 0 || shelf.wanted.is_empty() {
+            return;
+        }
+        let name = shelf.name.clone();
+        for member in core::mem::take(&mut shelf.wanted) {
+            self.out.push(Out::Hint(member, name.clone()));
+        }
+    }
+
+    /// A member demands messages: what is ready, in one frame's worth.
+    pub(super) fn on_demand(&mut self, now: Now, from: MemberId, demand: &Demand) {
+        let mut answer = Deliver {
+            number: demand.number,
+            lease_ms: demand.lease_ms.clamp(1, limits::LEASE_MS_MAX),
+            ..Deliver::default()
+        };
+        let is_full = self.peers.get(&from).is_none_or(|peer| peer.is_full);
+        if let Some(queue) = self.names.get(demand.queue.as_str()).copied() {
+            if !is_full && demand.group.is_empty() {
+                self.give_remote(now, queue, from, demand.credit, &mut answer);
+            }
+            if let Some(shelf) = self.shelf(queue) {
+                answer.has_more = shelf.ready.count() > 0 && !is_full;
+                if !answer.has_more {
+                    shelf.wanted.insert(from);
+                }
+            }
+            self.note_stock(queue);
+        }
+        self.send(from, Message::Deliver(answer));
+    }
+
+    fn give_remote(
+        &mut self,
+        now: Now,
+        queue: QueueKey,
+        to: MemberId,
+        credit: u32,
+        answer: &mut Deliver,
+    ) {
+        let receiver = Holder {
+            member: to,
+            store: self.store_of(to),
+        };
+        let mut bytes = 0;
+        for _ in 0..credit.min(limits::DEMAND_MAX) {
+            let shelf = self.shelves.get_mut(queue.0 as usize);
+            let Some(index) = shelf.and_then(|shelf| shelf.ready.pop(&self.slab)) else {
+                return;
+            };
+            let size = self.slab.get(index).map_or(0, |slot| slot.body.len());
+            if bytes > 0 && bytes + size > limits::DEMAND_BYTES_MAX {
+                self.put_back(index);
+                return;
+            }
+            bytes += size.max(1);
+            let lessee = Lessee::There(to);
+            if let Some(leased) = self.lease(now, index, answer.lease_ms, lessee) {
+                // One who keeps a copy needs no body.
+                let bit = Self::bit(&leased.handle.holders, receiver);
+                let has_copy = self.slab.get(index).is_some_and(|slot| slot.confirmed & bit != 0);
+                push_leased(&mut answer.sections, leased, has_copy);
+            }
+        }
+    }
+
+    /// Undoes a pop: the message is still ready.
+    fn put_back(&mut self, index: u32) {
+        if let Some(slot) = self.slab.get(index) {
+            let (stamp, id, queue) = (slot.stamp, slot.id, slot.queue);
+            if let Some(shelf) = self.shelf(queue) {
+                shelf.ready.push(stamp, id, index);
+            }
+        }
+    }
+
+    /// Leases that ran out and delays that are over: those messages are ready.
+    pub(super) fn wake_slots(&mut self, now: Now) {
+        let mut due = Vec::new();
+        self.wheel.due(now.mono, limits::STEP_MESSAGES_MAX, &mut due);
+        let mut queues = Vec::new();
+        for index in due {
+            let Some(slot) = self.slab.get(index) else {
+                continue;
+            };
+            match slot.place {
+                Place::Leased => {
+                    self.counters.redeliveries_lease += 1;
+                    if let Lessee::Here(Some(session)) = slot.lessee {
+                        let id = slot.id;
+                        self.let_go(session, id);
+                    }
+                }
+                Place::Delayed => {}
+                _ => continue,
+            }
+            queues.extend(self.make_ready(index));
+        }
+        queues.dedup();
+        for queue in queues {
+            self.serve(now, queue);
+        }
+    }
+}
+
+/// Adds a leased message to the sections of a delivery.
+fn push_leased(sections: &mut Vec<Section>, leased: Leased, has_copy: bool) {
+    let handle = leased.handle;
+    let fresh = Section::new(handle.id.origin, handle.own, handle.holders);
+    if !sections.last().is_some_and(|section| section.is_like(&fresh)) {
+        sections.push(fresh);
+    }
+    if let Some(section) = sections.last_mut() {
+        section.items.push(Item {
+            sequence: handle.id.sequence,
+            stamp: leased.stamp,
+            attempts: leased.attempts,
+            lease: handle.lease,
+            body: (!has_copy).then_some(leased.body),
+            headers: if has_copy { None } else { leased.headers },
+        });
+    }
+}

@@ -1,0 +1,248 @@
+//! Leaving: every copy is handed to another member first (protocol.md 1.2).
+//!
+//! An owned message goes with its ownership; a copy of another owner's goes to a member that has
+//! none. A copy is dropped here only after the other store has confirmed it. What a consumer holds
+//! is left alone for half the time, so that most of it ends by itself.
+
+use super::message::Claim;
+use super::slot::Place;
+use super::{Alarm, Out, Queues, limits};
+use crate::base::{Error, ErrorKind, Instant, Millis, Now, StoreId, Ticket};
+use crate::copies::{Holder, Own, rank};
+use crate::wire::Ids;
+
+/// Pause between two passes over what is left.
+const PASS_MS: Millis = 100;
+
+/// A leave under way.
+#[derive(Debug)]
+pub(super) struct Leaving {
+    ticket: Ticket,
+    deadline: Instant,
+    /// From here on leased messages go as well.
+    patience: Instant,
+    is_forced: bool,
+    cursor: u32,
+}
+
+impl Queues {
+    /// Begins to hand every copy over. Ends in [`Out::Left`], or answers 205.
+    pub fn leave(&mut self, now: Now, ticket: Ticket, drain: Option<Millis>, is_forced: bool) {
+        if self.leaving.is_some() {
+            let error = Error::new(ErrorKind::AlreadyExists).because("this member is leaving already");
+            return self.reply(ticket, Err(error));
+        }
+        let drain = drain.unwrap_or(limits::DRAIN_MS).min(limits::WAIT_MS_MAX);
+        self.leaving = Some(Leaving {
+            ticket,
+            deadline: now.mono + drain,
+            patience: now.mono + drain / 2,
+            is_forced,
+            cursor: 0,
+        });
+        self.handover_step(now);
+    }
+
+    /// True while a leave is under way.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.is_some()
+    }
+
+    pub(super) fn handover_step(&mut self, now: Now) {
+        let Some(leaving) = &self.leaving else { return };
+        let (deadline, patience, cursor) = (leaving.deadline, leaving.patience, leaving.cursor);
+        if self.slab.len() == 0 && !self.has_open_acks() {
+            return self.left();
+        }
+        if now.mono >= deadline {
+            return self.leave_is_late(now);
+        }
+        let end = self.slab.end().min(cursor + limits::STEP_MESSAGES_MAX as u32);
+        for index in cursor..end {
+            self.hand_over(now, index, now.mono >= patience);
+        }
+        let is_over = end >= self.slab.end();
+        if let Some(leaving) = &mut self.leaving {
+            leaving.cursor = if is_over { 0 } else { end };
+        }
+        let next = if is_over { now.mono + PASS_MS } else { now.mono };
+        self.alarms.set_earlier(Alarm::Handover, next.min(deadline));
+    }
+
+    /// Acks given here that linked holders have not confirmed.
+    fn has_open_acks(&self) -> bool {
+        let (runs, _) = self.tombs.step(crate::base::MessageId::default(), limits::STEP_MESSAGES_MAX);
+        runs.iter().any(|(_, _, _, tomb)| {
+            let places = tomb.holders.iter().enumerate();
+            tomb.is_mine
+                && places
+                    .filter(|(place, _)| tomb.confirmed & (1 << place) == 0)
+                    .any(|(_, holder)| self.is_linked(*holder))
+        })
+    }
+
+    fn hand_over(&mut self, now: Now, index: u32, takes_leased: bool) {
+        let Some(slot) = self.slab.get(index) else {
+            return;
+        };
+        let owner = slot.holders.iter().find(|holder| holder.store == slot.own.store);
+        let has_owner = owner.is_some_and(|owner| self.is_linked(*owner));
+        match slot.place {
+            Place::Ready | Place::Delayed => self.move_owned(now, index),
+            Place::Leased if takes_leased => self.move_owned(now, index),
+            Place::Standby if has_owner => self.move_copy(now, index),
+            Place::Standby => self.move_owned(now, index),
+            Place::Moving => {
+                let target = slot.holders.last().copied().unwrap_or_default();
+                let goes = [owner.copied().unwrap_or(target), target];
+                if !goes.iter().any(|holder| self.is_linked(*holder)) {
+                    self.take_back(index);
+                }
+            }
+            Place::Free | Place::Replicating | Place::Leased => {}
+        }
+    }
+
+    /// Gives a message and its ownership to another store.
+    fn move_owned(&mut self, now: Now, index: u32) {
+        let Some(slot) = self.slab.get(index) else {
+            return;
+        };
+        let (id, holders, confirmed) = (slot.id, slot.holders.clone(), slot.confirmed);
+        let keeper = holders.iter().find(|holder| {
+            confirmed & Self::bit(&holders, **holder) != 0 && self.takes_copies(**holder)
+        });
+        let keeper = keeper.copied().or_else(|| self.placement.another(&holders));
+        let keeper = keeper.or_else(|| {
+            let others = holders.iter().filter(|holder| **holder != self.me);
+            others.copied().find(|holder| self.takes_copies(*holder))
+        });
+        let Some(target) = keeper else { return };
+        self.unlist(now, index);
+        if let Some(slot) = self.slab.get_mut(index) {
+            slot.holders = crate::copies::with(&holders, &[target]);
+            slot.own = Own {
+                epoch: slot.own.epoch.saturating_add(1),
+                rank: rank(id, target.store),
+                store: target.store,
+            };
+            slot.confirmed &= !Self::bit(&slot.holders, target);
+            slot.place = Place::Moving;
+        }
+        self.send_slots(&[index], target, None);
+    }
+
+    /// Gives a copy of another owner's message to a member that has none; where all have one, the
+    /// owner's is enough.
+    fn move_copy(&mut self, now: Now, index: u32) {
+        let Some(slot) = self.slab.get(index) else {
+            return;
+        };
+        let (id, holders) = (slot.id, slot.holders.clone());
+        let Some(target) = self.placement.another(&holders) else {
+            self.counters.handed_over += 1;
+            self.take_out(now, id);
+            return;
+        };
+        if let Some(slot) = self.slab.get_mut(index) {
+            slot.holders = crate::copies::with(&holders, &[target]);
+            slot.place = Place::Moving;
+        }
+        self.send_slots(&[index], target, None);
+    }
+
+    /// The other store has it: the other holders hear where it is, and it is dropped here.
+    pub(super) fn moved(&mut self, now: Now, index: u32, to: Holder) {
+        let Some(slot) = self.slab.get(index) else {
+            return;
+        };
+        let claim = Claim {
+            ids: Ids::one(slot.id),
+            own: slot.own,
+            holders: slot.holders.clone(),
+        };
+        let id = slot.id;
+        self.send_claim(&claim, Some(to));
+        self.counters.handed_over += 1;
+        self.take_out(now, id);
+        self.alarms.set_earlier(Alarm::Handover, now.mono);
+    }
+
+    /// The target is gone, or the leave failed: the message is this member's own again.
+    fn take_back(&mut self, index: u32) {
+        let me = self.me;
+        let Some(slot) = self.slab.get_mut(index) else {
+            return;
+        };
+        slot.own = Own {
+            epoch: slot.own.epoch.saturating_add(1),
+            rank: rank(slot.id, me.store),
+            store: me.store,
+        };
+        slot.confirmed = Self::bit(&slot.holders, me);
+        let claim = Claim {
+            ids: Ids::one(slot.id),
+            own: slot.own,
+            holders: slot.holders.clone(),
+        };
+        self.make_ready(index);
+        self.send_claim(&claim, None);
+    }
+
+    fn leave_is_late(&mut self, now: Now) {
+        let Some(leaving) = self.leaving.take() else {
+            return;
+        };
+        if leaving.is_forced {
+            self.leaving = Some(leaving);
+            return self.left();
+        }
+        let behind = self.slab.len();
+        for index in 0..self.slab.end() {
+            let is_moving = self.slab.get(index).is_some_and(|slot| slot.place == Place::Moving);
+            if is_moving {
+                self.take_back(index);
+            }
+        }
+        let queues = 0..self.shelves.len() as u32;
+        queues.for_each(|queue| self.serve(now, crate::base::QueueKey(queue)));
+        let error = Error::new(ErrorKind::LeftBehind)
+            .because("not every copy could be handed over in time; this member stays")
+            .with("copies", behind);
+        self.reply(leaving.ticket, Err(error));
+    }
+
+    fn left(&mut self) {
+        if let Some(leaving) = self.leaving.take() {
+            self.out.push(Out::Left(leaving.ticket));
+        }
+    }
+
+    /// Begins anew as a lone member with another life of copies; what was held is dropped.
+    /// Subscriptions and waiting receives stay.
+    pub fn reset(&mut self, now: Now, store: StoreId) {
+        for index in 0..self.slab.end() {
+            if let Some(id) = self.slab.get(index).map(|slot| slot.id) {
+                self.take_out(now, id);
+            }
+        }
+        self.me.store = store;
+        self.settings.me = self.me;
+        self.alone = [self.me].into();
+        self.placement.renew_own(self.me);
+        self.tombs = super::Tombs::default();
+        self.peers.clear();
+        self.gone.clear();
+        self.sweeps.clear();
+        self.is_announcing = false;
+        for shelf in &mut self.shelves {
+            shelf.listed.clear();
+            shelf.sources.clear();
+            shelf.wanted.clear();
+            shelf.was_stocked = false;
+        }
+        self.placement.set_candidates(now.mono, alloc::vec::Vec::new());
+        self.out.retain(|out| !matches!(out, Out::Send(..) | Out::Hint(..) | Out::Stock(..)));
+    }
+}

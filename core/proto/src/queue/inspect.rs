@@ -1,0 +1,128 @@
+//! Looking without taking: figures, glimpses and the audit that tests call.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::delivery::Glimpse;
+use super::slot::Place;
+use super::Queues;
+use crate::base::MessageId;
+
+impl Queues {
+    /// Counters and gauges by stable names.
+    pub fn stats(&self, stats: &mut BTreeMap<&'static str, u64>) {
+        self.counters.write(stats);
+        let mut places = [0_u64; 7];
+        for index in 0..self.slab.end() {
+            if let Some(slot) = self.slab.get(index) {
+                if let Some(count) = places.get_mut(slot.place as usize) {
+                    *count += 1;
+                }
+            }
+        }
+        let of = |place: Place| places.get(place as usize).copied().unwrap_or(0);
+        stats.insert("messages", self.slab.len() as u64);
+        stats.insert("messages_replicating", of(Place::Replicating));
+        stats.insert("messages_ready", of(Place::Ready));
+        stats.insert("messages_delayed", of(Place::Delayed));
+        stats.insert("messages_leased", of(Place::Leased));
+        stats.insert("messages_standby", of(Place::Standby));
+        stats.insert("messages_moving", of(Place::Moving));
+        stats.insert("memory_bytes", self.memory_used);
+        stats.insert("queues", self.shelves.len() as u64);
+        stats.insert("tombstones", self.tombs.message_count());
+        stats.insert("tombstone_runs", self.tombs.run_count() as u64);
+        stats.insert("waiters", self.waiters.len() as u64);
+        stats.insert("sessions", self.sessions.len() as u64);
+        stats.insert("demands", self.asked.len() as u64);
+        stats.insert("batches", self.batches.iter().flatten().count() as u64);
+    }
+
+    /// Where a message is; none when it is not held here.
+    #[must_use]
+    pub fn glimpse(&self, id: MessageId) -> Option<Glimpse> {
+        let slot = self.slab.get(self.index.get(id)?)?;
+        Some(Glimpse {
+            id,
+            is_owned: slot.own.store == self.me.store,
+            is_leased: slot.place == Place::Leased,
+            attempts: slot.attempts,
+            own: slot.own,
+        })
+    }
+
+    /// True when this store knows that the message is finished.
+    #[must_use]
+    pub fn knows_done(&self, id: MessageId) -> bool {
+        self.is_done(id)
+    }
+
+    /// Checks that the room agrees with itself; the text says what does not.
+    pub fn audit(&self) -> Result<(), String> {
+        let mut ready: BTreeMap<u32, usize> = BTreeMap::new();
+        let (mut count, mut bytes) = (0, 0);
+        for index in 0..self.slab.end() {
+            let Some(slot) = self.slab.get(index) else {
+                continue;
+            };
+            if slot.place == Place::Free {
+                continue;
+            }
+            count += 1;
+            bytes += slot.weight();
+            if self.index.get(slot.id) != Some(index) {
+                return Err(format!("{} is not in the index", slot.id));
+            }
+            if self.is_done(slot.id) {
+                return Err(format!("{} is held and done", slot.id));
+            }
+            if slot.place == Place::Ready {
+                *ready.entry(slot.queue.0).or_default() += 1;
+            }
+            let is_timed = matches!(slot.place, Place::Leased | Place::Delayed);
+            if is_timed != self.wheel.at(index).is_some() {
+                return Err(format!("{} is {:?} with a wrong deadline", slot.id, slot.place));
+            }
+            let is_owned = slot.own.store == self.me.store;
+            if !is_owned && !matches!(slot.place, Place::Standby | Place::Moving) {
+                return Err(format!("{} is {:?} here but owned elsewhere", slot.id, slot.place));
+            }
+            if is_owned && slot.place == Place::Standby {
+                return Err(format!("{} is owned here but stands by", slot.id));
+            }
+            if !slot.holders.contains(&self.me) {
+                return Err(format!("{} is held by one who is no holder", slot.id));
+            }
+        }
+        if count != self.slab.len() || bytes != self.memory_used {
+            return Err(format!("{count} messages of {bytes} bytes, counted otherwise"));
+        }
+        self.audit_shelves(&ready)
+    }
+
+    fn audit_shelves(&self, ready: &BTreeMap<u32, usize>) -> Result<(), String> {
+        for (queue, shelf) in self.shelves.iter().enumerate() {
+            let expected = ready.get(&(queue as u32)).copied().unwrap_or(0);
+            if shelf.ready.count() != expected {
+                return Err(format!("{} counts {} ready, has {expected}", shelf.name, shelf.ready.count()));
+            }
+            let under_way = self.asked.values().filter(|asked| asked.queue.0 as usize == queue);
+            let asking: u32 = shelf.asking.values().sum();
+            if under_way.count() != asking as usize {
+                return Err(format!("{} counts its demands wrongly", shelf.name));
+            }
+            let lost: Vec<_> = shelf.waiters.iter().filter(|ticket| !self.waiters.contains_key(ticket)).collect();
+            if !lost.is_empty() {
+                return Err(format!("{} has waiters that nobody knows", shelf.name));
+            }
+        }
+        for (id, session) in &self.sessions {
+            if session.held.len() as u32 > session.credit {
+                return Err(format!("session {} holds more than its credit", id.0));
+            }
+        }
+        Ok(())
+    }
+}

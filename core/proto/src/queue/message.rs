@@ -1,0 +1,247 @@
+//! What members tell each other about queues (protocol.md 4.8).
+
+use alloc::vec::Vec;
+use bytes::{BufMut, BytesMut};
+
+use crate::base::{Error, ErrorKind, Result, limits};
+use crate::copies::{Holders, Own, Repl, ReplNo, ReplOk, Section};
+use crate::copies::{read_holders, read_own, read_owed, write_holders, write_own, write_owed};
+use crate::wire::{Ids, Put, Reader};
+
+/// A message of the queue room.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Message {
+    /// Keep these copies.
+    Repl(Repl),
+    /// They are kept.
+    ReplOk(ReplOk),
+    /// They are not kept.
+    ReplNo(ReplNo),
+    /// Lease me some.
+    Demand(Demand),
+    /// Here they are.
+    Deliver(Deliver),
+    /// These are finished: drop them and say so.
+    SetDone(Done),
+    /// They are finished here.
+    DoneOk(Done),
+    /// Everybody knows: forget them.
+    Forget(Ids),
+    /// I own these now.
+    Claim(Claim),
+    /// A consumer settles a lease that the receiver gave.
+    Settle(Settle),
+    /// The answer to a settle.
+    Settled(Settled),
+}
+
+/// "Lease me up to `credit` messages." Answered by one [`Deliver`], perhaps empty.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct Demand {
+    /// Names this demand at its sender.
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
+    /// The queue's name.
+    #[prost(string, tag = "2")]
+    pub queue: alloc::string::String,
+    /// At most this many.
+    #[prost(uint32, tag = "3")]
+    pub credit: u32,
+    /// For how long, in ms.
+    #[prost(uint64, tag = "4")]
+    pub lease_ms: u64,
+    /// The group; "" is the unnamed one.
+    #[prost(string, tag = "5")]
+    pub group: alloc::string::String,
+}
+
+/// Leased messages for one demand.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Deliver {
+    /// The demand.
+    pub number: u64,
+    /// True when the sender has more.
+    pub has_more: bool,
+    /// How long the leases last, from now, in ms.
+    pub lease_ms: u64,
+    /// The messages, oldest first.
+    pub sections: Vec<Section>,
+}
+
+/// How a message ended; it only grows (protocol.md 4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ending {
+    /// A consumer finished it.
+    Acked = 1,
+    /// The enqueue failed; copies made already are ended.
+    Aborted = 4,
+}
+
+/// These are finished, as far as the sender knows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Done {
+    /// Which.
+    pub ids: Ids,
+    /// Every store that may hold them.
+    pub holders: Holders,
+    /// How they ended, for the unnamed group.
+    pub ending: Ending,
+}
+
+/// "I own these now": after a takeover, or a hand-over.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claim {
+    /// Which.
+    pub ids: Ids,
+    /// The ownership claimed.
+    pub own: Own,
+    /// Every store that may hold them.
+    pub holders: Holders,
+}
+
+/// A consumer settles a lease that the receiver gave.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct Settle {
+    /// Names this at its sender; 0 wants no answer.
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
+    /// 1 nack, 2 release, 3 extend.
+    #[prost(uint32, tag = "2")]
+    pub verb: u32,
+    /// The message's origin.
+    #[prost(fixed64, tag = "3")]
+    pub origin: u64,
+    /// The message's sequence.
+    #[prost(uint64, tag = "4")]
+    pub sequence: u64,
+    /// Which ownership gave the lease.
+    #[prost(uint32, tag = "5")]
+    pub epoch: u32,
+    /// Which lease.
+    #[prost(uint32, tag = "6")]
+    pub lease: u32,
+    /// Delay of a nack or length of an extend in ms, plus one; 0 for the default.
+    #[prost(uint64, tag = "7")]
+    pub span: u64,
+}
+
+/// The answer to a settle.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct Settled {
+    /// The settle.
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
+    /// 0, or an error's number.
+    #[prost(uint32, tag = "2")]
+    pub code: u32,
+}
+
+impl Message {
+    /// About its bytes on the wire.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        match self {
+            Message::Repl(repl) => repl.queue.len() + repl.section.weight(),
+            Message::Deliver(deliver) => {
+                32 + deliver.sections.iter().map(Section::weight).sum::<usize>()
+            }
+            Message::SetDone(done) | Message::DoneOk(done) => {
+                32 + done.holders.len() * 24 + done.ids.ranges.len() * 4
+            }
+            Message::Claim(claim) => 40 + claim.holders.len() * 24 + claim.ids.ranges.len() * 4,
+            Message::Forget(ids) => 16 + ids.ranges.len() * 4,
+            Message::ReplOk(ok) => 24 + ok.ids.ranges.len() * 4,
+            Message::ReplNo(no) => 24 + no.ids.ranges.len() * 4,
+            Message::Demand(demand) => 32 + demand.queue.len(),
+            Message::Settle(_) | Message::Settled(_) => 40,
+        }
+    }
+
+    /// True for what carries bodies, and so takes the bulk lane.
+    #[must_use]
+    pub fn is_bulk(&self) -> bool {
+        matches!(self, Message::Repl(_) | Message::Deliver(_))
+    }
+}
+
+impl Deliver {
+    /// Appends it.
+    pub fn write(&self, out: &mut BytesMut) {
+        out.put_varint(self.number);
+        out.put_u8(u8::from(self.has_more));
+        out.put_varint(self.lease_ms);
+        out.put_varint(self.sections.len() as u64);
+        for section in &self.sections {
+            section.write_head(out);
+            out.put_u32_le(section.items.len() as u32);
+            section.write_items(&mut (0, 0), out);
+        }
+    }
+
+    /// Reads one. Errors: 503.
+    pub fn read(reader: &mut Reader) -> Result<Self> {
+        let number = reader.varint()?;
+        let has_more = reader.u8()? != 0;
+        let lease_ms = reader.varint()?.min(limits::LEASE_MS_MAX);
+        let count = reader.count(30)?;
+        let mut sections = Vec::with_capacity(count);
+        for _ in 0..count {
+            sections.push(Section::read(reader)?);
+        }
+        Ok(Self {
+            number,
+            has_more,
+            lease_ms,
+            sections,
+        })
+    }
+}
+
+impl Done {
+    /// Appends it. The groups known and done are a list from the start; so far the unnamed one.
+    pub fn write(&self, out: &mut BytesMut) {
+        let owed = crate::copies::Owed {
+            status: self.ending as u8,
+            ..crate::copies::Owed::default()
+        };
+        write_owed(&[owed], out);
+        write_holders(&self.holders, out);
+        self.ids.write(out);
+    }
+
+    /// Reads one. Errors: 503.
+    pub fn read(reader: &mut Reader) -> Result<Self> {
+        let owed = read_owed(reader)?;
+        let status = owed.first().map_or(0, |owed| owed.status);
+        let ending = match (owed.len(), status) {
+            (1, 1..=3) => Ending::Acked,
+            (1, 4) => Ending::Aborted,
+            _ => return Err(Error::new(ErrorKind::Corrupt).because("an ending of unknown groups")),
+        };
+        let holders = read_holders(reader)?;
+        let ids = Ids::read(reader, crate::copies::IDS_MAX)?;
+        Ok(Self {
+            ids,
+            holders,
+            ending,
+        })
+    }
+}
+
+impl Claim {
+    /// Appends it.
+    pub fn write(&self, out: &mut BytesMut) {
+        write_own(self.own, out);
+        write_holders(&self.holders, out);
+        self.ids.write(out);
+    }
+
+    /// Reads one. Errors: 503.
+    pub fn read(reader: &mut Reader) -> Result<Self> {
+        Ok(Self {
+            own: read_own(reader)?,
+            holders: read_holders(reader)?,
+            ids: Ids::read(reader, crate::copies::IDS_MAX)?,
+        })
+    }
+}

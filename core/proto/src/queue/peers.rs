@@ -1,0 +1,245 @@
+//! What the queue room knows of the other members, as the engine tells it.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::{Alarm, Queues};
+use crate::base::{BootId, Instant, MemberId, MessageId, Millis, Now, QueueKey, StoreId, limits};
+use crate::copies::Holder;
+
+/// Another member.
+#[derive(Debug, Clone, Default)]
+pub struct Peer {
+    /// Its current life of copies, by the member set or a handshake.
+    pub(super) store: StoreId,
+    pub(super) boot: BootId,
+    pub(super) is_linked: bool,
+    /// Its bulk lane is full: others are chosen.
+    pub(super) is_full: bool,
+    /// It said that it leaves: no new copies for it.
+    pub(super) is_leaving: bool,
+    /// Since when it cannot be reached; none while it can.
+    pub(super) unreachable_since: Option<Instant>,
+    /// When unfinished acks are sent again, and after which pause.
+    pub(super) retry_pause: Millis,
+    /// Where sending them again goes on, and whether anything was open so far.
+    pub(super) retry_from: MessageId,
+    pub(super) retry_open: bool,
+    /// Where a resync goes on.
+    pub(super) resync_from: u32,
+    /// What a consumer of its last boot held is given to others.
+    pub(super) lost_boot: bool,
+}
+
+impl Peer {
+    fn takes_copies(&self) -> bool {
+        self.is_linked
+            && !self.is_full
+            && !self.is_leaving
+            && self.unreachable_since.is_none()
+    }
+}
+
+impl Queues {
+    /// A member is in the set with this life of copies.
+    pub fn peer_known(&mut self, now: Now, member: MemberId, store: StoreId) {
+        if member == self.me.member {
+            return;
+        }
+        self.gone.remove(&member);
+        let peer = self.peers.entry(member).or_insert_with(|| Peer {
+            unreachable_since: Some(now.mono),
+            ..Peer::default()
+        });
+        let old = core::mem::replace(&mut peer.store, store);
+        if old != store && old != StoreId::default() {
+            self.store_is_lost(now, old);
+        }
+        self.choose_candidates(now);
+    }
+
+    /// A member left the set.
+    pub fn peer_gone(&mut self, now: Now, member: MemberId) {
+        self.gone.insert(member);
+        if let Some(peer) = self.peers.remove(&member) {
+            self.store_is_lost(now, peer.store);
+        }
+        self.choose_candidates(now);
+    }
+
+    /// A member's link is up.
+    pub fn peer_linked(&mut self, now: Now, member: MemberId, boot: BootId, store: StoreId) {
+        self.peer_known(now, member, store);
+        if let Some(peer) = self.peers.get_mut(&member) {
+            peer.lost_boot |= peer.boot != boot && peer.boot != BootId::default();
+            peer.boot = boot;
+            peer.is_linked = true;
+            peer.is_full = false;
+            peer.is_leaving = false;
+            peer.unreachable_since = None;
+            peer.retry_pause = 0;
+            peer.resync_from = 0;
+        }
+        self.sweeps.remove(&store);
+        self.alarms.clear(&Alarm::Sweep(store));
+        if !self.is_announcing {
+            self.is_announcing = true;
+            (0..self.shelves.len()).for_each(|queue| self.note_stock(QueueKey(queue as u32)));
+        }
+        self.choose_candidates(now);
+        self.resend_copies(now, Holder { member, store });
+        self.alarms.set(Alarm::Retry(member), now.mono);
+        self.alarms.set(Alarm::Resync(member), now.mono);
+    }
+
+    /// A member's link is gone; whether it is unreachable is told apart.
+    pub fn peer_unlinked(&mut self, now: Now, member: MemberId) {
+        let Some(peer) = self.peers.get_mut(&member) else {
+            return;
+        };
+        peer.is_linked = false;
+        let holder = Holder {
+            member,
+            store: peer.store,
+        };
+        self.alarms.clear(&Alarm::Resync(member));
+        self.choose_candidates(now);
+        self.drop_demands_to(now, member);
+        self.drop_settles_to(member);
+        self.replace_target(now, holder, None);
+        for shelf in &mut self.shelves {
+            shelf.wanted.remove(&member);
+        }
+    }
+
+    /// This member's opinion of another changed.
+    pub fn peer_reachable(&mut self, now: Now, member: MemberId, is_reachable: bool) {
+        let Some(peer) = self.peers.get_mut(&member) else {
+            return;
+        };
+        let store = peer.store;
+        if is_reachable {
+            peer.unreachable_since = None;
+            self.sweeps.remove(&store);
+            self.alarms.clear(&Alarm::Sweep(store));
+        } else if peer.unreachable_since.is_none() {
+            peer.unreachable_since = Some(now.mono);
+            self.watch(now, store);
+        }
+        self.choose_candidates(now);
+    }
+
+    /// A link's bulk lane is full, or has room again.
+    pub fn peer_pressure(&mut self, now: Now, member: MemberId, is_full: bool) {
+        if let Some(peer) = self.peers.get_mut(&member) {
+            peer.is_full = is_full;
+        }
+        self.choose_candidates(now);
+        if !is_full {
+            (0..self.shelves.len()).for_each(|queue| self.tell_wanted(QueueKey(queue as u32)));
+        }
+    }
+
+    /// A member's row lists a queue, or does not any more.
+    pub fn peer_stocked(&mut self, now: Now, member: MemberId, name: &Arc<str>, is_stocked: bool) {
+        let known = if is_stocked {
+            self.queue(name).ok()
+        } else {
+            self.names.get(name).copied()
+        };
+        let Some(queue) = known else { return };
+        let Some(shelf) = self.shelf(queue) else {
+            return;
+        };
+        if is_stocked {
+            shelf.listed.insert(member);
+            if !shelf.sources.contains(&member) {
+                shelf.sources.push_back(member);
+            }
+            self.fetch(now, queue);
+        } else {
+            shelf.listed.remove(&member);
+            shelf.sources.retain(|source| *source != member);
+        }
+    }
+
+    /// The set's size, this member included.
+    pub(super) fn member_count(&self) -> usize {
+        self.peers.len() + 1
+    }
+
+    /// True when `holder` is a store that its member has given up for good: the member has another
+    /// one, or left.
+    pub(super) fn is_lost(&self, holder: Holder) -> bool {
+        if holder.member == self.me.member {
+            return holder.store != self.me.store;
+        }
+        match self.peers.get(&holder.member) {
+            Some(peer) => peer.store != holder.store,
+            None => self.gone.contains(&holder.member),
+        }
+    }
+
+    /// True when this member can send to `holder`'s current life.
+    pub(super) fn is_linked(&self, holder: Holder) -> bool {
+        self.peers
+            .get(&holder.member)
+            .is_some_and(|peer| peer.is_linked && peer.store == holder.store)
+    }
+
+    /// The store a linked member has now.
+    pub(super) fn store_of(&self, member: MemberId) -> StoreId {
+        self.peers.get(&member).map(|peer| peer.store).unwrap_or_default()
+    }
+
+    /// Every member's current store, this one's included.
+    pub(super) fn current_holders(&self) -> Vec<Holder> {
+        let others = self.peers.iter().map(|(member, peer)| Holder {
+            member: *member,
+            store: peer.store,
+        });
+        core::iter::once(self.me).chain(others).collect()
+    }
+
+    /// True when copies may be sent to `holder`.
+    pub(super) fn takes_copies(&self, holder: Holder) -> bool {
+        self.peers
+            .get(&holder.member)
+            .is_some_and(|peer| peer.takes_copies() && peer.store == holder.store)
+    }
+
+    fn choose_candidates(&mut self, now: Now) {
+        let takers = self.peers.iter().filter(|(_, peer)| peer.takes_copies());
+        let candidates = takers.map(|(member, peer)| Holder {
+            member: *member,
+            store: peer.store,
+        });
+        let candidates = candidates.collect();
+        self.placement.set_candidates(now.mono, candidates);
+        self.fill_short_batches(now);
+    }
+
+    /// A store will never come back: its messages are taken over, and what it had to confirm is
+    /// asked of every member instead.
+    fn store_is_lost(&mut self, now: Now, store: StoreId) {
+        self.watch(now, store);
+        self.alarms.set_earlier(Alarm::Recheck, now.mono);
+    }
+
+    /// Sees to it that unfinished acks are sent to `member` again by `at`.
+    pub(super) fn arm_retry(&mut self, member: MemberId, at: Instant) {
+        if self.peers.contains_key(&member) {
+            self.alarms.set_earlier(Alarm::Retry(member), at);
+        }
+    }
+
+    /// The pause after which unfinished acks are sent to `member` again; it doubles.
+    pub(super) fn next_retry(&mut self, member: MemberId) -> Millis {
+        let Some(peer) = self.peers.get_mut(&member) else {
+            return limits::ACK_RETRY_MS_MAX;
+        };
+        let pause = (peer.retry_pause * 2).clamp(limits::ACK_RETRY_MS_MIN, limits::ACK_RETRY_MS_MAX);
+        peer.retry_pause = pause;
+        pause - self.chance.below(pause / 8 + 1)
+    }
+}

@@ -1,0 +1,219 @@
+//! The ack round: every store that may hold a finished message confirms its end, by set inclusion
+//! and never by counting; then it is forgotten (protocol.md 4.5, modelled).
+
+use alloc::vec::Vec;
+
+use super::done::Tomb;
+use super::message::{Done, Message};
+use super::{Alarm, Queues, limits};
+use crate::base::{BootId, MemberId, MessageId, Now};
+use crate::copies::{Holder, Holders};
+use crate::wire::Ids;
+
+/// Ids in one message of a retry: below what a receiver accepts in one frame.
+const CHUNK: u64 = 16_384;
+
+impl Queues {
+    /// These are finished, says a member: end them here and say so.
+    pub(super) fn on_set_done(&mut self, now: Now, from: MemberId, done: &Done) {
+        let mut group: Option<(Holders, Ids)> = None;
+        for id in done.ids.iter() {
+            let holders = self.end_here(now, id, done);
+            let joins = group.as_ref().is_some_and(|(open, _)| *open == holders);
+            if !joins {
+                self.send_done_ok(from, group.take(), done);
+                group = Some((holders, Ids::none(id.origin)));
+            }
+            if let Some((_, ids)) = &mut group {
+                ids.push(id.sequence, id.sequence);
+            }
+        }
+        self.send_done_ok(from, group, done);
+    }
+
+    fn send_done_ok(&mut self, to: MemberId, group: Option<(Holders, Ids)>, done: &Done) {
+        if let Some((holders, ids)) = group {
+            let ending = done.ending;
+            let done = Done {
+                ids,
+                holders,
+                ending,
+            };
+            self.send(to, Message::DoneOk(done));
+        }
+    }
+
+    /// Ends one message here; answers every store that may hold it, as far as is known together.
+    fn end_here(&mut self, now: Now, id: MessageId, done: &Done) -> Holders {
+        if self.prints.holds(id) {
+            return done.holders.clone();
+        }
+        if let Some(tomb) = self.tombs.get(id) {
+            let grown = crate::copies::with(&tomb.holders, &done.holders);
+            if grown != tomb.holders {
+                let tomb = Tomb {
+                    holders: grown.clone(),
+                    ..tomb.clone()
+                };
+                self.tombs.insert(id.origin, id.sequence, id.sequence, tomb);
+            }
+            return grown;
+        }
+        let holders = match self.take_out(now, id) {
+            Some(slot) => crate::copies::with(&slot.holders, &done.holders),
+            // Never seen: the copy may still be on its way, and must not live when it comes.
+            None => done.holders.clone(),
+        };
+        self.bury(now, id.origin, id.sequence, id.sequence, &holders, done.ending, false);
+        holders
+    }
+
+    /// A holder confirms.
+    pub(super) fn on_done_ok(&mut self, now: Now, from: MemberId, done: &Done) {
+        let holder = Holder {
+            member: from,
+            store: self.store_of(from),
+        };
+        let origin = done.ids.origin;
+        let mut forgotten = Ids::none(origin);
+        for (first, last) in &done.ids.ranges {
+            for (first, last, tomb) in self.tombs.pieces(origin, *first, *last) {
+                let Some(mut tomb) = tomb else {
+                    self.forgotten_among(origin, first, last, &mut forgotten);
+                    continue;
+                };
+                tomb.holders = crate::copies::with(&tomb.holders, &done.holders);
+                tomb.confirmed |= Self::bit(&tomb.holders, holder);
+                self.judge(now, origin, first, last, tomb);
+            }
+        }
+        if !forgotten.is_empty() {
+            self.send(from, Message::Forget(forgotten));
+        }
+    }
+
+    /// Adds those of `first..=last` that only a fingerprint is left of: the other may forget them.
+    fn forgotten_among(&self, origin: BootId, first: u64, last: u64, forgotten: &mut Ids) {
+        for sequence in first..=last {
+            if self.prints.holds(MessageId { origin, sequence }) {
+                forgotten.push(sequence, sequence);
+            }
+        }
+    }
+
+    /// Forgets ended messages when every store that may hold them has confirmed; a store that is
+    /// lost for good stands for every member of today.
+    fn judge(&mut self, now: Now, origin: BootId, first: u64, last: u64, mut tomb: Tomb) {
+        let before = self.tombs.get(MessageId {
+            origin,
+            sequence: first,
+        });
+        let known = before.map_or(0, |tomb| tomb.holders.len());
+        if self.unconfirmed(&tomb).any(|holder| self.is_lost(*holder)) {
+            tomb.holders = crate::copies::with(&tomb.holders, &self.current_holders());
+            tomb.confirmed |= Self::bit(&tomb.holders, self.me);
+        }
+        let is_over = self.unconfirmed(&tomb).all(|holder| self.is_lost(*holder));
+        if is_over {
+            for holder in tomb.holders.iter() {
+                if *holder != self.me && self.is_linked(*holder) {
+                    let ids = Ids::range(origin, first, last);
+                    self.send(holder.member, Message::Forget(ids));
+                }
+            }
+            self.tombs.remove(origin, first, last);
+            return self.prints.insert(origin, first, last);
+        }
+        let fresh: Vec<Holder> = tomb.holders.iter().skip(known).copied().collect();
+        for holder in fresh {
+            if holder == self.me || self.is_lost(holder) {
+                continue;
+            }
+            if self.is_linked(holder) {
+                let ids = Ids::range(origin, first, last);
+                self.send_done(holder.member, ids, &tomb.holders, tomb.ending);
+            }
+            self.arm_retry(holder.member, now.mono + limits::ACK_RETRY_MS_MIN);
+        }
+        self.tombs.insert(origin, first, last, tomb);
+    }
+
+    fn unconfirmed<'a>(&self, tomb: &'a Tomb) -> impl Iterator<Item = &'a Holder> + use<'a> {
+        let confirmed = tomb.confirmed;
+        let places = tomb.holders.iter().enumerate();
+        places
+            .filter(move |(place, _)| confirmed & (1 << place) == 0)
+            .map(|(_, holder)| holder)
+    }
+
+    /// Everybody knows: forget these, whatever is left of them.
+    pub(super) fn on_forget(&mut self, now: Now, ids: &Ids) {
+        for id in ids.iter() {
+            self.take_out(now, id);
+        }
+        for (first, last) in &ids.ranges {
+            self.tombs.remove(ids.origin, *first, *last);
+            self.prints.insert(ids.origin, *first, *last);
+        }
+    }
+
+    /// Asks a member again for what it has not confirmed, as long as there is something.
+    pub(super) fn retry_acks(&mut self, now: Now, member: MemberId) {
+        let holder = Holder {
+            member,
+            store: self.store_of(member),
+        };
+        if !self.is_linked(holder) {
+            return;
+        }
+        let from = self.peers.get(&member).map(|peer| peer.retry_from);
+        let (runs, next) = self.tombs.step(from.unwrap_or_default(), limits::STEP_MESSAGES_MAX);
+        let mut is_open = false;
+        for (origin, first, last, tomb) in runs {
+            let bit = Self::bit(&tomb.holders, holder);
+            if bit == 0 || tomb.confirmed & bit != 0 {
+                continue;
+            }
+            is_open = true;
+            // Others than the one who acked ask only when that one seems not to.
+            if !tomb.is_mine && now.mono.since(tomb.since) < limits::TOMBSTONE_ADOPT_MS {
+                continue;
+            }
+            let mut start = first;
+            while start <= last {
+                let end = last.min(start + CHUNK - 1);
+                let ids = Ids::range(origin, start, end);
+                self.send_done(member, ids, &tomb.holders, tomb.ending);
+                start = end + 1;
+            }
+        }
+        let Some(peer) = self.peers.get_mut(&member) else {
+            return;
+        };
+        peer.retry_from = next.unwrap_or_default();
+        peer.retry_open |= is_open;
+        if next.is_some() {
+            return self.alarms.set(Alarm::Retry(member), now.mono);
+        }
+        if core::mem::take(&mut peer.retry_open) {
+            let pause = self.next_retry(member);
+            self.alarms.set_earlier(Alarm::Retry(member), now.mono + pause);
+        } else {
+            peer.retry_pause = 0;
+        }
+    }
+
+    /// Stores were lost: what they had to confirm is judged again.
+    pub(super) fn recheck_tombs(&mut self, now: Now) {
+        let (runs, next) = self.tombs.step(self.recheck_from, limits::STEP_MESSAGES_MAX);
+        for (origin, first, last, tomb) in runs {
+            if self.unconfirmed(&tomb).any(|holder| self.is_lost(*holder)) {
+                self.judge(now, origin, first, last, tomb);
+            }
+        }
+        self.recheck_from = next.unwrap_or_default();
+        if next.is_some() {
+            self.alarms.set(Alarm::Recheck, now.mono);
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Nack, release and extend: the owner's lease changes, wherever the consumer is (protocol.md 4.4).
+
+use super::delivery::{Handle, Reply};
+use super::message::{Message, Settle, Settled};
+use super::slot::{Lessee, Place};
+use super::{Alarm, Queues, limits};
+use crate::base::{
+    BootId, Error, ErrorKind, MemberId, MessageId, Millis, Now, Result, Ticket,
+};
+
+/// Again, after a delay.
+pub(super) const NACK: u32 = 1;
+/// Again at once, the attempt not counted.
+pub(super) const RELEASE: u32 = 2;
+/// Keep it for longer.
+pub(super) const EXTEND: u32 = 3;
+
+impl Queues {
+    /// It failed: again after `delay`, none for the back-off.
+    pub fn nack(&mut self, now: Now, ticket: Ticket, handle: &Handle, delay: Option<Millis>) {
+        if delay.is_some_and(|delay| delay > limits::DELAY_MS_MAX) {
+            let error = Error::new(ErrorKind::InvalidArgument)
+                .because("the delay is out of its range")
+                .with("delay_ms_max", limits::DELAY_MS_MAX);
+            return self.reply(ticket, Err(error));
+        }
+        self.settle(now, ticket, handle, NACK, delay);
+    }
+
+    /// It was not tried.
+    pub fn release(&mut self, now: Now, ticket: Ticket, handle: &Handle) {
+        self.settle(now, ticket, handle, RELEASE, None);
+    }
+
+    /// It needs this long from now, none for the default.
+    pub fn extend(&mut self, now: Now, ticket: Ticket, handle: &Handle, lease: Option<Millis>) {
+        let lease = lease.unwrap_or(self.settings.lease);
+        if lease == 0 || lease > limits::LEASE_MS_MAX {
+            let error = Error::new(ErrorKind::InvalidArgument)
+                .because("the lease is out of its range")
+                .with("lease_ms_max", limits::LEASE_MS_MAX);
+            return self.reply(ticket, Err(error));
+        }
+        self.prolong(handle, now.mono + lease);
+        self.settle(now, ticket, handle, EXTEND, Some(lease));
+    }
+
+    fn settle(
+        &mut self,
+        now: Now,
+        ticket: Ticket,
+        handle: &Handle,
+        verb: u32,
+        span: Option<Millis>,
+    ) {
+        if verb != EXTEND {
+            self.settled_by(now, handle);
+        }
+        let mut settle = Settle {
+            number: 0,
+            verb,
+            origin: handle.id.origin.0,
+            sequence: handle.id.sequence,
+            epoch: handle.own.epoch,
+            lease: handle.lease,
+            span: span.map_or(0, |span| span.saturating_add(1)),
+        };
+        if self.is_done(handle.id) {
+            return self.reply(ticket, Err(done_already()));
+        }
+        if handle.own.store == self.me.store {
+            let answer = self.settle_here(now, &settle).map(|()| Reply::Done);
+            return self.reply(ticket, answer);
+        }
+        let owner = handle.holders.iter().find(|holder| holder.store == handle.own.store);
+        let Some(owner) = owner.filter(|owner| self.is_linked(**owner)) else {
+            let error = Error::new(ErrorKind::Unreachable)
+                .because("the message's owner cannot be reached; its lease will run out")
+                .with("message", handle.id);
+            return self.reply(ticket, Err(error));
+        };
+        settle.number = self.number();
+        self.settles.insert(settle.number, (ticket, owner.member));
+        self.alarms.set(Alarm::Settle(settle.number), now.mono + limits::SETTLE_MS);
+        self.send(owner.member, Message::Settle(settle));
+    }
+
+    /// A consumer elsewhere settles a lease that was given here.
+    pub(super) fn on_settle(&mut self, now: Now, from: MemberId, settle: &Settle) {
+        let code = match self.settle_here(now, settle) {
+            Ok(()) => 0,
+            Err(error) => u32::from(error.number()),
+        };
+        if settle.number != 0 {
+            let number = settle.number;
+            self.send(from, Message::Settled(Settled { number, code }));
+        }
+    }
+
+    pub(super) fn on_settled(&mut self, settled: &Settled) {
+        let Some((ticket, _)) = self.settles.remove(&settled.number) else {
+            return;
+        };
+        self.alarms.clear(&Alarm::Settle(settled.number));
+        let kind = u16::try_from(settled.code).ok().and_then(ErrorKind::from_number);
+        let answer = match (settled.code, kind) {
+            (0, _) => Ok(Reply::Done),
+            (_, Some(ErrorKind::LeaseLost)) => Err(lease_lost()),
+            (_, Some(ErrorKind::AlreadyDone)) => Err(done_already()),
+            (_, kind) => Err(kind.unwrap_or(ErrorKind::Interrupted).into()),
+        };
+        self.reply(ticket, answer);
+    }
+
+    pub(super) fn settle_is_late(&mut self, number: u64) {
+        if let Some((ticket, _)) = self.settles.remove(&number) {
+            self.alarms.clear(&Alarm::Settle(number));
+            let error = Error::new(ErrorKind::Interrupted)
+                .because("the message's owner did not answer; whether it heard is not known");
+            self.reply(ticket, Err(error));
+        }
+    }
+
+    pub(super) fn drop_settles_to(&mut self, member: MemberId) {
+        let lost = self.settles.iter().filter(|(_, (_, to))| *to == member);
+        let lost: alloc::vec::Vec<u64> = lost.map(|(number, _)| *number).collect();
+        lost.into_iter().for_each(|number| self.settle_is_late(number));
+    }
+
+    /// Changes a lease of this owner. Errors: 401 when it is not that lease any more, 402.
+    pub(super) fn settle_here(&mut self, now: Now, settle: &Settle) -> Result<()> {
+        let id = MessageId {
+            origin: BootId(settle.origin),
+            sequence: settle.sequence,
+        };
+        if self.is_done(id) {
+            return Err(done_already());
+        }
+        let index = self.index.get(id).ok_or_else(lease_lost)?;
+        let slot = self.slab.get_mut(index).ok_or_else(lease_lost)?;
+        let is_current = slot.place == Place::Leased
+            && slot.lease == settle.lease
+            && slot.own.epoch == settle.epoch
+            && slot.own.store == self.me.store;
+        if !is_current {
+            return Err(lease_lost());
+        }
+        let span = settle.span.checked_sub(1);
+        if settle.verb == EXTEND {
+            let lease = span.unwrap_or(self.settings.lease).clamp(1, limits::LEASE_MS_MAX);
+            self.wheel.set(index, now.mono + lease);
+            return Ok(());
+        }
+        if let Lessee::Here(Some(session)) = slot.lessee {
+            self.let_go(session, id);
+        }
+        self.end_lease(now, index, settle.verb, span);
+        Ok(())
+    }
+
+    fn end_lease(&mut self, now: Now, index: u32, verb: u32, span: Option<Millis>) {
+        let Some(slot) = self.slab.get_mut(index) else {
+            return;
+        };
+        let mut delay = 0;
+        if verb == RELEASE {
+            slot.attempts = slot.attempts.saturating_sub(1);
+            self.counters.released += 1;
+        } else {
+            delay = span.unwrap_or_else(|| back_off(slot.attempts)).min(limits::DELAY_MS_MAX);
+            self.counters.redeliveries_nack += 1;
+        }
+        if delay == 0 {
+            if let Some(queue) = self.make_ready(index) {
+                self.serve(now, queue);
+            }
+            return;
+        }
+        slot.place = Place::Delayed;
+        slot.lessee = Lessee::Nobody;
+        self.wheel.set(index, now.mono + delay);
+    }
+}
+
+/// 1 s, doubling with each attempt, 10 min at most.
+fn back_off(attempts: u32) -> Millis {
+    let doublings = attempts.saturating_sub(1).min(20);
+    (limits::NACK_MS_MIN << doublings).min(limits::NACK_MS_MAX)
+}
+
+fn lease_lost() -> Error {
+    Error::new(ErrorKind::LeaseLost).because("the lease ran out; a late ack would still count")
+}
+
+pub(super) fn done_already() -> Error {
+    Error::new(ErrorKind::AlreadyDone).because("the message is finished already")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_back_off_doubles_up_to_ten_minutes() {
+        let pauses: Vec<Millis> = [1, 2, 3, 10, 11, 999].map(back_off).to_vec();
+        assert_eq!(pauses, [1_000, 2_000, 4_000, 512_000, 600_000, 600_000]);
+    }
+}

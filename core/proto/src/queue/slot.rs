@@ -1,0 +1,381 @@
+//! Where held messages live: slots in a chunked slab, found by origin and sequence.
+//!
+//! A message's id is its place in its origin's order, so finding it is an array step; a few that
+//! were left behind by a window that moved on are kept apart (protocol.md 4.9).
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+use bytes::Bytes;
+
+use super::delivery::Headers;
+use crate::base::{BootId, MemberId, MessageId, QueueKey, SessionId, Stamp, limits};
+use crate::copies::{Holders, Own};
+
+/// What a message is to this store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Place {
+    /// The slot is empty.
+    #[default]
+    Free,
+    /// Owned; its copies are on their way.
+    Replicating,
+    /// Owned; anyone may have it.
+    Ready,
+    /// Owned; waits for its time.
+    Delayed,
+    /// Owned; somebody has it.
+    Leased,
+    /// A copy of another owner's message.
+    Standby,
+    /// On its way to another store, because this member leaves.
+    Moving,
+}
+
+/// Who has a leased message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Lessee {
+    #[default]
+    Nobody,
+    /// A consumer of this member, by a subscription or not.
+    Here(Option<SessionId>),
+    /// A consumer of another member.
+    There(MemberId),
+}
+
+/// A held message.
+#[derive(Debug, Default)]
+pub(super) struct Slot {
+    pub(super) id: MessageId,
+    pub(super) stamp: Stamp,
+    pub(super) body: Bytes,
+    pub(super) headers: Option<Headers>,
+    pub(super) holders: Holders,
+    /// Which of the holders have said that they keep it; for the owner only.
+    pub(super) confirmed: u128,
+    pub(super) own: Own,
+    pub(super) lessee: Lessee,
+    pub(super) queue: QueueKey,
+    /// The enqueue it came by, while it replicates.
+    pub(super) batch: u32,
+    pub(super) attempts: u32,
+    /// Counts this owner's leases of it.
+    pub(super) lease: u32,
+    pub(super) place: Place,
+}
+
+impl Slot {
+    /// What it costs, for the memory budget.
+    pub(super) fn weight(&self) -> u64 {
+        self.body.len() as u64 + limits::MESSAGE_OVERHEAD_BYTES
+    }
+}
+
+const CHUNK: usize = 1_024;
+
+/// Slots by index; chunks, so that growing never moves a million of them.
+#[derive(Debug, Default)]
+pub(super) struct Slab {
+    chunks: Vec<Vec<Slot>>,
+    free: Vec<u32>,
+    len: usize,
+}
+
+impl Slab {
+    pub(super) fn get(&self, index: u32) -> Option<&Slot> {
+        let index = index as usize;
+        self.chunks.get(index / CHUNK)?.get(index % CHUNK)
+    }
+
+    pub(super) fn get_mut(&mut self, index: u32) -> Option<&mut Slot> {
+        let index = index as usize;
+        self.chunks.get_mut(index / CHUNK)?.get_mut(index % CHUNK)
+    }
+
+    pub(super) fn insert(&mut self, slot: Slot) -> u32 {
+        self.len += 1;
+        if let Some(index) = self.free.pop() {
+            if let Some(place) = self.get_mut(index) {
+                *place = slot;
+            }
+            return index;
+        }
+        if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
+            self.chunks.push(Vec::with_capacity(CHUNK));
+        }
+        let before = (self.chunks.len() - 1) * CHUNK;
+        let Some(chunk) = self.chunks.last_mut() else {
+            return u32::MAX;
+        };
+        chunk.push(slot);
+        (before + chunk.len() - 1) as u32
+    }
+
+    pub(super) fn remove(&mut self, index: u32) -> Option<Slot> {
+        let slot = core::mem::take(self.get_mut(index)?);
+        if slot.place == Place::Free {
+            return None;
+        }
+        self.len -= 1;
+        self.free.push(index);
+        Some(slot)
+    }
+
+    /// Messages held.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Indexes are below this; for sweeps.
+    pub(super) fn end(&self) -> u32 {
+        let last = self.chunks.last().map_or(0, Vec::len);
+        (self.chunks.len().saturating_sub(1) * CHUNK + last) as u32
+    }
+}
+
+const NONE: u32 = u32::MAX;
+/// A hole in a window larger than this begins a new one.
+const GAP_MAX: u64 = 4_096;
+/// A window longer than this is looked at for stragglers.
+const SPARSE_MIN: usize = 1_024;
+
+/// The slots of one origin by sequence.
+#[derive(Debug, Default)]
+struct Window {
+    base: u64,
+    slots: VecDeque<u32>,
+    live: usize,
+    /// Left behind when the window moved on.
+    strays: BTreeMap<u64, u32>,
+}
+
+impl Window {
+    fn get(&self, sequence: u64) -> Option<u32> {
+        let offset = sequence.checked_sub(self.base).and_then(|o| usize::try_from(o).ok());
+        if let Some(index) = offset.and_then(|offset| self.slots.get(offset)) {
+            if *index != NONE {
+                return Some(*index);
+            }
+        }
+        if self.strays.is_empty() {
+            return None;
+        }
+        self.strays.get(&sequence).copied()
+    }
+
+    fn insert(&mut self, sequence: u64, index: u32) {
+        if self.slots.is_empty() {
+            self.base = sequence;
+        }
+        let Some(offset) = sequence.checked_sub(self.base) else {
+            self.strays.insert(sequence, index);
+            return;
+        };
+        let len = self.slots.len() as u64;
+        if offset > len + GAP_MAX {
+            self.stray(self.slots.len());
+            self.base = sequence;
+            self.slots.push_back(index);
+        } else if offset >= len {
+            (len..offset).for_each(|_| self.slots.push_back(NONE));
+            self.slots.push_back(index);
+        } else if let Some(place) = self.slots.get_mut(offset as usize) {
+            *place = index;
+        }
+        self.live += 1;
+        if self.slots.len() > SPARSE_MIN && self.live * 8 < self.slots.len() {
+            self.stray(SPARSE_MIN / 2);
+        }
+    }
+
+    fn remove(&mut self, sequence: u64) {
+        let offset = sequence.checked_sub(self.base).and_then(|o| usize::try_from(o).ok());
+        match offset.and_then(|offset| self.slots.get_mut(offset)) {
+            Some(place) if *place != NONE => {
+                *place = NONE;
+                self.live -= 1;
+                while self.slots.front() == Some(&NONE) {
+                    self.slots.pop_front();
+                    self.base += 1;
+                }
+            }
+            _ => {
+                self.strays.remove(&sequence);
+            }
+        }
+    }
+
+    /// Moves what is live in the first `count` places out of the window.
+    fn stray(&mut self, count: usize) {
+        for _ in 0..count {
+            let Some(index) = self.slots.pop_front() else {
+                break;
+            };
+            if index != NONE {
+                self.strays.insert(self.base, index);
+                self.live -= 1;
+            }
+            self.base += 1;
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.live == 0 && self.strays.is_empty()
+    }
+}
+
+/// Slots by message id.
+#[derive(Debug)]
+pub(super) struct Index {
+    me: BootId,
+    /// The messages accepted here: most of them, so found first.
+    own: Window,
+    others: BTreeMap<BootId, Window>,
+}
+
+impl Index {
+    pub(super) fn new(me: BootId) -> Self {
+        Self {
+            me,
+            own: Window::default(),
+            others: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn get(&self, id: MessageId) -> Option<u32> {
+        if id.origin == self.me {
+            return self.own.get(id.sequence);
+        }
+        self.others.get(&id.origin)?.get(id.sequence)
+    }
+
+    pub(super) fn insert(&mut self, id: MessageId, index: u32) {
+        let window = if id.origin == self.me {
+            &mut self.own
+        } else {
+            self.others.entry(id.origin).or_default()
+        };
+        window.insert(id.sequence, index);
+    }
+
+    pub(super) fn remove(&mut self, id: MessageId) {
+        if id.origin == self.me {
+            self.own.remove(id.sequence);
+        } else if let Some(window) = self.others.get_mut(&id.origin) {
+            window.remove(id.sequence);
+            if window.is_empty() {
+                self.others.remove(&id.origin);
+            }
+        }
+    }
+}
+
+/// The order in which a queue's messages are given: by stamp, as far as that is known.
+#[derive(Debug, Default)]
+pub(super) struct Ready {
+    /// Those that came in order: nearly all.
+    fresh: VecDeque<(Stamp, u32)>,
+    /// Those that came back, or came from another owner.
+    again: BTreeMap<(Stamp, MessageId), u32>,
+    count: usize,
+}
+
+impl Ready {
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    pub(super) fn push(&mut self, stamp: Stamp, id: MessageId, index: u32) {
+        self.count += 1;
+        if self.fresh.back().is_none_or(|(last, _)| *last <= stamp) {
+            self.fresh.push_back((stamp, index));
+        } else {
+            self.again.insert((stamp, id), index);
+        }
+    }
+
+    /// The next one; the caller moves it out of [`Place::Ready`].
+    pub(super) fn pop(&mut self, slab: &Slab) -> Option<u32> {
+        loop {
+            let fresh = self.fresh.front().map(|(stamp, _)| *stamp);
+            let again = self.again.first_key_value().map(|((stamp, _), _)| *stamp);
+            let (stamp, index) = match (fresh, again) {
+                (None, None) => return None,
+                (Some(a), Some(b)) if b < a => {
+                    self.again.pop_first().map(|((stamp, _), index)| (stamp, index))?
+                }
+                (None, Some(_)) => {
+                    self.again.pop_first().map(|((stamp, _), index)| (stamp, index))?
+                }
+                _ => self.fresh.pop_front()?,
+            };
+            // An entry is not taken out when its message ends; it is passed over here.
+            let is_live = slab
+                .get(index)
+                .is_some_and(|slot| slot.place == Place::Ready && slot.stamp == stamp);
+            if is_live {
+                self.count -= 1;
+                return Some(index);
+            }
+        }
+    }
+
+    /// A ready message ended without being given.
+    pub(super) fn lost_one(&mut self, slab: &Slab) {
+        self.count = self.count.saturating_sub(1);
+        if self.fresh.len() > 2 * self.count + 64 {
+            self.fresh.retain(|(stamp, index)| {
+                slab.get(*index)
+                    .is_some_and(|slot| slot.place == Place::Ready && slot.stamp == *stamp)
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Chance;
+
+    #[test]
+    fn the_index_agrees_with_a_plain_map_whatever_is_done_to_it() {
+        for seed in 0..100 {
+            let mut chance = Chance::new(seed);
+            let mut index = Index::new(BootId(1));
+            let mut model = BTreeMap::new();
+            let mut next = 1;
+            for step in 0..3_000_u32 {
+                if chance.percent(60) {
+                    next += if chance.percent(1) { 5_000 } else { 1 + chance.below(3) };
+                    let origin = BootId(1 + chance.below(2));
+                    let id = MessageId { origin, sequence: next };
+                    index.insert(id, step);
+                    model.insert(id, step);
+                } else if let Some(id) = {
+                    let skip = chance.below(model.len() as u64 + 1) as usize;
+                    model.keys().nth(skip).copied()
+                } {
+                    index.remove(id);
+                    model.remove(&id);
+                }
+            }
+            for (id, slot) in &model {
+                assert_eq!(index.get(*id), Some(*slot), "seed {seed}");
+            }
+            let gone = MessageId { origin: BootId(3), sequence: 1 };
+            assert_eq!(index.get(gone), None);
+        }
+    }
+
+    #[test]
+    fn a_straggler_does_not_pin_the_window() {
+        let mut window = Window::default();
+        (1..=100_000).for_each(|n| {
+            window.insert(n, n as u32);
+            if n > 1 {
+                window.remove(n);
+            }
+        });
+        assert_eq!(window.get(1), Some(1));
+        assert!(window.slots.len() <= 2 * SPARSE_MIN);
+    }
+}

@@ -1,0 +1,290 @@
+//! Owners that went: a holder takes their messages over (protocol.md 4.6).
+//!
+//! A level, not an event: as long as a copy's owner is no current store of a member that can be
+//! reached, and has been so for `takeover_after`, the copy is looked at, and its highest ranked
+//! reachable holder takes it; the next ranked waits two seconds more. In bounded steps, so that a
+//! crash with millions of messages is no storm.
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+use super::message::{Claim, Message};
+use super::slot::{Lessee, Place};
+use super::{Alarm, Out, Queues, limits};
+use crate::base::{Instant, MemberId, MessageId, Now, QueueKey, StoreId};
+use crate::copies::{Holder, Holders, Own, rank};
+use crate::wire::Ids;
+
+/// A lost owner's copies being looked at.
+#[derive(Debug)]
+pub(super) struct Sweep {
+    /// Since when the first ranked holder may take them.
+    due: Instant,
+    cursor: u32,
+    /// Some were left to a holder that ranks higher.
+    has_left_some: bool,
+    taken: u64,
+}
+
+impl Queues {
+    /// Looks whether `store` still answers for its messages; if not, sees to its sweep.
+    pub(super) fn watch(&mut self, now: Now, store: StoreId) {
+        if store == self.me.store || store == StoreId::default() || self.sweeps.contains_key(&store) {
+            return;
+        }
+        let patience = self.settings.takeover_after;
+        let owner = self.peers.values().find(|peer| peer.store == store);
+        let due = match owner.map(|peer| peer.unreachable_since) {
+            Some(None) => return,
+            Some(Some(since)) => since + patience,
+            // Its member has another store now, or left: it is lost, there is nothing to wait for.
+            None => now.mono,
+        };
+        let due = due.max(now.mono) + self.chance.below(200);
+        let sweep = Sweep {
+            due,
+            cursor: 0,
+            has_left_some: false,
+            taken: 0,
+        };
+        self.sweeps.insert(store, sweep);
+        self.alarms.set(Alarm::Sweep(store), due);
+    }
+
+    /// One bounded step through the messages held here.
+    pub(super) fn sweep(&mut self, now: Now, store: StoreId) {
+        let Some(sweep) = self.sweeps.get(&store) else {
+            return;
+        };
+        let (due, cursor) = (sweep.due, sweep.cursor);
+        let end = self.slab.end().min(cursor + limits::STEP_MESSAGES_MAX as u32);
+        let mut taken = Vec::new();
+        let mut has_left_some = false;
+        for index in cursor..end {
+            let Some(slot) = self.slab.get(index) else {
+                continue;
+            };
+            if slot.place != Place::Standby || slot.own.store != store {
+                continue;
+            }
+            let ahead = self.ranked_higher(slot.id, &slot.holders);
+            if now.mono.since(due) >= ahead * limits::TAKEOVER_RANK_MS {
+                taken.push(index);
+            } else {
+                has_left_some = true;
+            }
+        }
+        let count = taken.len() as u64;
+        self.take_over(now, &taken);
+        let is_over = end >= self.slab.end();
+        let Some(sweep) = self.sweeps.get_mut(&store) else {
+            return;
+        };
+        sweep.taken += count;
+        sweep.has_left_some |= has_left_some;
+        sweep.cursor = if is_over { 0 } else { end };
+        if !is_over {
+            return self.alarms.set(Alarm::Sweep(store), now.mono);
+        }
+        if core::mem::take(&mut sweep.has_left_some) {
+            let next = now.mono + limits::TAKEOVER_RANK_MS;
+            return self.alarms.set(Alarm::Sweep(store), next);
+        }
+        let taken = sweep.taken;
+        self.sweeps.remove(&store);
+        if taken > 0 {
+            let owner = self.peers.iter().find(|(_, peer)| peer.store == store);
+            let owner = owner.map(|(member, _)| *member).unwrap_or_default();
+            self.out.push(Out::TookOver(owner, taken));
+        }
+    }
+
+    /// How many reachable holders rank above this one for a message.
+    fn ranked_higher(&self, id: MessageId, holders: &Holders) -> u64 {
+        let mine = (rank(id, self.me.store), self.me.store);
+        let higher = holders.iter().filter(|holder| {
+            **holder != self.me
+                && self.is_linked(**holder)
+                && (rank(id, holder.store), holder.store) > mine
+        });
+        higher.count() as u64
+    }
+
+    /// Makes these copies this member's own, tells the other holders, and gives them out.
+    fn take_over(&mut self, now: Now, indexes: &[u32]) {
+        let mut claims: Vec<Claim> = Vec::new();
+        let mut queues = BTreeSet::new();
+        for index in indexes {
+            let me = self.me;
+            let Some(slot) = self.slab.get_mut(*index) else {
+                continue;
+            };
+            slot.own = Own {
+                epoch: slot.own.epoch.saturating_add(1),
+                rank: rank(slot.id, me.store),
+                store: me.store,
+            };
+            slot.confirmed = Self::bit(&slot.holders, me);
+            add_claim(&mut claims, slot.id, slot.own, &slot.holders);
+            self.counters.takeovers += 1;
+            self.counters.redeliveries_takeover += 1;
+            queues.extend(self.make_ready(*index));
+        }
+        for claim in claims {
+            self.send_claim(&claim, None);
+        }
+        for queue in queues {
+            self.serve(now, queue);
+        }
+    }
+
+    /// Tells a claim to every linked holder but this member and `except`.
+    pub(super) fn send_claim(&mut self, claim: &Claim, except: Option<Holder>) {
+        for holder in claim.holders.iter() {
+            if *holder != self.me && Some(*holder) != except && self.is_linked(*holder) {
+                self.send(holder.member, Message::Claim(claim.clone()));
+            }
+        }
+    }
+
+    /// A member claims messages.
+    pub(super) fn on_claim(&mut self, now: Now, from: MemberId, claim: &Claim) {
+        let mut higher: Vec<Claim> = Vec::new();
+        for id in claim.ids.iter() {
+            if self.is_done(id) {
+                self.tell_done(now, from, id, &claim.holders);
+                continue;
+            }
+            let Some(index) = self.index.get(id) else {
+                continue;
+            };
+            self.merge_copy(now, index, claim.own, &claim.holders);
+            if let Some(slot) = self.slab.get(index) {
+                if slot.own > claim.own {
+                    add_claim(&mut higher, id, slot.own, &slot.holders);
+                }
+            }
+        }
+        for claim in higher {
+            self.send(from, Message::Claim(claim));
+        }
+        self.watch(now, claim.own.store);
+    }
+
+    /// Joins what another says of a message held here: more holders, a higher ownership. One that
+    /// loses it keeps the copy; acks of its leases still count.
+    pub(super) fn merge_copy(&mut self, now: Now, index: u32, own: Own, holders: &Holders) {
+        let me = self.me;
+        let Some(slot) = self.slab.get_mut(index) else {
+            return;
+        };
+        slot.holders = crate::copies::with(&slot.holders, holders);
+        if own <= slot.own {
+            return;
+        }
+        let had = core::mem::replace(&mut slot.own, own);
+        if own.store == me.store {
+            if slot.place == Place::Standby {
+                slot.confirmed = Self::bit(&slot.holders, me);
+                if let Some(queue) = self.make_ready(index) {
+                    self.serve(now, queue);
+                }
+            }
+        } else if had.store == me.store && slot.place != Place::Moving {
+            self.counters.owner_conflicts += 1;
+            self.demote(now, index);
+        }
+    }
+
+    fn demote(&mut self, now: Now, index: u32) {
+        self.unlist(now, index);
+        if let Some(slot) = self.slab.get_mut(index) {
+            slot.place = Place::Standby;
+        }
+    }
+
+    /// Takes a message off its ready list, its lease or its batch; the caller gives it a new place.
+    pub(super) fn unlist(&mut self, now: Now, index: u32) {
+        let Some(slot) = self.slab.get_mut(index) else {
+            return;
+        };
+        let place = core::mem::replace(&mut slot.place, Place::Standby);
+        let lessee = core::mem::take(&mut slot.lessee);
+        let (id, queue, batch, confirmed) = (slot.id, slot.queue, slot.batch, slot.confirmed);
+        self.wheel.clear(index);
+        match place {
+            Place::Ready => {
+                if let Some(shelf) = self.shelves.get_mut(queue.0 as usize) {
+                    shelf.ready.lost_one(&self.slab);
+                }
+                self.note_stock(queue);
+            }
+            Place::Replicating => self.batch_lost_one(now, batch, confirmed),
+            Place::Leased => {
+                if let Lessee::Here(Some(session)) = lessee {
+                    self.let_go(session, id);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A peer is linked again: it hears which of its messages were taken over meanwhile, and what
+    /// consumers of its former boot held is given to others.
+    pub(super) fn resync(&mut self, now: Now, member: MemberId) {
+        let Some(peer) = self.peers.get(&member) else {
+            return;
+        };
+        let holder = Holder {
+            member,
+            store: peer.store,
+        };
+        let (from, lost_boot, tag) = (peer.resync_from, peer.lost_boot, peer.boot.0 as u32);
+        let end = self.slab.end().min(from + limits::STEP_MESSAGES_MAX as u32);
+        let mut claims = Vec::new();
+        let mut freed = Vec::new();
+        for index in from..end {
+            let Some(slot) = self.slab.get(index) else {
+                continue;
+            };
+            let is_taken_over = slot.own.store == self.me.store && slot.own.epoch > 0;
+            if is_taken_over && slot.place != Place::Moving && slot.holders.contains(&holder) {
+                add_claim(&mut claims, slot.id, slot.own, &slot.holders);
+            }
+            let is_its = slot.place == Place::Leased && slot.lessee == Lessee::There(member);
+            if lost_boot && is_its && slot.batch != tag {
+                freed.push(index);
+            }
+        }
+        for claim in claims {
+            self.send(member, Message::Claim(claim));
+        }
+        let queues: BTreeSet<QueueKey> = freed.into_iter().filter_map(|index| self.make_ready(index)).collect();
+        for queue in queues {
+            self.serve(now, queue);
+        }
+        let is_over = end >= self.slab.end();
+        if let Some(peer) = self.peers.get_mut(&member) {
+            peer.resync_from = if is_over { 0 } else { end };
+            peer.lost_boot &= !is_over;
+        }
+        if !is_over {
+            self.alarms.set(Alarm::Resync(member), now.mono);
+        }
+    }
+}
+
+/// Adds an id to the claim that says the same, or begins one.
+pub(super) fn add_claim(claims: &mut Vec<Claim>, id: MessageId, own: Own, holders: &Holders) {
+    let last = claims.last_mut().filter(|claim| {
+        claim.own == own && claim.ids.origin == id.origin && claim.holders == *holders
+    });
+    match last {
+        Some(claim) => claim.ids.push(id.sequence, id.sequence),
+        None => claims.push(Claim {
+            ids: Ids::one(id),
+            own,
+            holders: holders.clone(),
+        }),
+    }
+}
