@@ -82,6 +82,16 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// True for those that may dial or leave.
+    pub(super) fn is_about_links(&self) -> bool {
+        matches!(
+            self,
+            Command::Join(_) | Command::Joined | Command::Leave { .. }
+        )
+    }
+}
+
 /// A member as this one sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {

@@ -4,6 +4,7 @@
 //! handshake. Control kinds are prost structs, the others have tight layouts of their own. A kind
 //! that this version does not know is skipped.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use prost::Message as Prost;
@@ -27,8 +28,8 @@ pub enum Message {
     Stock(Stock),
     /// "Tell me your whole stock row."
     StockAsk,
-    /// Everything about queues.
-    Queue(Queue),
+    /// Everything about queues; boxed, so that every other value in an effect stays small.
+    Queue(Box<Queue>),
 }
 
 /// The kind of a handshake's [`crate::membership::Hello`].
@@ -107,10 +108,10 @@ impl Writer {
             return;
         }
         self.finish(out);
-        match queue {
+        match queue.as_ref() {
             Queue::Repl(repl) => self.open_copies(repl, out),
             Queue::ReplOk(_) | Queue::SetDone(_) | Queue::DoneOk(_) | Queue::Forget(_) => {
-                self.open = Some(Open::Ids(queue.clone()));
+                self.open = Some(Open::Ids(queue.as_ref().clone()));
             }
             _ => write_whole(message, out),
         }
@@ -120,7 +121,7 @@ impl Writer {
     pub fn finish(&mut self, out: &mut BytesMut) {
         match self.open.take() {
             None => {}
-            Some(Open::Ids(queue)) => write_whole(&Message::Queue(queue), out),
+            Some(Open::Ids(queue)) => write_whole(&Message::Queue(Box::new(queue)), out),
             Some(Open::Copies {
                 start,
                 count_at,
@@ -253,17 +254,19 @@ fn kind(message: &Message) -> u8 {
         Message::Meta(_) => META,
         Message::Stock(_) => STOCK,
         Message::StockAsk => STOCK_ASK,
-        Message::Queue(Queue::Demand(_)) => DEMAND,
-        Message::Queue(Queue::Settle(_)) => SETTLE,
-        Message::Queue(Queue::Settled(_)) => SETTLED,
-        Message::Queue(Queue::Repl(_)) => REPL,
-        Message::Queue(Queue::ReplOk(_)) => REPL_OK,
-        Message::Queue(Queue::ReplNo(_)) => REPL_NO,
-        Message::Queue(Queue::Deliver(_)) => DELIVER,
-        Message::Queue(Queue::SetDone(_)) => SET_DONE,
-        Message::Queue(Queue::DoneOk(_)) => DONE_OK,
-        Message::Queue(Queue::Forget(_)) => FORGET,
-        Message::Queue(Queue::Claim(_)) => CLAIM,
+        Message::Queue(queue) => match queue.as_ref() {
+            Queue::Demand(_) => DEMAND,
+            Queue::Settle(_) => SETTLE,
+            Queue::Settled(_) => SETTLED,
+            Queue::Repl(_) => REPL,
+            Queue::ReplOk(_) => REPL_OK,
+            Queue::ReplNo(_) => REPL_NO,
+            Queue::Deliver(_) => DELIVER,
+            Queue::SetDone(_) => SET_DONE,
+            Queue::DoneOk(_) => DONE_OK,
+            Queue::Forget(_) => FORGET,
+            Queue::Claim(_) => CLAIM,
+        },
     }
 }
 
@@ -333,13 +336,13 @@ pub fn decode(mut frame: Bytes) -> Result<Option<Message>> {
         META => Message::Meta(get(frame)?),
         STOCK => Message::Stock(get(frame)?),
         STOCK_ASK => Message::StockAsk,
-        DEMAND => Message::Queue(Queue::Demand(get(frame)?)),
-        SETTLE => Message::Queue(Queue::Settle(get(frame)?)),
-        SETTLED => Message::Queue(Queue::Settled(get(frame)?)),
+        DEMAND => Message::Queue(Box::new(Queue::Demand(get(frame)?))),
+        SETTLE => Message::Queue(Box::new(Queue::Settle(get(frame)?))),
+        SETTLED => Message::Queue(Box::new(Queue::Settled(get(frame)?))),
         _ => {
             let mut reader = Reader::new(frame);
             return match decode_batch(kind, &mut reader)? {
-                Some(queue) => reader.finish().map(|()| Some(Message::Queue(queue))),
+                Some(queue) => reader.finish().map(|()| Some(Message::Queue(Box::new(queue)))),
                 None => Ok(None),
             };
         }

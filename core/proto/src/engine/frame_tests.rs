@@ -24,19 +24,26 @@ fn repl(sequence: u64, body: &'static [u8]) -> Message {
         body: Some(Bytes::from_static(body)),
         headers: (sequence % 2 == 0).then(|| Arc::new(vec![("k".into(), "v".into())])),
     });
-    Message::Queue(Queue::Repl(Repl {
+    Message::Queue(Box::new(Queue::Repl(Repl {
         queue: "jobs".into(),
         section,
         is_known: true,
-    }))
+    })))
 }
 
 fn done(first: u64, last: u64) -> Message {
-    Message::Queue(Queue::SetDone(Done {
+    Message::Queue(Box::new(Queue::SetDone(Done {
         ids: Ids::range(BootId(7), first, last),
         holders: [Holder::default()].into(),
         ending: Ending::Acked,
-    }))
+    })))
+}
+
+fn queue(message: &Message) -> &Queue {
+    match message {
+        Message::Queue(queue) => queue,
+        other => panic!("{other:?} is not about queues"),
+    }
 }
 
 fn write(messages: &[Message]) -> BytesMut {
@@ -61,7 +68,7 @@ fn neighbours_that_are_alike_share_a_frame() {
     let messages: Vec<Message> = (1..=100).map(|n| repl(n, b"body")).collect();
     let read = read(write(&messages));
     assert_eq!(read.len(), 1);
-    let Message::Queue(Queue::Repl(joined)) = &read[0] else {
+    let Queue::Repl(joined) = queue(&read[0]) else {
         panic!("not copies");
     };
     let sequences: Vec<u64> = joined.section.items.iter().map(|item| item.sequence).collect();
@@ -73,11 +80,11 @@ fn neighbours_that_are_alike_share_a_frame() {
 fn acks_gather_in_runs_and_the_order_between_kinds_is_kept() {
     let read = read(write(&[done(1, 1), done(2, 2), done(9, 9), repl(1, b"x"), done(3, 3)]));
     assert_eq!(read.len(), 3);
-    let Message::Queue(Queue::SetDone(first)) = &read[0] else {
+    let Queue::SetDone(first) = queue(&read[0]) else {
         panic!("not acks");
     };
     assert_eq!(first.ids.ranges.as_slice(), [(1, 2), (9, 9)]);
-    assert!(matches!(&read[1], Message::Queue(Queue::Repl(_))));
+    assert!(matches!(queue(&read[1]), Queue::Repl(_)));
 }
 
 #[test]

@@ -119,7 +119,9 @@ impl Engine {
         let dialler = |is_mine: bool| if is_mine { self.me } else { fresh.member };
         let lower = self.me.min(fresh.member);
         self.links.get(&rival).is_some_and(|rival| {
+            // A new store means that the peer left and came back: the old link is dying.
             rival.boot == fresh.boot
+                && rival.store == fresh.store
                 && dialler(rival.is_mine) == lower
                 && dialler(fresh.is_mine) != lower
         })
@@ -232,7 +234,7 @@ impl Engine {
             return;
         };
         match message {
-            Message::Queue(message) => self.queues.hear(now, from, message),
+            Message::Queue(message) => self.queues.hear(now, from, *message),
             Message::Heartbeat(heartbeat) => self.heartbeat(now, link, &heartbeat),
             Message::Meta(meta) => self.meta(now, link, &meta),
             Message::Stock(stock) => {

@@ -27,7 +27,7 @@ use crate::base::{Chance, Instant, LinkId, MemberId, MessageId, Now, QueueKey, R
 use crate::copies::Holder;
 use crate::membership::{Dialler, Hello, MemberInfo, View};
 use crate::metadata::Board;
-use crate::queue::{Queues, Settings};
+use crate::queue::{Out, Queues, Settings};
 use links::Link;
 
 /// A planted bug, chosen at run time in builds with the feature `canary`: the simulator must catch it.
@@ -70,7 +70,11 @@ pub struct Engine {
     /// Callers of `Joined`, with their deadlines.
     joined: Vec<(Ticket, Instant)>,
     counters: LinkCounters,
+    /// When links, dials or stock edges want [`Input::Wake`].
+    link_wake: Instant,
     out: Vec<Effect>,
+    /// Kept for its memory: what the queue room wants done passes through it.
+    wishes: Vec<Out>,
 }
 
 impl Engine {
@@ -99,13 +103,22 @@ impl Engine {
             joins: BTreeMap::new(),
             joined: Vec::new(),
             counters: LinkCounters::default(),
+            link_wake: now.mono,
             out: Vec::new(),
+            wishes: Vec::new(),
             config,
         }
     }
 
     /// Takes one input in and appends what is to be done to `out`. Never blocks; bounded work.
     pub fn handle(&mut self, now: Now, input: Input, out: &mut Vec<Effect>) {
+        // Queue traffic changes nothing about links, so it does not pay for looking at them.
+        let is_hot = match &input {
+            Input::Command { command, .. } => !command.is_about_links(),
+            Input::Message { message, .. } => matches!(message, Message::Queue(_)),
+            Input::Cancel(_) => true,
+            _ => false,
+        };
         match input {
             Input::Command { ticket, command } => self.command(now, ticket, command),
             Input::Cancel(ticket) => self.queues.cancel(ticket),
@@ -121,6 +134,10 @@ impl Engine {
             Input::Wake => self.wake(now),
         }
         self.tell(now);
+        if !is_hot || self.board.has_news() {
+            self.tell_links(now);
+            self.link_wake = self.next_link_wake();
+        }
         out.append(&mut self.out);
     }
 
@@ -171,7 +188,7 @@ impl Engine {
     /// When [`Input::Wake`] is due: never late, perhaps early.
     #[must_use]
     pub fn next_wake(&self) -> Instant {
-        self.queues.next_wake().min(self.next_link_wake())
+        self.queues.next_wake().min(self.link_wake)
     }
 
     /// What this member says in a handshake; lane and pair are filled in by the link.
@@ -235,8 +252,8 @@ impl Engine {
 
     /// True when this store knows that the message is finished.
     #[must_use]
-    pub fn knows_done(&self, id: MessageId) -> bool {
-        self.queues.knows_done(id)
+    pub fn is_done(&self, id: MessageId) -> bool {
+        self.queues.is_finished(id)
     }
 
     /// Checks that the engine agrees with itself, for tests; the text says what does not.

@@ -16,11 +16,17 @@ impl Engine {
     /// Turns everything the rooms said into effects.
     pub(super) fn tell(&mut self, now: Now) {
         while self.queues.has_out() {
-            let wishes: Vec<Out> = self.queues.drain().collect();
-            for wish in wishes {
+            let mut wishes = core::mem::take(&mut self.wishes);
+            self.queues.swap_out(&mut wishes);
+            for wish in wishes.drain(..) {
                 self.tell_one(now, wish);
             }
+            self.wishes = wishes;
         }
+    }
+
+    /// Stock edges that are due, and dials.
+    pub(super) fn tell_links(&mut self, now: Now) {
         if self.links.is_empty() {
             // Nobody to tell: a new link hears the whole row.
             self.board.flush(now.mono);

@@ -63,6 +63,12 @@ impl Board {
         }
     }
 
+    /// True when some edge waits to be told.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
     /// The edges that may be told now.
     pub fn flush(&mut self, now: Instant) -> Option<Stock> {
         let mut stock = Stock::default();

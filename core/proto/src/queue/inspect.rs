@@ -55,7 +55,7 @@ impl Queues {
 
     /// True when this store knows that the message is finished.
     #[must_use]
-    pub fn knows_done(&self, id: MessageId) -> bool {
+    pub fn is_finished(&self, id: MessageId) -> bool {
         self.is_done(id)
     }
 

@@ -32,6 +32,7 @@ pub use delivery::{
 pub use message::{Claim, Deliver, Demand, Done, Ending, Message, Settle, Settled};
 pub use peers::Peer;
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -56,7 +57,7 @@ pub enum Out {
     /// Hand messages to a subscription.
     Deliver(SessionId, Vec<Leased>),
     /// Send to a member, if it is linked.
-    Send(MemberId, Message),
+    Send(MemberId, Box<Message>),
     /// Tell one member that this queue has stock again.
     Hint(MemberId, Arc<str>),
     /// The stock of a queue changed between empty and not.
@@ -278,12 +279,13 @@ impl Queues {
         Ok(key)
     }
 
-    /// Takes what the room wants done since the last call.
-    pub fn drain(&mut self) -> impl Iterator<Item = Out> + '_ {
-        self.out.drain(..)
+    /// Swaps what the room wants done since the last call for `empty`, so that two buffers serve
+    /// for ever.
+    pub fn swap_out(&mut self, empty: &mut Vec<Out>) {
+        core::mem::swap(&mut self.out, empty);
     }
 
-    /// True when [`Queues::drain`] has something.
+    /// True when [`Queues::swap_out`] has something.
     #[must_use]
     pub fn has_out(&self) -> bool {
         !self.out.is_empty()
@@ -351,7 +353,7 @@ impl Queues {
     }
 
     fn send(&mut self, to: MemberId, message: Message) {
-        self.out.push(Out::Send(to, message));
+        self.out.push(Out::Send(to, Box::new(message)));
     }
 
     fn reply(&mut self, ticket: Ticket, answer: Answer) {
