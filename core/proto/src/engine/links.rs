@@ -48,6 +48,9 @@ impl Engine {
             None => Vec::new(),
         };
         let member = hello.member();
+        if dialled.is_none() && self.tell_departure(link, member) {
+            return;
+        }
         let checked = hello.check(&self.hello());
         let rival = self.by_member.get(&member).copied();
         let refused = checked.err().or_else(|| self.conflict(now, rival, hello));
@@ -77,6 +80,26 @@ impl Engine {
             self.retire(now, rival, &mut fresh);
         }
         self.take_up(now, link, fresh, hello);
+    }
+
+    /// A member of the cluster that this one left dials it, not having heard: it is told, and no
+    /// link comes of it. Otherwise its state would bring this member back (partisan#191).
+    fn tell_departure(&mut self, link: LinkId, member: MemberId) -> bool {
+        let Some((delta, unaware)) = &mut self.departure else {
+            return false;
+        };
+        if !unaware.remove(&member) {
+            return false;
+        }
+        let meta = Meta {
+            is_whole: false,
+            delta: delta.clone(),
+            asks: false,
+        };
+        self.send(link, Message::Meta(meta));
+        let error = Error::new(ErrorKind::Closed).because("the member left");
+        self.out.push(Effect::Hangup(link, error));
+        true
     }
 
     /// Another process with this identity, while the one that is linked is alive.
@@ -206,7 +229,7 @@ impl Engine {
         self.forget_stock(now, gone.member);
         self.queues.peer_unlinked(now, gone.member);
         if self.view.members().contains_key(&gone.member) {
-            self.silent.insert(gone.member, now.mono);
+            self.silent.insert(gone.member, (now.mono, true));
         }
         self.choose_dials(now);
     }
@@ -287,6 +310,11 @@ impl Engine {
         };
         let changes = self.view.merge(&delta, meta.is_whole);
         self.changed(now, &changes);
+        if !changes.is_empty() && !meta.is_whole {
+            // Only news is passed on, so it ends; and a change reaches members that its writer
+            // has no link to.
+            self.tell_meta(&delta, Some(id));
+        }
         if self.view.is_missing() && !self.queues.is_leaving() {
             if let Some(delta) = self.view.admit_self() {
                 self.tell_meta(&delta, None);
@@ -316,7 +344,7 @@ impl Engine {
                     let store = self.view.members().get(&member).map(MemberInfo::store);
                     self.queues.peer_known(now, member, store.unwrap_or_default());
                     if !self.by_member.contains_key(&member) && member != self.me {
-                        self.silent.entry(member).or_insert(now.mono);
+                        self.silent.entry(member).or_insert((now.mono, false));
                     }
                     if matches!(change, Change::Joined(_)) {
                         self.event(now, EventKind::Joined, member, String::new());
@@ -390,8 +418,8 @@ impl Engine {
         }
         let quiet = self.links.values().filter(|link| !link.pulse.is_alive(now.mono));
         let mut quiet: Vec<MemberId> = quiet.map(|link| link.member).collect();
-        let missing = self.silent.iter().filter(|(_, since)| {
-            now.mono.since(**since) >= limits::UNREACHABLE_MS
+        let missing = self.silent.iter().filter(|(_, (since, _))| {
+            now.mono.since(*since) >= limits::UNREACHABLE_MS
         });
         quiet.extend(missing.map(|(member, _)| *member));
         for member in quiet {
@@ -418,7 +446,7 @@ impl Engine {
         let silences = self.links.values().filter(|link| !self.unreachable.contains(&link.member));
         let silences = silences.map(|link| link.pulse.silent_at());
         let missing = self.silent.iter().filter(|(member, _)| !self.unreachable.contains(*member));
-        let missing = missing.map(|(_, since)| *since + limits::UNREACHABLE_MS);
+        let missing = missing.map(|(_, (since, _))| *since + limits::UNREACHABLE_MS);
         let joins = self.joins.values().map(|(_, deadline)| *deadline);
         let joined = self.joined.iter().map(|(_, deadline)| *deadline);
         let times = beats.chain(silences).chain(missing).chain(joins).chain(joined);
@@ -437,8 +465,10 @@ impl Engine {
     }
 
     pub(super) fn is_reachable(&self, member: MemberId) -> bool {
+        // One that was never linked is not believed to be there; one whose link broke is, for a while.
+        let was_linked = self.silent.get(&member).is_some_and(|(_, was_linked)| *was_linked);
         !self.unreachable.contains(&member)
-            && (self.by_member.contains_key(&member) || self.silent.contains_key(&member))
+            && (self.by_member.contains_key(&member) || was_linked)
     }
 
     fn mark_reachable(&mut self, now: Now, member: MemberId, is_reachable: bool) {

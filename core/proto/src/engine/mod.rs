@@ -62,13 +62,15 @@ pub struct Engine {
     queues: Queues,
     links: BTreeMap<LinkId, Link>,
     by_member: BTreeMap<MemberId, LinkId>,
-    /// Members that cannot be reached, and since when a link is missing.
-    silent: BTreeMap<MemberId, Instant>,
+    /// Members without a link: since when, and whether there ever was one.
+    silent: BTreeMap<MemberId, (Instant, bool)>,
     unreachable: alloc::collections::BTreeSet<MemberId>,
     /// Joins that wait for a link, with their deadlines.
     joins: BTreeMap<Ticket, (String, Instant)>,
     /// Callers of `Joined`, with their deadlines.
     joined: Vec<(Ticket, Instant)>,
+    /// After a leave: the word of it, and the members that have not heard.
+    departure: Option<(Vec<u8>, alloc::collections::BTreeSet<MemberId>)>,
     counters: LinkCounters,
     /// When links, dials or stock edges want [`Input::Wake`].
     link_wake: Instant,
@@ -102,6 +104,7 @@ impl Engine {
             unreachable: alloc::collections::BTreeSet::new(),
             joins: BTreeMap::new(),
             joined: Vec::new(),
+            departure: None,
             counters: LinkCounters::default(),
             link_wake: now.mono,
             out: Vec::new(),

@@ -1,5 +1,6 @@
 //! What the rooms want done becomes effects.
 
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -77,8 +78,11 @@ impl Engine {
 
     /// Every copy is handed over: out of the set, off the links, and anew as a lone member.
     fn left(&mut self, now: Now, ticket: Ticket) {
+        let mut unaware: BTreeSet<MemberId> = self.view.members().keys().copied().collect();
+        unaware.retain(|member| *member != self.me && !self.by_member.contains_key(member));
         let delta = self.view.remove(self.me);
         self.tell_meta(&delta, None);
+        self.departure = Some((delta.to_bytes(), unaware));
         let links: Vec<LinkId> = self.links.keys().copied().collect();
         for link in links {
             // Before old gossip could bring this member back: close, then forget.

@@ -40,6 +40,10 @@ impl Queues {
             is_forced,
             cursor: 0,
         });
+        if self.peers.is_empty() && self.slab.len() > 0 {
+            // Nobody is there to hand anything to: waiting would not help.
+            return self.leave_is_late(now);
+        }
         self.handover_step(now);
     }
 
