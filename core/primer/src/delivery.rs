@@ -1,52 +1,109 @@
 //! [`Delivery`]: a message on lease.
 
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use primer_proto::engine::{Handle, Leased};
+
+use crate::run::waiter::unexpected;
 use crate::{Bytes, MessageId, Pending, Queue, Result};
 
 /// A message on lease to this process. Dropped unsettled it is released: it goes back at once and
 /// the attempt is not counted.
-pub struct Delivery {}
+pub struct Delivery {
+    leased: Leased,
+    queue: Queue,
+    /// Acked, nacked, released or kept: its drop does nothing.
+    is_settled: AtomicBool,
+}
 
 impl Delivery {
+    pub(crate) fn new(leased: Leased, queue: Queue) -> Self {
+        Self {
+            leased,
+            queue,
+            is_settled: AtomicBool::new(false),
+        }
+    }
+
+    /// A delivery of what is there. Errors: 599 when nothing is.
+    pub(crate) fn some(leased: Option<Leased>, queue: Queue) -> Result<Self> {
+        leased
+            .map(|leased| Self::new(leased, queue))
+            .ok_or_else(unexpected)
+    }
+
+    /// What settles it.
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.leased.handle
+    }
+
+    /// Leaves it alone when it is dropped.
+    pub(crate) fn settled(&self) {
+        self.is_settled.store(true, Ordering::Release);
+    }
+
     /// The message's identity.
     pub fn id(&self) -> MessageId {
-        unimplemented!()
+        self.leased.handle.id
     }
     /// The producer's bytes.
     pub fn body(&self) -> &Bytes {
-        unimplemented!()
+        &self.leased.body
     }
     /// The producer's headers, in their order.
     pub fn headers(&self) -> &[(String, String)] {
-        unimplemented!()
+        self.leased
+            .headers
+            .as_ref()
+            .map_or(&[], |headers| headers.as_slice())
     }
     /// How often it was given out, this time included.
     pub fn attempts(&self) -> u32 {
-        unimplemented!()
+        self.leased.attempts
     }
     /// The queue it came from.
     pub fn queue(&self) -> &Queue {
-        unimplemented!()
+        &self.queue
     }
     /// As [`Queue::ack`].
     pub fn ack(&self) -> Result<()> {
-        unimplemented!()
+        self.queue.ack(self)
     }
     /// As [`Queue::nack`].
     pub fn nack(&self, delay: Option<Duration>) -> Pending<()> {
-        unimplemented!()
+        self.queue.nack(self, delay)
     }
     /// As [`Queue::release`].
     pub fn release(&self) -> Pending<()> {
-        unimplemented!()
+        self.queue.release(self)
     }
     /// As [`Queue::extend`].
     pub fn extend(&self, lease: Option<Duration>) -> Pending<()> {
-        unimplemented!()
+        self.queue.extend(self, lease)
     }
     /// Leaves the lease running when this value is dropped (the message comes back after it).
     pub fn keep(self) {
-        unimplemented!()
+        self.settled();
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        if !*self.is_settled.get_mut() {
+            self.queue.driver().release(self.leased.handle.clone());
+        }
+    }
+}
+
+impl fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delivery")
+            .field("id", &self.id())
+            .field("queue", &self.queue.name())
+            .field("bytes", &self.body().len())
+            .field("attempts", &self.attempts())
+            .finish_non_exhaustive()
     }
 }

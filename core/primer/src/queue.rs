@@ -1,107 +1,282 @@
 //! [`Queue`]: a best-effort-order queue.
 
+use std::fmt;
 use std::future::IntoFuture;
+use std::sync::Arc;
 use std::time::Duration;
 
+use primer_proto::base::{QueueKey, limits};
+use primer_proto::engine::{Command, EnqueueOptions as Wanted, Handle, NewMessage, Reply};
+
+use crate::run::clock::millis;
+use crate::run::driver::{Driver, Manner};
+use crate::run::waiter::unexpected;
 use crate::{
-    Bytes, Completions, Delivery, EnqueueOptions, OnShort, Pending, Primer, ReceiveOptions, Receipt, Result,
-    SubscribeOptions, Subscription,
+    Bytes, Delivery, EnqueueOptions, Error, ErrorKind, OnShort, Pending, Receipt, ReceiveOptions,
+    Result, SubscribeOptions, Subscription,
 };
 
 /// A best-effort-order queue, as seen from this member. Clones are cheap.
 #[derive(Clone)]
-pub struct Queue {}
+pub struct Queue {
+    seat: Arc<Seat>,
+}
+
+/// What the clones of one queue share.
+struct Seat {
+    driver: Arc<Driver>,
+    key: QueueKey,
+    name: Box<str>,
+}
 
 impl Queue {
+    pub(crate) fn new(driver: Arc<Driver>, key: QueueKey, name: &str) -> Self {
+        let name = name.into();
+        Self {
+            seat: Arc::new(Seat { driver, key, name }),
+        }
+    }
+
+    pub(crate) fn driver(&self) -> &Arc<Driver> {
+        &self.seat.driver
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
-        unimplemented!()
+        &self.seat.name
     }
 
     /// Puts a message into the queue; set copies, headers and the rest on the answer, then await it,
     /// or `.wait()`. Errors: 101, 104, 201, 202, 203, 301, 501.
     pub fn enqueue(&self, body: impl Into<Bytes>) -> Enqueue {
-        unimplemented!()
+        Enqueue {
+            queue: self.clone(),
+            body: body.into(),
+            options: EnqueueOptions::default(),
+        }
     }
 
     /// The same with all options in one value, for hosts.
     pub fn enqueue_with(&self, body: Bytes, options: &EnqueueOptions) -> Pending<Receipt> {
-        unimplemented!()
+        let headers = (!options.headers.is_empty()).then(|| Arc::new(options.headers.clone()));
+        self.send(NewMessage { body, headers }, wanted(options))
+    }
+
+    fn send(&self, message: NewMessage, options: Wanted) -> Pending<Receipt> {
+        tracing::trace!(queue = self.name(), bytes = message.body.len(), "enqueue");
+        let command = Command::Enqueue {
+            queue: self.seat.key,
+            message,
+            options,
+        };
+        self.driver()
+            .call(command, Manner::Prompt, None, |_, reply| match reply {
+                Reply::Receipt(receipt) => Ok(receipt),
+                _ => Err(unexpected()),
+            })
     }
 
     /// Puts up to `limits::BATCH_MAX` messages into the queue, all or none; they share the options.
     /// Errors: as enqueue.
-    pub fn enqueue_many(&self, bodies: Vec<Bytes>, options: &EnqueueOptions) -> Pending<Vec<Receipt>> {
-        unimplemented!()
+    pub fn enqueue_many(
+        &self,
+        bodies: Vec<Bytes>,
+        options: &EnqueueOptions,
+    ) -> Pending<Vec<Receipt>> {
+        if let Err(error) = check_batch(bodies.len()) {
+            return Pending::here(Err(error));
+        }
+        let headers = (!options.headers.is_empty()).then(|| Arc::new(options.headers.clone()));
+        let messages = bodies
+            .into_iter()
+            .map(|body| NewMessage {
+                body,
+                headers: headers.clone(),
+            })
+            .collect();
+        let command = Command::EnqueueMany {
+            queue: self.seat.key,
+            messages,
+            options: wanted(options),
+        };
+        self.driver()
+            .call(command, Manner::Prompt, None, |_, reply| match reply {
+                Reply::Receipts(receipts) => Ok(receipts),
+                _ => Err(unexpected()),
+            })
     }
 
     /// Leases up to `options.max` messages, waiting up to `options.wait` for the first. Empty is not
     /// an error. Dropping the answer before it came retracts the demand. Errors: 101, 501.
     pub fn receive(&self, options: &ReceiveOptions) -> Pending<Vec<Delivery>> {
-        unimplemented!()
+        if options.max == 0 || options.max > limits::BATCH_MAX {
+            let error = Error::new(ErrorKind::InvalidArgument)
+                .because("a receive asks for at least one message and at most a batch")
+                .with("max", options.max)
+                .with("limit", limits::BATCH_MAX);
+            return Pending::here(Err(error));
+        }
+        let command = Command::Receive {
+            queue: self.seat.key,
+            max: options.max as u32,
+            wait: millis(options.wait),
+            lease: options.lease.map(millis),
+        };
+        self.driver().call(
+            command,
+            Manner::Patient,
+            Some(self),
+            |queue, reply| match (reply, queue) {
+                (Reply::Deliveries(leased), Some(queue)) => Ok(leased
+                    .into_iter()
+                    .map(|one| Delivery::new(one, queue.clone()))
+                    .collect()),
+                _ => Err(unexpected()),
+            },
+        )
     }
 
     /// Push: at most `options.credit` unsettled deliveries at a time. Errors: 101, 201, 501.
     pub fn subscribe(&self, options: &SubscribeOptions) -> Result<Subscription> {
-        unimplemented!()
+        let command = Command::Subscribe {
+            queue: self.seat.key,
+            credit: options.credit,
+            lease: options.lease.map(millis),
+        };
+        match self.driver().call_now(command)? {
+            Reply::Session(session) => Subscription::new(self.clone(), session),
+            _ => Err(unexpected()),
+        }
     }
 
     /// The message is finished: recorded here, told to every holder at once and until confirmed.
     /// A late ack of an unfinished message succeeds. Errors: 402, 501.
     pub fn ack(&self, delivery: &Delivery) -> Result<()> {
-        unimplemented!()
+        let handle = self.handle(delivery)?;
+        // Also when it fails: an error means that it is finished already, or that this member is.
+        delivery.settled();
+        self.driver().call_now(Command::Ack(handle)).map(drop)
     }
 
     /// Acks up to `limits::BATCH_MAX` deliveries; answers one number each, 0 or the error's (402).
     pub fn ack_many(&self, deliveries: &[&Delivery]) -> Result<Vec<u16>> {
-        unimplemented!()
+        check_batch(deliveries.len())?;
+        let handles = deliveries
+            .iter()
+            .map(|delivery| self.handle(delivery))
+            .collect::<Result<Vec<Handle>>>()?;
+        for delivery in deliveries {
+            delivery.settled();
+        }
+        match self.driver().call_now(Command::AckMany(handles))? {
+            Reply::Codes(codes) => Ok(codes),
+            _ => Err(unexpected()),
+        }
     }
 
     /// It failed: again after `delay` (none: a back-off of 1 s doubling with each attempt, 10 min at
     /// most). Errors: 101, 202, 302, 401, 402, 501.
     pub fn nack(&self, delivery: &Delivery, delay: Option<Duration>) -> Pending<()> {
-        unimplemented!()
+        self.settle(delivery, true, |handle| {
+            Command::Nack(handle, delay.map(millis))
+        })
     }
 
     /// It was not tried: again at once, for anyone, the attempt not counted. Errors: as nack.
     pub fn release(&self, delivery: &Delivery) -> Pending<()> {
-        unimplemented!()
+        self.settle(delivery, true, Command::Release)
     }
 
     /// It needs `lease` from now on (none: the member's default). Errors: as nack.
     pub fn extend(&self, delivery: &Delivery, lease: Option<Duration>) -> Pending<()> {
-        unimplemented!()
+        self.settle(delivery, false, |handle| {
+            Command::Extend(handle, lease.map(millis))
+        })
+    }
+
+    fn settle(
+        &self,
+        delivery: &Delivery,
+        is_last: bool,
+        command: impl FnOnce(Handle) -> Command,
+    ) -> Pending<()> {
+        let handle = match self.handle(delivery) {
+            Ok(handle) => handle,
+            Err(error) => return Pending::here(Err(error)),
+        };
+        if is_last {
+            delivery.settled();
+        }
+        self.driver()
+            .call(command(handle), Manner::Prompt, None, done)
+    }
+
+    /// Errors: 101 for a delivery of another queue or member: its handle would mean another
+    /// message here.
+    fn handle(&self, delivery: &Delivery) -> Result<Handle> {
+        let theirs = delivery.queue();
+        let is_ours = Arc::ptr_eq(&self.seat, &theirs.seat)
+            || (Arc::ptr_eq(self.driver(), theirs.driver()) && self.seat.key == theirs.seat.key);
+        if is_ours {
+            return Ok(delivery.handle().clone());
+        }
+        Err(Error::new(ErrorKind::InvalidArgument)
+            .because("the delivery came from another queue or member")
+            .with("queue", self.name())
+            .with("delivery_queue", theirs.name()))
+    }
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue")
+            .field("name", &self.name())
+            .finish_non_exhaustive()
     }
 }
 
 /// An enqueue that has not been sent yet. Await it, or [`Enqueue::wait`], or [`Enqueue::start`].
 #[must_use = "nothing is enqueued until it is awaited, waited for or started"]
-pub struct Enqueue {}
+pub struct Enqueue {
+    queue: Queue,
+    body: Bytes,
+    options: EnqueueOptions,
+}
 
 impl Enqueue {
     /// Copies wanted, this member's included.
-    pub fn copies(self, copies: u16) -> Self {
-        unimplemented!()
+    pub fn copies(mut self, copies: u16) -> Self {
+        self.options.copies = Some(copies);
+        self
     }
     /// What to do with fewer.
-    pub fn on_short(self, on_short: OnShort) -> Self {
-        unimplemented!()
+    pub fn on_short(mut self, on_short: OnShort) -> Self {
+        self.options.on_short = Some(on_short);
+        self
     }
     /// When "fewer" is decided.
-    pub fn timeout(self, timeout: Duration) -> Self {
-        unimplemented!()
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
     }
     /// Adds a header.
-    pub fn header(self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        unimplemented!()
+    pub fn header(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.push((key.into(), value.into()));
+        self
     }
     /// Sends it.
     pub fn start(self) -> Pending<Receipt> {
-        unimplemented!()
+        let wanted = wanted(&self.options);
+        let headers = self.options.headers;
+        let message = NewMessage {
+            body: self.body,
+            headers: (!headers.is_empty()).then(|| Arc::new(headers)),
+        };
+        self.queue.send(message, wanted)
     }
     /// Sends it and waits on this thread.
     pub fn wait(self) -> Result<Receipt> {
-        unimplemented!()
+        self.start().wait()
     }
 }
 
@@ -111,4 +286,39 @@ impl IntoFuture for Enqueue {
     fn into_future(self) -> Pending<Receipt> {
         self.start()
     }
+}
+
+impl fmt::Debug for Enqueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Enqueue")
+            .field("queue", &self.queue.name())
+            .field("bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The reply of a verb that answers nothing.
+pub(crate) fn done(_: Option<&Queue>, reply: Reply) -> Result<()> {
+    match reply {
+        Reply::Done => Ok(()),
+        _ => Err(unexpected()),
+    }
+}
+
+fn wanted(options: &EnqueueOptions) -> Wanted {
+    Wanted {
+        copies: options.copies,
+        on_short: options.on_short,
+        timeout: options.timeout.map(millis),
+    }
+}
+
+fn check_batch(count: usize) -> Result<()> {
+    if count <= limits::BATCH_MAX {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::TooLarge)
+        .because("too many at once")
+        .with("count", count)
+        .with("count_max", limits::BATCH_MAX))
 }

@@ -103,7 +103,7 @@ fn copies() -> Vec<(&'static str, Message)> {
         ending: Ending::Aborted,
         ..done.clone()
     };
-    let queue = Message::Queue;
+    let queue = |message: Queue| Message::Queue(message.into());
     vec![
         (
             "repl",
@@ -158,7 +158,7 @@ fn copies() -> Vec<(&'static str, Message)> {
 }
 
 fn control() -> Vec<(&'static str, Message)> {
-    let queue = Message::Queue;
+    let queue = |message: Queue| Message::Queue(message.into());
     vec![
         (
             "heartbeat",

@@ -1,1 +1,34 @@
-//! The simulator.
+//! The simulator: whole clusters in one thread, in virtual time, from one seed.
+//!
+//! N real engines, every message through the real codec, a network that lies, processes that crash
+//! and stand still, clocks that jump, users who misbehave. What users saw is judged by
+//! `primer-check`, what members hold by looking at them from above. core/docs/simulation.md says
+//! what is simulated, which promises are checked, and how a failing seed is replayed.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::indexing_slicing,
+    reason = "a test program: an index out of its own tables is a bug of the simulator, told as one"
+)]
+
+mod agenda;
+mod consumer;
+mod dice;
+mod faults;
+mod ledger;
+mod net;
+mod phases;
+mod plan;
+mod process;
+mod producer;
+mod settle;
+mod sometimes;
+mod survey;
+mod sweep;
+mod trace;
+mod users;
+mod world;
+
+pub use phases::{Options, Outcome, run};
+pub use primer_proto::engine::Canary;
+pub use sometimes::{SOMETIMES, Sometimes};
+pub use sweep::{How, Sweep, sweep};

@@ -88,6 +88,7 @@ impl Queues {
                 }
             }
             Place::Replicating => self.batch_lost_one(now, slot.batch, slot.confirmed),
+            Place::Standby => self.batch_moved_one_ended(now, &slot),
             _ => {}
         }
         Some(slot)

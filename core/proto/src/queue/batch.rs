@@ -424,7 +424,8 @@ impl Queues {
             .map_or(1, |slot| slot.confirmed.count_ones());
         let was_sent = self
             .own_slot_holders(open.first, last)
-            .is_some_and(|holders| holders.len() > 1);
+            // Nothing is left of it: then it was taken over, and consumed.
+            .is_none_or(|holders| holders.len() > 1);
         let ids = Ids::range(self.settings.boot, open.first, last);
         self.end_all(now, &ids, Ending::Aborted);
         if open.is_answered {
@@ -438,6 +439,32 @@ impl Queues {
         };
         let error = error.with("wanted", open.wanted).with("got", confirmed);
         self.refuse(open.ticket, error);
+    }
+
+    /// A message of a batch was taken over while its copies were on their way. Its new owner gives
+    /// it out; whether its copies are enough is known only to one who is content with fewer.
+    pub(super) fn batch_moved_one(&mut self, now: Now, batch: u32, confirmed: u128) {
+        if let Some(Some(open)) = self.batches.get(batch as usize) {
+            if open.on_short == OnShort::Degrade {
+                self.batch_lost_one(now, batch, confirmed);
+            }
+        }
+    }
+
+    /// A message that was taken over while its copies were on their way ended: whatever its batch
+    /// still waits for, it is not this one.
+    pub(super) fn batch_moved_one_ended(&mut self, now: Now, slot: &Slot) {
+        let is_in = slot.id.origin == self.settings.boot
+            && self.batch_range(slot.batch).is_some_and(|(first, last)| {
+                (first..=last).contains(&slot.id.sequence)
+            });
+        let waits = matches!(
+            self.batches.get(slot.batch as usize),
+            Some(Some(open)) if open.on_short != OnShort::Degrade
+        );
+        if is_in && waits {
+            self.batch_lost_one(now, slot.batch, slot.confirmed);
+        }
     }
 
     /// A message of a batch ended while its copies were on their way: it waits for none.

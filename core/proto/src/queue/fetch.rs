@@ -18,6 +18,8 @@ use crate::copies::Section;
 const ASKING_MAX: u32 = 16;
 /// Waiters looked at for one demand each: the rest wait for those in front.
 const FETCH_SCAN_MAX: usize = 64;
+/// Demands remembered that were given up, for giving back what comes for them after all.
+const GIVEN_UP_MAX: usize = 4_096;
 /// How often those that list a queue are asked again while somebody wants its messages.
 const LOOK_MS: Millis = 1_000;
 
@@ -219,6 +221,10 @@ impl Queues {
 
     pub(super) fn demand_is_late(&mut self, now: Now, number: u64) {
         if let Some(asked) = self.close_demand(number) {
+            if self.given_up.len() >= GIVEN_UP_MAX {
+                self.given_up.pop_first();
+            }
+            self.given_up.insert(number);
             self.fetch(now, asked.queue);
             self.end_impatient(asked.queue);
         }
@@ -269,10 +275,16 @@ impl Queues {
 
     /// Messages came for a demand, or the word that there are none.
     pub(super) fn on_deliver(&mut self, now: Now, from: MemberId, deliver: Deliver) {
-        let asked = self.close_demand(deliver.number);
-        let Some(asked) = asked.filter(|asked| asked.to == from) else {
-            // Too late: nobody remembers who wanted them.
-            self.give_back(from, &deliver.sections);
+        let is_asked = |asked: &Asked| asked.to == from;
+        if !self.asked.get(&deliver.number).is_some_and(is_asked) {
+            // Too late: nobody remembers who wanted them. An answer that was taken before is not
+            // given back when it comes again: its consumer would lose the lease.
+            if self.given_up.remove(&deliver.number) {
+                self.give_back(from, &deliver.sections);
+            }
+            return;
+        }
+        let Some(asked) = self.close_demand(deliver.number) else {
             return;
         };
         let queue = asked.queue;

@@ -204,6 +204,8 @@ pub struct Queues {
     recheck_from: MessageId,
     waiters: BTreeMap<Ticket, Waiter>,
     asked: BTreeMap<u64, Asked>,
+    /// Demands that were not answered in time.
+    given_up: BTreeSet<u64>,
     settles: BTreeMap<u64, (Ticket, MemberId)>,
     sessions: BTreeMap<SessionId, Session>,
     next_number: u64,
@@ -247,6 +249,7 @@ impl Queues {
             recheck_from: MessageId::default(),
             waiters: BTreeMap::new(),
             asked: BTreeMap::new(),
+            given_up: BTreeSet::new(),
             settles: BTreeMap::new(),
             sessions: BTreeMap::new(),
             next_number: 1,

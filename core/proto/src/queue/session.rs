@@ -125,13 +125,24 @@ impl Queues {
             session.held.insert(leased.handle.id, held);
         }
         if !given.is_empty() && owner != self.me.member {
-            self.alarms.set_earlier(Alarm::Session(id), now.mono + SESSION_MS);
+            self.look_at_session(now, id);
         }
+    }
+
+    /// Has a subscription looked at for leases that ran out unseen.
+    pub(super) fn look_at_session(&mut self, now: Now, id: SessionId) {
+        self.alarms.set_earlier(Alarm::Session(id), now.mono + SESSION_MS);
     }
 
     /// A delivery of a subscription is settled: there is room for another.
     pub(super) fn settled_by(&mut self, now: Now, handle: &Handle) {
-        if let Some(id) = handle.session {
+        let Some(id) = handle.session else {
+            return;
+        };
+        // An older lease's settlement does not end the one that the consumer has now.
+        let held = self.sessions.get(&id).and_then(|session| session.held.get(&handle.id));
+        let is_stale = held.is_some_and(|held| held.lease != handle.lease || held.own != handle.own);
+        if !is_stale || self.is_done(handle.id) {
             self.let_go(id, handle.id);
             self.serve(now, handle.queue);
         }

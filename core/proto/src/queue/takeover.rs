@@ -210,7 +210,7 @@ impl Queues {
         };
         let place = core::mem::replace(&mut slot.place, Place::Standby);
         let lessee = core::mem::take(&mut slot.lessee);
-        let (id, queue, batch, confirmed) = (slot.id, slot.queue, slot.batch, slot.confirmed);
+        let (queue, batch, confirmed) = (slot.queue, slot.batch, slot.confirmed);
         self.wheel.clear(index);
         match place {
             Place::Ready => {
@@ -219,10 +219,11 @@ impl Queues {
                 }
                 self.note_stock(queue);
             }
-            Place::Replicating => self.batch_lost_one(now, batch, confirmed),
+            Place::Replicating => self.batch_moved_one(now, batch, confirmed),
             Place::Leased => {
+                // The consumer still has it: its credit is free when the lease would have run out.
                 if let Lessee::Here(Some(session)) = lessee {
-                    self.let_go(session, id);
+                    self.look_at_session(now, session);
                 }
             }
             _ => {}

@@ -1,0 +1,132 @@
+//! Options by their keys, for hosts that have only strings.
+
+use std::time::Duration;
+
+use super::Options;
+use crate::{Error, ErrorKind, OnShort, Result};
+
+/// Every key, in the order of surface.md.
+pub(super) const KEYS: &[&str] = &[
+    "cluster",
+    "name",
+    "listen",
+    "seeds",
+    "copies",
+    "on_short",
+    "enqueue_timeout_ms",
+    "lease_ms",
+    "takeover_after_ms",
+    "memory_bytes_max",
+    "body_bytes_max",
+];
+
+impl Options {
+    /// Sets one option. Errors: 101 for an unknown key or a value that cannot be read.
+    pub(super) fn set(&mut self, key: &str, value: &str) -> Result<()> {
+        match key {
+            "cluster" => self.cluster = Some(value.into()),
+            "name" => self.name = value.into(),
+            "listen" => *self = std::mem::take(self).listen(value),
+            "seeds" => {
+                self.seeds.extend(
+                    value
+                        .split(',')
+                        .map(str::trim)
+                        .filter(|seed| !seed.is_empty())
+                        .map(String::from),
+                );
+            }
+            "copies" => self.copies = Some(number("copies", value)?),
+            "on_short" => self.on_short = on_short(value)?,
+            "enqueue_timeout_ms" => {
+                self.enqueue_timeout = Some(span("enqueue_timeout_ms", value)?);
+            }
+            "lease_ms" => self.lease = Some(span("lease_ms", value)?),
+            "takeover_after_ms" => self.takeover_after = Some(span("takeover_after_ms", value)?),
+            "memory_bytes_max" => {
+                self.memory_bytes_max = Some(number("memory_bytes_max", value)?);
+            }
+            "body_bytes_max" => self.body_bytes_max = Some(number("body_bytes_max", value)?),
+            _ => return Err(unknown(key)),
+        }
+        Ok(())
+    }
+}
+
+fn number<T: std::str::FromStr>(key: &'static str, value: &str) -> Result<T> {
+    value
+        .trim()
+        .parse()
+        .map_err(|_| wrong("an option needs a whole number in its range", key, value))
+}
+
+fn span(key: &'static str, value: &str) -> Result<Duration> {
+    number(key, value).map(Duration::from_millis)
+}
+
+fn on_short(value: &str) -> Result<OnShort> {
+    match value {
+        "degrade" => Ok(OnShort::Degrade),
+        "fail" => Ok(OnShort::Fail),
+        "wait" => Ok(OnShort::Wait),
+        _ => Err(wrong(
+            "on_short is degrade, fail or wait",
+            "on_short",
+            value,
+        )),
+    }
+}
+
+fn wrong(reason: &str, key: &'static str, value: &str) -> Error {
+    Error::new(ErrorKind::InvalidArgument)
+        .because(reason)
+        .with(key, shorten(value))
+}
+
+fn unknown(key: &str) -> Error {
+    // A beginning is nearer than any word that only looks alike.
+    let nearest = KEYS
+        .iter()
+        .min_by_key(|known| (!known.starts_with(key), distance(key, known)));
+    Error::new(ErrorKind::InvalidArgument)
+        .because("an unknown option")
+        .with("option", shorten(key))
+        .with("nearest", nearest.unwrap_or(&""))
+}
+
+fn shorten(text: &str) -> String {
+    text.chars().take(100).collect()
+}
+
+/// Letters to insert, remove or change to make one word of the other (Levenshtein).
+fn distance(from: &str, to: &str) -> usize {
+    let from: Vec<char> = from.chars().take(64).collect();
+    let to: Vec<char> = to.chars().collect();
+    // Row by row: how far the letters so far are from each beginning of `to`.
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (done, letter) in from.iter().enumerate() {
+        let mut next = vec![done + 1];
+        let mut left = done + 1;
+        for ((above_left, above), other) in row.iter().zip(row.iter().skip(1)).zip(&to) {
+            left = (left + 1)
+                .min(above + 1)
+                .min(above_left + usize::from(letter != other));
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distance_counts_changed_letters() {
+        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(distance("abc", "abc"), 0);
+        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(distance("lease", "lease_ms"), 3);
+    }
+}

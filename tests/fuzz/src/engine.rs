@@ -1,0 +1,372 @@
+//! A live engine among hostile peers: whatever they say, in whatever order, it never panics, keeps
+//! the rules of its door, agrees with itself, and serves its own users.
+
+use std::collections::BTreeSet;
+
+use bytes::BytesMut;
+use primer_proto::base::{
+    BootId, Chance, ClusterId, Error, ErrorKind, Instant, LinkId, MemberId, Now, QueueKey,
+    SessionId, StoreId, Ticket, limits,
+};
+use primer_proto::copies::Holder;
+use primer_proto::engine::{
+    Command, Config, Effect, EnqueueOptions, Handle, Message, NewMessage, Reply, Writer, cut,
+    decode,
+};
+use primer_proto::membership::Hello;
+use primer_proto::queue::Message as Queue;
+use primer_proto::{Engine, Input};
+
+use crate::make::{self, Pool};
+
+const CLUSTER: ClusterId = ClusterId(1);
+const STEPS_MAX: u64 = 120;
+/// Effects of one call: bounded work has bounded results.
+const EFFECTS_MAX: usize = 100_000;
+
+struct Bench {
+    engine: Engine,
+    pool: Pool,
+    now: u64,
+    next_link: u64,
+    links: Vec<LinkId>,
+    next_ticket: u64,
+    open: BTreeSet<Ticket>,
+    cancelled: BTreeSet<Ticket>,
+    key: QueueKey,
+    handles: Vec<Handle>,
+    sessions: Vec<SessionId>,
+    dialled: Vec<String>,
+}
+
+pub(crate) fn run(chance: &mut Chance) {
+    let mut bench = Bench::new(chance);
+    bench.feed(Input::Wake);
+    for _ in 0..chance.below(STEPS_MAX) {
+        bench.step(chance);
+    }
+    bench.engine.audit().unwrap();
+    bench.part_and_serve();
+    bench.engine.audit().unwrap();
+}
+
+impl Bench {
+    fn new(chance: &mut Chance) -> Self {
+        let (boot, store) = (BootId(chance.bits() >> 1), StoreId(chance.bits()));
+        let member = MemberId(u128::from(chance.bits()));
+        let mut pool = Pool::new(chance);
+        pool.add(boot, Holder { member, store });
+        let mut config = Config::new(CLUSTER, member, boot, store);
+        config.name = "victim".into();
+        config.address = chance.percent(50).then(|| "victim:1".into());
+        config.seeds = vec!["seed:1".into()];
+        config.takeover_after = chance.below(5_000);
+        let now = Now {
+            mono: Instant(0),
+            wall_ms: 1_000_000,
+        };
+        let mut engine = Engine::new(config, now);
+        let key = engine.queue("jobs").unwrap();
+        Self {
+            engine,
+            pool,
+            now: 0,
+            next_link: 0,
+            links: Vec::new(),
+            next_ticket: 0,
+            open: BTreeSet::new(),
+            cancelled: BTreeSet::new(),
+            key,
+            handles: Vec::new(),
+            sessions: Vec::new(),
+            dialled: Vec::new(),
+        }
+    }
+
+    fn step(&mut self, chance: &mut Chance) {
+        match chance.below(20) {
+            0 | 1 => self.link(chance),
+            2 => {
+                let link = self.some_link(chance);
+                self.links.retain(|open| *open != link);
+                self.feed(Input::Unlinked(link));
+            }
+            3 => {
+                self.now += make::number(chance).min(100_000);
+                self.feed(Input::Wake);
+            }
+            4 => {
+                let link = self.some_link(chance);
+                let is_full = chance.percent(50);
+                self.feed(Input::Pressure { link, is_full });
+            }
+            5 => self.fail_dial(chance),
+            6..=9 => self.user(chance),
+            _ => self.hostile(chance),
+        }
+    }
+
+    /// A link that is there, was there, or never was.
+    fn some_link(&self, chance: &mut Chance) -> LinkId {
+        LinkId(chance.below(self.next_link + 2))
+    }
+
+    fn link(&mut self, chance: &mut Chance) {
+        self.next_link += 1;
+        let link = LinkId(self.next_link);
+        let at = chance.below(self.pool.holders.len() as u64) as usize;
+        let Holder { member, store } = self.pool.holders[at];
+        let boot = self.pool.boots[chance.below(3) as usize];
+        let mut hello = Hello::new(CLUSTER, member, boot, store);
+        hello.incarnation = make::number(chance);
+        hello.name = "peer".into();
+        hello.address = if chance.percent(50) {
+            "peer:1".into()
+        } else {
+            String::new()
+        };
+        // The driver hands on only who passes the check.
+        if hello.check(&self.engine.hello()).is_err() {
+            return;
+        }
+        self.links.push(link);
+        let dialled = if chance.percent(50) {
+            self.dialled.pop()
+        } else {
+            None
+        };
+        self.feed(Input::Linked {
+            link,
+            hello,
+            dialled,
+        });
+    }
+
+    fn fail_dial(&mut self, chance: &mut Chance) {
+        let kinds = [
+            ErrorKind::Unreachable,
+            ErrorKind::ClusterMismatch,
+            ErrorKind::IdentityConflict,
+        ];
+        let error = Error::new(kinds[chance.below(3) as usize]);
+        let address = self.dialled.pop().unwrap_or_else(|| "nobody:1".into());
+        self.feed(Input::DialFailed { address, error });
+    }
+
+    /// A message through the codec, mostly on a link that is up: a driver drops the others.
+    fn hostile(&mut self, chance: &mut Chance) {
+        let Some(link) = self.links.last().copied() else {
+            return self.link(chance);
+        };
+        let link = if chance.percent(95) {
+            link
+        } else {
+            self.some_link(chance)
+        };
+        let message = make::message(&self.pool, chance);
+        let mut out = BytesMut::new();
+        let mut writer = Writer::default();
+        writer.push(&message, &mut out);
+        writer.finish(&mut out);
+        let mut bytes = out.to_vec();
+        if chance.percent(30) {
+            let mut body = bytes.split_off(4);
+            make::damage(&mut body, chance);
+            bytes = (body.len() as u32).to_le_bytes().to_vec();
+            bytes.extend(body);
+        }
+        let mut buffer = BytesMut::from(bytes.as_slice());
+        if let Ok(Some(frame)) = cut(&mut buffer, limits::FRAME_BYTES_MAX)
+            && let Ok(Some(message)) = decode(frame)
+        {
+            self.feed(Input::Message { link, message });
+        }
+    }
+
+    fn user(&mut self, chance: &mut Chance) {
+        let queue = self.key;
+        let options = EnqueueOptions {
+            copies: Some(1 + chance.below(4) as u16),
+            ..EnqueueOptions::default()
+        };
+        let body = "body".into();
+        let message = NewMessage {
+            body,
+            headers: None,
+        };
+        let span = chance.percent(50).then(|| make::number(chance));
+        let command = match chance.below(14) {
+            0 | 1 => Command::Enqueue {
+                queue,
+                message,
+                options,
+            },
+            2 => Command::EnqueueMany {
+                queue,
+                messages: vec![message; chance.below(5) as usize],
+                options,
+            },
+            3 | 4 => Command::Receive {
+                queue,
+                max: make::number(chance) as u32,
+                wait: make::number(chance),
+                lease: span,
+            },
+            5 => Command::Subscribe {
+                queue,
+                credit: make::number(chance) as u32,
+                lease: span,
+            },
+            6 => return self.cancel(chance),
+            7 => match self.sessions.last() {
+                Some(session) if chance.percent(50) => Command::Credit(*session, 7),
+                Some(session) => Command::Unsubscribe {
+                    session: *session,
+                    abandon: chance.percent(50),
+                },
+                None => Command::Joined,
+            },
+            8 => Command::Join("somebody:1".into()),
+            _ => match self.draw_handle(chance) {
+                Some(handle) => match chance.below(5) {
+                    0 => Command::Ack(handle),
+                    1 => Command::AckMany(vec![handle.clone(), handle]),
+                    2 => Command::Nack(handle, span),
+                    3 => Command::Release(handle),
+                    _ => Command::Extend(handle, span),
+                },
+                None => Command::Joined,
+            },
+        };
+        self.ask(command);
+    }
+
+    fn draw_handle(&mut self, chance: &mut Chance) -> Option<Handle> {
+        let at = chance.below(self.handles.len().max(1) as u64) as usize;
+        let mut handle = self.handles.get(at)?.clone();
+        if chance.percent(20) {
+            handle.lease = make::number(chance) as u32;
+            handle.id.sequence = make::number(chance);
+        }
+        Some(handle)
+    }
+
+    fn cancel(&mut self, chance: &mut Chance) {
+        let ticket = Ticket(1 + chance.below(self.next_ticket + 1));
+        if self.open.remove(&ticket) {
+            self.cancelled.insert(ticket);
+        }
+        self.feed(Input::Cancel(ticket));
+    }
+
+    fn ask(&mut self, command: Command) -> Vec<Reply> {
+        self.next_ticket += 1;
+        let ticket = Ticket(self.next_ticket);
+        self.open.insert(ticket);
+        self.feed(Input::Command { ticket, command })
+    }
+
+    /// One call; everything that comes out is checked against the door's rules.
+    fn feed(&mut self, input: Input) -> Vec<Reply> {
+        let now = Now {
+            mono: Instant(self.now),
+            wall_ms: 1_000_000 + self.now,
+        };
+        let mut effects = Vec::new();
+        self.engine.handle(now, input, &mut effects);
+        assert!(effects.len() <= EFFECTS_MAX, "{} effects", effects.len());
+        let mut replies = Vec::new();
+        for effect in effects {
+            self.take(effect, &mut replies);
+        }
+        replies
+    }
+
+    fn take(&mut self, effect: Effect, replies: &mut Vec<Reply>) {
+        match effect {
+            Effect::Reply(ticket, answer) => {
+                let is_asked = self.open.remove(&ticket) || self.cancelled.remove(&ticket);
+                assert!(is_asked, "{ticket:?} is answered again");
+                if let Ok(reply) = answer {
+                    self.learn(&reply);
+                    replies.push(reply);
+                }
+            }
+            Effect::Deliver(session, leased) => {
+                assert!(self.sessions.contains(&session));
+                let handles = leased.into_iter().map(|leased| leased.handle);
+                self.handles.extend(handles);
+            }
+            Effect::Send(link, _, message) => {
+                assert!(self.links.contains(&link), "sent on {link:?}");
+                assert!(message.weight() <= limits::FRAME_BYTES_MAX + 4_096);
+            }
+            Effect::Hangup(link, _) => assert!(self.links.contains(&link), "closed {link:?}"),
+            Effect::Dial(address) => self.dialled.push(address),
+            Effect::Event(_) => {}
+        }
+    }
+
+    fn learn(&mut self, reply: &Reply) {
+        match reply {
+            Reply::Deliveries(leased) => {
+                let handles = leased.iter().map(|leased| leased.handle.clone());
+                self.handles.extend(handles);
+            }
+            Reply::Session(session) => self.sessions.push(*session),
+            _ => {}
+        }
+    }
+
+    /// The peers are gone; a user of this member notices nothing of what they did.
+    fn part_and_serve(&mut self) {
+        for link in std::mem::take(&mut self.links) {
+            self.feed(Input::Unlinked(link));
+        }
+        self.key = self.engine.queue("of our own").unwrap();
+        let queue = self.key;
+        let message = NewMessage {
+            body: "ours".into(),
+            headers: None,
+        };
+        let options = EnqueueOptions {
+            copies: Some(1),
+            ..EnqueueOptions::default()
+        };
+        let replies = self.ask(Command::Enqueue {
+            queue,
+            message,
+            options,
+        });
+        let [Reply::Receipt(receipt)] = replies.as_slice() else {
+            panic!("no receipt: {replies:?}");
+        };
+        let id = receipt.id;
+        let replies = self.ask(Command::Receive {
+            queue,
+            max: 1,
+            wait: 0,
+            lease: None,
+        });
+        let [Reply::Deliveries(leased)] = replies.as_slice() else {
+            panic!("no delivery: {replies:?}");
+        };
+        assert_eq!(leased[0].handle.id, id);
+        assert_eq!(leased[0].body, "ours");
+        let replies = self.ask(Command::Ack(leased[0].handle.clone()));
+        assert!(matches!(replies.as_slice(), [Reply::Done]), "{replies:?}");
+    }
+}
+
+/// So that a message of the queue room cannot be forgotten here when one is added.
+#[allow(dead_code, reason = "it only has to compile")]
+fn known(message: &Message) -> bool {
+    match message {
+        Message::Heartbeat(_) | Message::Meta(_) | Message::Stock(_) | Message::StockAsk => true,
+        Message::Queue(queue) => match queue.as_ref() {
+            Queue::Repl(_) | Queue::ReplOk(_) | Queue::ReplNo(_) | Queue::Demand(_) => true,
+            Queue::Deliver(_) | Queue::SetDone(_) | Queue::DoneOk(_) | Queue::Forget(_) => true,
+            Queue::Claim(_) | Queue::Settle(_) | Queue::Settled(_) => true,
+        },
+    }
+}

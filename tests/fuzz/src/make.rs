@@ -1,0 +1,299 @@
+//! Messages that are well formed and mean anything: the vocabulary of every target.
+//!
+//! Identities come from a small pool, so that messages of one case speak of the same things; the
+//! engine's own are in it, so that lies about them are drawn too.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use primer_proto::base::{BootId, Chance, MemberId, Stamp, StoreId, limits};
+use primer_proto::copies::{
+    Headers, Holder, Holders, Item, Own, Refused, Repl, ReplNo, ReplOk, Section,
+};
+use primer_proto::crdt::DotMap;
+use primer_proto::engine::Message;
+use primer_proto::membership::{Heartbeat, Meta};
+use primer_proto::metadata::Stock;
+use primer_proto::queue::Message as Queue;
+use primer_proto::queue::{Claim, Deliver, Demand, Done, Ending, Settle, Settled};
+use primer_proto::wire::Ids;
+
+/// Who and what messages speak of.
+pub(crate) struct Pool {
+    pub boots: Vec<BootId>,
+    pub holders: Vec<Holder>,
+    pub queues: Vec<String>,
+}
+
+impl Pool {
+    /// Three strangers.
+    pub fn new(chance: &mut Chance) -> Self {
+        let mut pool = Self {
+            boots: Vec::new(),
+            holders: Vec::new(),
+            queues: vec![
+                "jobs".into(),
+                "mail".into(),
+                "x".repeat(limits::NAME_BYTES_MAX),
+            ],
+        };
+        for _ in 0..3 {
+            let store = StoreId(chance.bits());
+            let member = MemberId(u128::from(chance.bits()));
+            pool.add(BootId(chance.bits() >> 1), Holder { member, store });
+        }
+        pool
+    }
+
+    pub fn add(&mut self, boot: BootId, holder: Holder) {
+        self.boots.push(boot);
+        self.holders.push(holder);
+    }
+}
+
+fn pick<'a, T>(items: &'a [T], chance: &mut Chance) -> &'a T {
+    &items[chance.below(items.len() as u64) as usize]
+}
+
+/// Small, or at an edge, or anything.
+pub(crate) fn number(chance: &mut Chance) -> u64 {
+    match chance.below(8) {
+        0 => 0,
+        1 => u64::MAX,
+        2 => chance.bits(),
+        3 => 1 << chance.below(64),
+        _ => chance.below(24),
+    }
+}
+
+fn number32(chance: &mut Chance) -> u32 {
+    u32::try_from(number(chance)).unwrap_or(u32::MAX)
+}
+
+fn boot(pool: &Pool, chance: &mut Chance) -> BootId {
+    *pick(&pool.boots, chance)
+}
+
+fn own(pool: &Pool, chance: &mut Chance) -> Own {
+    Own {
+        epoch: number32(chance),
+        rank: number(chance),
+        store: pick(&pool.holders, chance).store,
+    }
+}
+
+fn holders(pool: &Pool, chance: &mut Chance) -> Holders {
+    let count = match chance.below(20) {
+        0 => limits::HOLDERS_MAX as u64,
+        _ => chance.below(5),
+    };
+    (0..count).map(|_| *pick(&pool.holders, chance)).collect()
+}
+
+fn ids(pool: &Pool, chance: &mut Chance) -> Ids {
+    let mut ids = Ids::none(boot(pool, chance));
+    for _ in 0..chance.below(4) {
+        let first = number(chance);
+        let span = if chance.percent(5) {
+            chance.below(5_000)
+        } else {
+            chance.below(5)
+        };
+        if let Some(last) = first.checked_add(span) {
+            ids.push(first, last);
+        }
+    }
+    ids
+}
+
+fn bytes(max: u64, chance: &mut Chance) -> Bytes {
+    let length = chance.below(max + 1);
+    (0..length).map(|_| chance.bits() as u8).collect()
+}
+
+fn headers(chance: &mut Chance) -> Headers {
+    let pairs = (0..chance.below(4)).map(|n| (format!("k{n}"), "v".repeat(n as usize)));
+    Arc::new(pairs.collect())
+}
+
+fn item(chance: &mut Chance) -> Item {
+    Item {
+        sequence: number(chance),
+        stamp: Stamp(number(chance)),
+        attempts: number32(chance),
+        lease: number32(chance),
+        body: chance.percent(90).then(|| {
+            let max = if chance.percent(3) { 70_000 } else { 40 };
+            bytes(max, chance)
+        }),
+        headers: chance.percent(20).then(|| headers(chance)),
+    }
+}
+
+fn section(pool: &Pool, chance: &mut Chance) -> Section {
+    let mut section = Section::new(boot(pool, chance), own(pool, chance), holders(pool, chance));
+    for _ in 0..chance.below(5) {
+        section.items.push(item(chance));
+    }
+    section
+}
+
+fn done(pool: &Pool, chance: &mut Chance) -> Done {
+    Done {
+        ids: ids(pool, chance),
+        holders: holders(pool, chance),
+        ending: if chance.percent(80) {
+            Ending::Acked
+        } else {
+            Ending::Aborted
+        },
+    }
+}
+
+fn queue_name(pool: &Pool, chance: &mut Chance) -> String {
+    pick(&pool.queues, chance).clone()
+}
+
+fn meta(chance: &mut Chance) -> Meta {
+    let delta = if chance.percent(70) {
+        let mut map = DotMap::default();
+        let key: Vec<u8> = bytes(20, chance).into();
+        let value: Vec<u8> = bytes(60, chance).into();
+        let mut delta = map.write(BootId(number(chance)), &key, value);
+        if chance.percent(30) {
+            delta.append(map.remove(&key));
+        }
+        delta.to_bytes()
+    } else {
+        bytes(80, chance).into()
+    };
+    Meta {
+        is_whole: chance.percent(50),
+        delta,
+        asks: chance.percent(30),
+    }
+}
+
+fn stock(pool: &Pool, chance: &mut Chance) -> Stock {
+    let mut names = || {
+        (0..chance.below(3))
+            .map(|_| queue_name(pool, chance))
+            .collect()
+    };
+    let (stocked, empty) = (names(), names());
+    Stock {
+        version: number(chance),
+        is_whole: chance.percent(30),
+        stocked,
+        empty,
+        is_hint: chance.percent(20),
+    }
+}
+
+fn settle(pool: &Pool, chance: &mut Chance) -> Settle {
+    Settle {
+        number: number(chance),
+        verb: number32(chance) % 6,
+        origin: boot(pool, chance).0,
+        sequence: number(chance),
+        epoch: number32(chance),
+        lease: number32(chance),
+        span: number(chance),
+    }
+}
+
+/// A message of the queue room.
+fn queue(pool: &Pool, chance: &mut Chance) -> Queue {
+    match chance.below(11) {
+        0 | 1 => Queue::Repl(Repl {
+            queue: queue_name(pool, chance).into(),
+            section: section(pool, chance),
+            is_known: true,
+        }),
+        2 => Queue::ReplOk(ReplOk {
+            ids: ids(pool, chance),
+            store: pick(&pool.holders, chance).store,
+        }),
+        3 => Queue::ReplNo(ReplNo {
+            ids: ids(pool, chance),
+            reason: *pick(
+                &[Refused::Memory, Refused::Leaving, Refused::Unsupported],
+                chance,
+            ),
+        }),
+        4 => Queue::Demand(Demand {
+            number: number(chance),
+            queue: queue_name(pool, chance),
+            credit: number32(chance),
+            lease_ms: number(chance),
+            group: if chance.percent(90) {
+                String::new()
+            } else {
+                "g".into()
+            },
+        }),
+        5 => Queue::Deliver(Deliver {
+            number: number(chance),
+            has_more: chance.percent(50),
+            lease_ms: number(chance).min(limits::LEASE_MS_MAX),
+            sections: (0..chance.below(3))
+                .map(|_| section(pool, chance))
+                .collect(),
+        }),
+        6 => Queue::SetDone(done(pool, chance)),
+        7 => Queue::DoneOk(done(pool, chance)),
+        8 => Queue::Forget(ids(pool, chance)),
+        9 => Queue::Claim(Claim {
+            ids: ids(pool, chance),
+            own: own(pool, chance),
+            holders: holders(pool, chance),
+        }),
+        _ if chance.percent(50) => Queue::Settle(settle(pool, chance)),
+        _ => Queue::Settled(Settled {
+            number: number(chance),
+            code: number32(chance),
+        }),
+    }
+}
+
+/// Any message.
+pub(crate) fn message(pool: &Pool, chance: &mut Chance) -> Message {
+    match chance.below(10) {
+        0 => Message::Heartbeat(Heartbeat {
+            number: number(chance),
+            heard: number(chance),
+            is_answer: chance.percent(50),
+            digest: number(chance),
+            stock: number(chance),
+        }),
+        1 => Message::Meta(meta(chance)),
+        2 => Message::Stock(stock(pool, chance)),
+        3 => Message::StockAsk,
+        _ => Message::Queue(Box::new(queue(pool, chance))),
+    }
+}
+
+/// Damages bytes a little: flips, cuts, doubles, inserts, or overwrites with an extreme.
+pub(crate) fn damage(bytes: &mut Vec<u8>, chance: &mut Chance) {
+    for _ in 0..=chance.below(4) {
+        if bytes.is_empty() {
+            bytes.push(chance.bits() as u8);
+            continue;
+        }
+        let at = chance.below(bytes.len() as u64) as usize;
+        match chance.below(6) {
+            0 => bytes[at] ^= 1 << chance.below(8),
+            1 => bytes[at] = *pick(&[0, 1, 0x7f, 0x80, 0xff], chance),
+            2 => bytes.truncate(at),
+            3 => bytes.insert(at, chance.bits() as u8),
+            4 => {
+                let end = (at + 1 + chance.below(16) as usize).min(bytes.len());
+                let piece = bytes[at..end].to_vec();
+                bytes.splice(at..at, piece);
+            }
+            _ => {
+                bytes.remove(at);
+            }
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! What one seed is about: how many members, what they are asked, and which faults may happen.
+//!
+//! Swarm style (Groce et al., 2012): each class of faults is on with one half, so that most pairs of
+//! classes meet somewhere without all of them drowning every run; a quarter of the runs has no fault
+//! at all, because the promises of a quiet cluster are stricter.
+
+use std::fmt;
+
+use primer_proto::base::Millis;
+use primer_proto::engine::OnShort;
+
+use crate::agenda::{MS, Micros, SECOND};
+use crate::dice::Dice;
+
+macro_rules! classes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal),* $(,)?) => {
+        /// A class of faults, or of what users do to make life hard.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub(crate) enum Class { $($(#[$doc])* $name),* }
+
+        impl Class {
+            pub const ALL: &'static [Class] = &[$(Class::$name),*];
+
+            pub const fn name(self) -> &'static str {
+                match self { $(Class::$name => $text),* }
+            }
+        }
+    };
+}
+
+classes! {
+    /// Frames take long, some very long.
+    Slow = "slow",
+    /// A frame is lost and with it, soon after, its link: what a stream does.
+    Loss = "loss",
+    /// A frame arrives twice.
+    Duplicate = "duplicate",
+    /// Frames of one lane overtake each other.
+    Reorder = "reorder",
+    /// Nothing passes between two groups of members.
+    Cut = "cut",
+    /// Nothing passes in one direction.
+    OneWay = "one-way",
+    /// A link breaks; its ends learn of it at different times.
+    Reset = "reset",
+    /// A dial is not answered.
+    Hang = "hang",
+    /// A process ends, and comes back without its memory.
+    Crash = "crash",
+    /// A process stands still.
+    Pause = "pause",
+    /// The wall clock is wrong, and jumps.
+    Skew = "skew",
+    /// A bulk lane is full for a while.
+    Pressure = "pressure",
+    /// Timers and writers are late.
+    Lag = "lag",
+    /// Consumers fail.
+    Nack = "nack",
+    /// Consumers give back.
+    Release = "release",
+    /// Consumers need longer than their lease, and say so.
+    Extend = "extend",
+    /// Consumers need longer than their lease, and do not say so.
+    Late = "late",
+    /// Consumers ack twice.
+    Twice = "twice",
+    /// Consumers die with what they hold.
+    Die = "die",
+    /// Waiting receives are cancelled.
+    Cancel = "cancel",
+}
+
+impl Class {
+    /// True for what users do: it may happen where nothing fails.
+    const fn is_of_users(self) -> bool {
+        self as u32 >= Class::Nack as u32
+    }
+}
+
+/// A set of classes.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Classes(u32);
+
+impl Classes {
+    pub fn has(self, class: Class) -> bool {
+        self.0 & (1 << class as u32) != 0
+    }
+
+    fn add(&mut self, class: Class) {
+        self.0 |= 1 << class as u32;
+    }
+}
+
+impl fmt::Display for Classes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut lead = "";
+        for class in Class::ALL {
+            if self.has(*class) {
+                write!(f, "{lead}{}", class.name())?;
+                lead = "+";
+            }
+        }
+        if lead.is_empty() {
+            f.write_str("none")?;
+        }
+        Ok(())
+    }
+}
+
+/// Everything that a seed decides before its run begins.
+#[derive(Clone)]
+pub(crate) struct Plan {
+    pub members: usize,
+    pub queues: usize,
+    pub classes: Classes,
+    /// Nothing fails and nobody misbehaves: exactly one delivery each.
+    pub is_pristine: bool,
+    /// No network, process or clock fault.
+    pub is_calm: bool,
+    /// Crashes may take the last copy of an acknowledged message; the loss must stay within that.
+    pub is_over_budget: bool,
+    /// One member does not listen.
+    pub has_deaf_member: bool,
+    /// Crashed members stay down from the last crash on.
+    pub is_mourned: bool,
+    pub load: Micros,
+    pub takeover_after: Millis,
+    pub lease: (Millis, Millis),
+    pub copies: Option<u16>,
+    pub on_short: OnShort,
+    pub producers: usize,
+    pub consumers: usize,
+    /// Mean pause of a producer between two calls.
+    pub gap: Micros,
+    /// Mean time that a consumer works on a message.
+    pub work: Micros,
+    /// Mean time of a frame on its way.
+    pub delay: Micros,
+    /// Mean time between two faults of one class.
+    pub trouble: Micros,
+}
+
+impl Plan {
+    /// The plan of `seed`; `members` overrides its draw.
+    pub fn new(seed: u64, members: Option<usize>) -> Self {
+        let mut dice = Dice::new(seed, 1);
+        let drawn = *[5, 5, 5, 5, 3, 3, 4, 6, 7, 2]
+            .get(dice.index(10))
+            .unwrap_or(&5);
+        let members = members.unwrap_or(drawn).max(1);
+        let is_calm = dice.percent(25);
+        let is_pristine = is_calm && dice.coin();
+        let mut classes = Classes::default();
+        for class in Class::ALL {
+            let is_drawn = dice.coin();
+            let may = if class.is_of_users() {
+                !is_pristine
+            } else {
+                !is_calm
+            };
+            if is_drawn && may {
+                classes.add(*class);
+            }
+        }
+        let lease_min = dice.range(200, 2_000);
+        Self {
+            members,
+            queues: dice.range(1, 3) as usize,
+            classes,
+            is_pristine,
+            is_calm,
+            is_over_budget: classes.has(Class::Crash) && dice.percent(25),
+            has_deaf_member: members > 2 && dice.percent(20),
+            is_mourned: classes.has(Class::Crash) && dice.percent(15),
+            load: dice.range(20, 60) * SECOND,
+            takeover_after: dice.range(1_000, 10_000),
+            lease: if is_pristine {
+                (60_000, 60_000)
+            } else {
+                (lease_min, lease_min + dice.range(0, 8_000))
+            },
+            copies: dice
+                .pick(&[None, Some(1), Some(2), Some(2), Some(3)])
+                .flatten(),
+            on_short: dice
+                .pick(&[
+                    OnShort::Degrade,
+                    OnShort::Degrade,
+                    OnShort::Fail,
+                    OnShort::Wait,
+                ])
+                .unwrap_or_default(),
+            producers: dice.range(1, members as u64 * 2) as usize,
+            consumers: dice.range(1, members as u64 * 2) as usize,
+            gap: dice.range(20, 200) * MS,
+            work: dice.range(1, 60) * MS,
+            delay: if classes.has(Class::Slow) {
+                dice.range(5, 300) * MS
+            } else {
+                dice.range(50, 2_000)
+            },
+            trouble: dice.range(2, 15) * SECOND,
+        }
+    }
+
+    /// Whether a class is on.
+    pub fn has(&self, class: Class) -> bool {
+        self.classes.has(class)
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "members={} queues={} faults={} load={}s takeover={}ms lease={}..{}ms copies={:?} on_short={:?} \
+             producers={} consumers={} delay={}us",
+            self.members,
+            self.queues,
+            self.classes,
+            self.load / SECOND,
+            self.takeover_after,
+            self.lease.0,
+            self.lease.1,
+            self.copies,
+            self.on_short,
+            self.producers,
+            self.consumers,
+            self.delay,
+        )?;
+        for (is, word) in [
+            (self.is_calm, " calm"),
+            (self.is_pristine, " pristine"),
+            (self.is_over_budget, " over-budget"),
+            (self.has_deaf_member, " deaf"),
+            (self.is_mourned, " mourned"),
+        ] {
+            if is {
+                f.write_str(word)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quarter_of_the_seeds_is_calm_and_every_class_is_drawn_by_half_of_the_others() {
+        let plans: Vec<Plan> = (0..4_000).map(|seed| Plan::new(seed, None)).collect();
+        let calm = plans.iter().filter(|plan| plan.is_calm).count();
+        assert!((900..1_100).contains(&calm), "{calm}");
+        for class in Class::ALL {
+            let with = plans.iter().filter(|plan| plan.has(*class)).count();
+            assert!((1_300..1_900).contains(&with), "{}: {with}", class.name());
+        }
+        for plan in plans.iter().filter(|plan| plan.is_calm) {
+            assert!(!plan.has(Class::Cut) && !plan.has(Class::Lag));
+        }
+        let pristine = plans.iter().filter(|plan| plan.is_pristine);
+        assert!(pristine.clone().count() > 400);
+        assert!(
+            pristine
+                .clone()
+                .all(|plan| plan.classes == Classes::default())
+        );
+    }
+}

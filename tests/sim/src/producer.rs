@@ -1,0 +1,231 @@
+//! Producers: they enqueue values one by one and in batches, and audit what their receipts say.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use primer_check::{Extra, Hex, Kind, Short, Value, Verb};
+use primer_proto::engine::{
+    Answer, Command, EnqueueOptions, Headers, NewMessage, OnShort, Receipt, Reply,
+};
+
+use crate::ledger::id_of;
+use crate::users::{Act, What, short_of};
+use crate::world::{Phase, World};
+
+/// Calls of one producer that wait for their answer at a time.
+const OPEN_MAX: u32 = 8;
+
+/// The body of a value: its text and some padding that only this value has.
+pub(crate) fn body_of(value: Value) -> Bytes {
+    let mut body = value.to_string().into_bytes();
+    let padding = match value.counter % 64 {
+        0 => 5_000,
+        n => (n * 7 + value.process) % 50,
+    };
+    body.extend(std::iter::repeat_n(b'.', padding as usize));
+    body.into()
+}
+
+/// Its headers; most have none.
+pub(crate) fn headers_of(value: Value) -> Option<Headers> {
+    let has_some = value.counter.is_multiple_of(5);
+    has_some.then(|| Arc::new(vec![("of".into(), value.process.to_string())]))
+}
+
+/// The value in a body; none when it is not what a producer wrote.
+pub(crate) fn value_of(body: &[u8], headers: Option<&Headers>) -> Option<Value> {
+    let end = body.iter().position(|byte| *byte == b'.');
+    let text = std::str::from_utf8(&body[..end.unwrap_or(body.len())]).ok()?;
+    let value: Value = text.parse().ok()?;
+    let is_whole = body_of(value) == body && headers_of(value).as_ref() == headers;
+    is_whole.then_some(value)
+}
+
+impl World {
+    /// A producer's next call, and the one after it.
+    pub fn produce(&mut self, seat: usize, client: usize) {
+        let place = &self.users.clients[client];
+        if place.is_retired || self.phase != Phase::Load {
+            return;
+        }
+        let (queue, open) = (place.queue, place.open);
+        let pause = 1 + self.user_dice.exponential(self.plan.gap);
+        let at = self.now + pause;
+        self.local_now(at, seat, crate::world::Local::User(Act::Produce(client)));
+        if open >= OPEN_MAX {
+            return;
+        }
+        let count = if self.user_dice.percent(25) {
+            self.user_dice.range(2, 10)
+        } else {
+            1
+        };
+        let options = self.draw_options();
+        let on_short = short_of(options.on_short.unwrap_or(self.plan.on_short));
+        let values: Vec<Value> = (0..count).map(|_| self.next_value(client)).collect();
+        for value in &values {
+            let about = self.about(seat, client, queue, *value);
+            self.record(&about, Verb::Enqueue, Kind::Invoke, Extra::default());
+        }
+        let Some(key) = self
+            .life(seat)
+            .and_then(|life| life.keys.get(queue).copied())
+        else {
+            return;
+        };
+        let mut messages = values.iter().map(|value| NewMessage {
+            body: body_of(*value),
+            headers: headers_of(*value),
+        });
+        let command = match (values.len(), messages.next()) {
+            (1, Some(message)) => Command::Enqueue {
+                queue: key,
+                message,
+                options,
+            },
+            (_, first) => {
+                self.sometimes.hit("batch enqueued");
+                Command::EnqueueMany {
+                    queue: key,
+                    messages: first.into_iter().chain(messages).collect(),
+                    options,
+                }
+            }
+        };
+        self.users.clients[client].open += 1;
+        let what = What::Enqueue {
+            client,
+            queue,
+            values,
+            on_short,
+        };
+        self.ask(seat, command, what);
+    }
+
+    fn next_value(&mut self, client: usize) -> Value {
+        let client = &mut self.users.clients[client];
+        client.counter += 1;
+        Value {
+            process: client.process,
+            counter: client.counter,
+        }
+    }
+
+    fn draw_options(&mut self) -> EnqueueOptions {
+        let dice = &mut self.user_dice;
+        let some_short = [
+            None,
+            None,
+            Some(OnShort::Degrade),
+            Some(OnShort::Fail),
+            Some(OnShort::Wait),
+        ];
+        EnqueueOptions {
+            copies: dice
+                .pick(&[None, None, Some(1), Some(2), Some(2), Some(3), Some(4)])
+                .flatten(),
+            on_short: dice.pick(&some_short).flatten(),
+            timeout: dice.coin().then(|| dice.range(100, 6_000)),
+        }
+    }
+
+    /// An enqueue ends.
+    pub fn enqueued(
+        &mut self,
+        (seat, client, queue): (usize, usize, usize),
+        values: &[Value],
+        on_short: Short,
+        answer: Answer,
+    ) {
+        if let Some(client) = self.users.clients.get_mut(client) {
+            client.open = client.open.saturating_sub(1);
+        }
+        let receipts = match answer {
+            Ok(Reply::Receipt(receipt)) if values.len() == 1 => vec![receipt],
+            Ok(Reply::Receipts(receipts)) if values.len() == receipts.len() => receipts,
+            Ok(other) => {
+                self.violation("answer", format!("m{seat}: enqueue answered {other:?}"));
+                return;
+            }
+            Err(error) => {
+                let number = error.number();
+                let kind = if number >= 300 {
+                    self.sometimes.hit("enqueue ended in doubt");
+                    Kind::Info
+                } else {
+                    self.sometimes.hit("enqueue refused");
+                    Kind::Fail
+                };
+                if !matches!(number, 201..=203 | 301 | 302) {
+                    self.odd_answer(seat, "enqueue", &error);
+                }
+                for value in values {
+                    let about = self.about(seat, client, queue, *value);
+                    let extra = Extra {
+                        error: Some(number),
+                        ..Extra::default()
+                    };
+                    self.record(&about, Verb::Enqueue, kind, extra);
+                }
+                return;
+            }
+        };
+        for (value, receipt) in values.iter().zip(receipts) {
+            self.accepted((seat, client, queue), *value, on_short, receipt);
+        }
+    }
+
+    fn accepted(
+        &mut self,
+        (seat, client, queue): (usize, usize, usize),
+        value: Value,
+        on_short: Short,
+        receipt: Receipt,
+    ) {
+        if receipt.copies < receipt.wanted {
+            self.sometimes.hit("copies short");
+        }
+        if receipt.durable_copies != 0 {
+            let detail = format!(
+                "m{seat}: {} durable copies in memory",
+                receipt.durable_copies
+            );
+            self.violation("receipt", detail);
+        }
+        let stores: Vec<Hex> = self.stores_of(receipt.id);
+        let about = self.about(seat, client, queue, value);
+        let extra = Extra {
+            id: Some(id_of(receipt.id)),
+            copies: Some(receipt.copies),
+            wanted: Some(receipt.wanted),
+            on_short: Some(on_short),
+            stores: Some(stores),
+            ..Extra::default()
+        };
+        self.record(&about, Verb::Enqueue, Kind::Ok, extra);
+        if !self.ledger.acked.contains(&receipt.id) {
+            self.ledger.open.insert(receipt.id, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_leads_back_to_its_value_and_a_damaged_one_to_nothing() {
+        for counter in 1..200 {
+            let value = Value {
+                process: 3,
+                counter,
+            };
+            let (body, headers) = (body_of(value), headers_of(value));
+            assert_eq!(value_of(&body, headers.as_ref()), Some(value));
+            assert_eq!(value_of(&body[1..], headers.as_ref()), None);
+            let mut longer = body.to_vec();
+            longer.push(b'.');
+            assert_eq!(value_of(&longer, headers.as_ref()), None);
+        }
+    }
+}

@@ -1,0 +1,498 @@
+//! The world of one seed: its time, its members, its network, its users, and the loop over them.
+//!
+//! Everything happens in one thread, in the order of the agenda; every choice is drawn from the
+//! seed. The engines are the real ones, behind the same door as in a process: what comes out of
+//! [`Engine::handle`] is carried out here as the real driver would, only that the wire lies.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use primer_proto::base::{
+    BootId, ClusterId, Error, Instant, MemberId, Now, QueueKey, StoreId, Ticket,
+};
+use primer_proto::engine::{Canary, Command, Effect, Lane};
+use primer_proto::{Engine, Input};
+
+use crate::agenda::{Agenda, Micros};
+use crate::dice::Dice;
+use crate::ledger::Ledger;
+use crate::net::{Link, Partition};
+use crate::plan::{Class, Plan};
+use crate::sometimes::Sometimes;
+use crate::trace::Trace;
+use crate::users::{Act, Users, What};
+
+/// The one cluster of every run.
+pub(crate) const CLUSTER: ClusterId = ClusterId(0x5131);
+/// Wall time at the start of every run: some day in 2026.
+const WALL_MS: u64 = 1_780_000_000_000;
+/// An engine that is called this often within one millisecond turns in circles.
+const CALLS_PER_MS_MAX: u32 = 50_000;
+/// Violations told of one seed; the first is nearly always the one that matters.
+const VIOLATIONS_MAX: usize = 20;
+
+/// Something that happens.
+pub(crate) enum Event {
+    /// In one life of a member's process; lost when that life is over, later when it is paused.
+    Local { seat: usize, life: u32, what: Local },
+    /// A dial on its way; tried again until it is answered or given up.
+    Dial {
+        seat: usize,
+        life: u32,
+        address: String,
+        until: Micros,
+    },
+    /// A fault of that class is due.
+    Trouble(Class),
+    /// A partition ends.
+    Mend(Partition),
+    /// A process starts.
+    Boot(usize),
+    /// A process goes on.
+    Resume(usize),
+}
+
+/// What happens inside a process.
+pub(crate) enum Local {
+    Wake,
+    Frame {
+        link: usize,
+        side: usize,
+        lane: Lane,
+        frame: Bytes,
+    },
+    Linked {
+        link: usize,
+        side: usize,
+    },
+    Unlinked {
+        link: usize,
+        side: usize,
+    },
+    DialFailed {
+        address: String,
+        error: Error,
+    },
+    Flush {
+        link: usize,
+        side: usize,
+        lane: Lane,
+    },
+    Pressure {
+        link: usize,
+        side: usize,
+        is_full: bool,
+    },
+    User(Act),
+}
+
+/// How far the run is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Phase {
+    /// Load and faults.
+    Load,
+    /// No faults any more; the cluster finds itself again.
+    Heal,
+    /// Consumers on several members read everything.
+    Drain,
+    /// Nobody asks for anything; what is kept about finished messages must go.
+    Rest,
+}
+
+/// A member's place; its process may be up or not.
+pub(crate) struct Seat {
+    pub member: MemberId,
+    pub address: Option<String>,
+    pub seeds: Vec<String>,
+    pub life: Option<Life>,
+    /// Grows with every boot.
+    pub lives: u32,
+    pub is_paused: bool,
+    /// What a paused process will find.
+    pub inbox: VecDeque<Local>,
+    /// How far its wall clock is off.
+    pub skew_ms: i64,
+    /// Ended lives, for looking at what they held.
+    pub graves: Vec<(StoreId, Engine)>,
+}
+
+/// One life of a member's process.
+pub(crate) struct Life {
+    pub engine: Engine,
+    pub number: u32,
+    pub boot: BootId,
+    pub store: StoreId,
+    pub keys: Vec<QueueKey>,
+    started: Micros,
+    mono_base: u64,
+    wake_at: Micros,
+    /// The millisecond of the last call and how many there were in it.
+    calls: (u64, u32),
+}
+
+/// Everything.
+pub(crate) struct World {
+    pub seed: u64,
+    pub plan: Plan,
+    pub canary: Canary,
+    pub now: Micros,
+    pub phase: Phase,
+    pub agenda: Agenda<Event>,
+    pub seats: Vec<Seat>,
+    pub links: Vec<Link>,
+    /// How many partitions forbid the way from one seat to another.
+    pub cuts: Vec<Vec<u32>>,
+    pub users: Users,
+    pub ledger: Ledger,
+    pub net_dice: Dice,
+    pub fault_dice: Dice,
+    pub user_dice: Dice,
+    pub id_dice: Dice,
+    pub trace: Trace,
+    pub sometimes: Sometimes,
+    pub violations: Vec<String>,
+    /// When the members agreed again; from then on nobody may change its opinion of anybody.
+    pub agreed_at: Option<Micros>,
+    pub next_survey: Micros,
+    pub surveys: u64,
+    next_ticket: u64,
+    effects: Vec<Effect>,
+    is_broken: bool,
+}
+
+impl Life {
+    pub fn new(engine: Engine, number: u32, ids: (BootId, StoreId), at: (Micros, u64)) -> Self {
+        Self {
+            engine,
+            number,
+            boot: ids.0,
+            store: ids.1,
+            keys: Vec::new(),
+            started: at.0,
+            mono_base: at.1,
+            wake_at: Micros::MAX,
+            calls: (0, 0),
+        }
+    }
+
+    fn mono(&self, now: Micros) -> Instant {
+        Instant(self.mono_base + now.saturating_sub(self.started) / 1_000)
+    }
+
+    /// When the engine's `wake` is, in the world's time.
+    fn moment(&self, wake: Instant) -> Micros {
+        let ms = wake.0.saturating_sub(self.mono_base);
+        self.started.saturating_add(ms.saturating_mul(1_000))
+    }
+}
+
+impl Seat {
+    pub fn wall_ms(&self, now: Micros) -> u64 {
+        (WALL_MS + now / 1_000).saturating_add_signed(self.skew_ms)
+    }
+}
+
+impl World {
+    pub fn new(seed: u64, plan: Plan, canary: Canary, is_traced: bool) -> Self {
+        let members = plan.members;
+        let mut world = Self {
+            seed,
+            canary,
+            now: 0,
+            phase: Phase::Load,
+            agenda: Agenda::new(),
+            seats: Vec::new(),
+            links: Vec::new(),
+            cuts: vec![vec![0; members]; members],
+            users: Users::default(),
+            ledger: Ledger::default(),
+            net_dice: Dice::new(seed, 2),
+            fault_dice: Dice::new(seed, 3),
+            user_dice: Dice::new(seed, 4),
+            id_dice: Dice::new(seed, 5),
+            trace: Trace::new(is_traced),
+            sometimes: Sometimes::default(),
+            violations: Vec::new(),
+            agreed_at: None,
+            next_survey: 0,
+            surveys: 0,
+            next_ticket: 0,
+            effects: Vec::new(),
+            is_broken: false,
+            plan,
+        };
+        world.found();
+        world
+    }
+
+    /// A broken promise. The run goes on: what follows may explain it.
+    pub fn violation(&mut self, what: &str, detail: String) {
+        self.trace
+            .remark(self.now, || format!("VIOLATION {what}: {detail}"));
+        if self.violations.len() < VIOLATIONS_MAX {
+            let ms = self.now / 1_000;
+            self.violations
+                .push(format!("{what}: {detail} (at {ms} ms)"));
+        }
+    }
+
+    /// A violation after which nothing else can be learnt.
+    pub fn give_up(&mut self, what: &str, detail: String) {
+        self.violation(what, detail);
+        self.is_broken = true;
+    }
+
+    pub fn is_broken(&self) -> bool {
+        self.is_broken
+    }
+
+    /// Lets everything happen that is due before `limit`.
+    pub fn until(&mut self, limit: Micros) {
+        while self.now < limit && !self.is_broken {
+            let stop = limit.min(self.next_survey.max(self.now));
+            while let Some((at, event)) = self.agenda.pop(stop) {
+                self.now = at;
+                self.happen(event);
+                if self.is_broken {
+                    return;
+                }
+            }
+            self.now = stop;
+            if self.now >= self.next_survey {
+                self.survey();
+            }
+        }
+    }
+
+    /// As [`World::until`], ending early when `is_true`, asked every 100 ms. Answers whether it was.
+    pub fn until_true(&mut self, limit: Micros, is_true: fn(&mut World) -> bool) -> bool {
+        while self.now < limit && !self.is_broken {
+            if is_true(self) {
+                return true;
+            }
+            self.until(limit.min(self.now + 100_000));
+        }
+        !self.is_broken && is_true(self)
+    }
+
+    pub fn local(&mut self, at: Micros, seat: usize, life: u32, what: Local) {
+        self.agenda.add(at, Event::Local { seat, life, what });
+    }
+
+    /// As [`World::local`] for the life that the seat has now; nothing when it has none.
+    pub fn local_now(&mut self, at: Micros, seat: usize, what: Local) {
+        if let Some(life) = self.life(seat).map(|life| life.number) {
+            self.local(at, seat, life, what);
+        }
+    }
+
+    pub fn life(&self, seat: usize) -> Option<&Life> {
+        self.seats[seat].life.as_ref()
+    }
+
+    /// Every seat whose process is up, paused ones too.
+    pub fn living(&self) -> impl Iterator<Item = (usize, &Life)> {
+        let seats = self.seats.iter().enumerate();
+        seats.filter_map(|(at, seat)| seat.life.as_ref().map(|life| (at, life)))
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Local { seat, life, what } => {
+                let place = &mut self.seats[seat];
+                if place.life.as_ref().map(|life| life.number) != Some(life) {
+                    return;
+                }
+                if place.is_paused {
+                    place.inbox.push_back(what);
+                } else {
+                    self.inside(seat, what);
+                }
+            }
+            Event::Dial {
+                seat,
+                life,
+                address,
+                until,
+            } => self.dial(seat, life, address, until),
+            Event::Trouble(class) => self.trouble(class),
+            Event::Mend(partition) => self.mend(&partition),
+            Event::Boot(seat) => self.boot(seat),
+            Event::Resume(seat) => self.resume(seat),
+        }
+    }
+
+    pub fn inside(&mut self, seat: usize, what: Local) {
+        match what {
+            Local::Wake => {
+                let is_due = match &mut self.seats[seat].life {
+                    // Only the last alarm that was set rings.
+                    Some(life) if life.wake_at <= self.now => {
+                        life.wake_at = Micros::MAX;
+                        true
+                    }
+                    _ => false,
+                };
+                if is_due {
+                    self.feed(seat, Input::Wake);
+                }
+            }
+            Local::Frame {
+                link,
+                side,
+                lane,
+                frame,
+            } => self.frame(link, side, lane, frame),
+            Local::Linked { link, side } => self.linked(link, side),
+            Local::Unlinked { link, side } => self.unlinked(link, side),
+            Local::DialFailed { address, error } => {
+                self.feed(seat, Input::DialFailed { address, error });
+            }
+            Local::Flush { link, side, lane } => self.flush(link, side, lane),
+            Local::Pressure {
+                link,
+                side,
+                is_full,
+            } => self.pressure(link, side, is_full),
+            Local::User(act) => self.act(seat, act),
+        }
+    }
+
+    /// Asks a command of a member's engine; `what` says what its answer is for.
+    pub fn ask(&mut self, seat: usize, command: Command, what: What) -> Ticket {
+        self.next_ticket += 1;
+        let ticket = Ticket(self.next_ticket);
+        // Before the call: the answer may come within it.
+        self.users.expect(ticket, seat, self.now, what);
+        self.feed(seat, Input::Command { ticket, command });
+        ticket
+    }
+
+    /// One call of an engine, and everything that it wants done.
+    pub fn feed(&mut self, seat: usize, input: Input) {
+        let now = Now {
+            mono: Instant(0),
+            wall_ms: self.seats[seat].wall_ms(self.now),
+        };
+        let Some(life) = &mut self.seats[seat].life else {
+            return;
+        };
+        let now = Now {
+            mono: life.mono(self.now),
+            ..now
+        };
+        let ms = self.now / 1_000;
+        life.calls = if life.calls.0 == ms {
+            (ms, life.calls.1 + 1)
+        } else {
+            (ms, 1)
+        };
+        if life.calls.1 > CALLS_PER_MS_MAX {
+            self.give_up("spin", format!("m{seat} never comes to rest"));
+            return;
+        }
+        let (what, number) = name(&input);
+        self.trace
+            .line(self.now, seat, what, [number, now.mono.0], || {
+                format!("{input:?}")
+            });
+        let mut effects = std::mem::take(&mut self.effects);
+        life.engine.handle(now, input, &mut effects);
+        for effect in effects.drain(..) {
+            self.apply(seat, effect);
+        }
+        self.effects = effects;
+        self.arm(seat);
+    }
+
+    /// Sets the alarm of a member to what its engine wants.
+    fn arm(&mut self, seat: usize) {
+        let Some(life) = &mut self.seats[seat].life else {
+            return;
+        };
+        let wake = life.engine.next_wake();
+        if wake == Instant::NEVER {
+            return;
+        }
+        let mut at = life.moment(wake).max(self.now);
+        if at < life.wake_at {
+            let lag = if self.plan.has(Class::Lag) && self.phase == Phase::Load {
+                self.net_dice.exponential(3_000)
+            } else {
+                0
+            };
+            life.wake_at = at;
+            at += lag;
+            let life = life.number;
+            self.local(at, seat, life, Local::Wake);
+        }
+    }
+
+    fn apply(&mut self, seat: usize, effect: Effect) {
+        match effect {
+            Effect::Reply(ticket, answer) => {
+                let number = match &answer {
+                    Ok(_) => 0,
+                    Err(error) => u64::from(error.number()),
+                };
+                self.trace
+                    .line(self.now, seat, "reply", [ticket.0, number], || {
+                        format!("{answer:?}")
+                    });
+                self.answered(seat, ticket, answer);
+            }
+            Effect::Deliver(session, leased) => {
+                let count = leased.len() as u64;
+                self.trace
+                    .line(self.now, seat, "deliver", [session.0, count], || {
+                        format!("{:?}", leased.iter().map(|l| &l.handle).collect::<Vec<_>>())
+                    });
+                self.delivered(seat, session, leased);
+            }
+            Effect::Send(link, lane, message) => {
+                self.trace
+                    .line(self.now, seat, "send", [link.0, lane as u64], || {
+                        format!("{message:?}")
+                    });
+                self.note_given(seat, &message);
+                self.send(seat, link, lane, message);
+            }
+            Effect::Dial(address) => {
+                self.trace
+                    .line(self.now, seat, "dial", [0, 0], || address.clone());
+                self.trace.bytes(address.as_bytes());
+                self.dialled(seat, address);
+            }
+            Effect::Hangup(link, error) => {
+                let number = u64::from(error.number());
+                self.trace
+                    .line(self.now, seat, "hangup", [link.0, number], || {
+                        error.to_string()
+                    });
+                self.hangup(seat, link, error);
+            }
+            Effect::Event(event) => {
+                let kind = event.kind as u64;
+                self.trace
+                    .line(self.now, seat, "event", [kind, event.at_ms], || {
+                        format!("{event:?}")
+                    });
+                self.told(seat, &event);
+            }
+        }
+    }
+}
+
+/// The word and the number that stand for an input in the trace.
+fn name(input: &Input) -> (&'static str, u64) {
+    match input {
+        Input::Command { ticket, .. } => ("command", ticket.0),
+        Input::Cancel(ticket) => ("cancel", ticket.0),
+        Input::Linked { link, .. } => ("linked", link.0),
+        Input::Unlinked(link) => ("unlinked", link.0),
+        Input::DialFailed { error, .. } => ("undialed", u64::from(error.number())),
+        Input::Message { link, .. } => ("message", link.0),
+        Input::Pressure { link, is_full } => ("pressure", link.0 * 2 + u64::from(*is_full)),
+        Input::Wake => ("wake", 0),
+    }
+}

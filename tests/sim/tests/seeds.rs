@@ -1,0 +1,80 @@
+//! The simulator's own promises, and Primer's in thousands of worlds.
+//!
+//! `cargo test -p primer-sim --profile sim`; `PRIMER_SIM_SEEDS` says how many seeds.
+
+use primer_sim::{Canary, How, Options, Outcome, Sweep, run, sweep};
+
+/// Seeds of one full run.
+const SEEDS: u64 = 2_000;
+/// A canary is caught within this many.
+const CANARY_SEEDS: u64 = 300;
+
+fn seeds_wanted() -> u64 {
+    let text = std::env::var("PRIMER_SIM_SEEDS").ok();
+    text.map_or(SEEDS, |text| {
+        text.parse().expect("PRIMER_SIM_SEEDS is a number")
+    })
+}
+
+fn told(total: &Sweep) -> String {
+    total.failed.iter().take(3).map(Outcome::story).collect()
+}
+
+#[test]
+fn no_seed_breaks_a_promise_and_every_case_is_met() {
+    let count = seeds_wanted();
+    let seeds: Vec<u64> = (1..=count).collect();
+    let total = sweep(&seeds, &How::default());
+    assert_eq!(total.seeds, count);
+    assert!(
+        total.failed.is_empty(),
+        "{} of {count} seeds failed:\n{}",
+        total.failed.len(),
+        told(&total)
+    );
+    if count >= SEEDS {
+        assert_eq!(total.sometimes.missing(), [""; 0], "never met");
+    }
+}
+
+#[test]
+fn seeds_that_once_failed_pass() {
+    let text = include_str!("../seeds.txt");
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let words = lines.filter_map(|line| line.split_whitespace().next());
+    let seeds: Vec<u64> = words.map(|word| word.parse().expect("a seed")).collect();
+    let total = sweep(&seeds, &How::default());
+    assert!(total.failed.is_empty(), "{}", told(&total));
+}
+
+#[test]
+fn one_seed_is_one_run() {
+    for seed in (1..=seeds_wanted().min(2_000)).step_by(100) {
+        let options = Options::new(seed);
+        let (first, second) = (run(&options), run(&options));
+        assert_eq!(first.trace, second.trace, "seed {seed}");
+        assert_eq!(first.history, second.history, "seed {seed}");
+        assert_ne!(first.trace, run(&Options::new(seed + 1)).trace);
+    }
+}
+
+#[test]
+fn acking_before_the_copies_are_there_is_caught() {
+    let seeds: Vec<u64> = (1..=CANARY_SEEDS).collect();
+    let how = How {
+        canary: Canary::AckBeforeW,
+        is_first_enough: true,
+        ..How::default()
+    };
+    let planted = sweep(&seeds, &how);
+    let caught = planted.failed.first().expect("the bug goes unseen");
+    let story = caught.story();
+    assert!(
+        story.contains("copies-overstated") || story.contains("lost"),
+        "caught for another reason:\n{story}"
+    );
+    // The same seeds without the bug pass: it is the bug that was caught.
+    let seeds: Vec<u64> = planted.failed.iter().map(|failed| failed.seed).collect();
+    let healthy = sweep(&seeds, &How::default());
+    assert!(healthy.failed.is_empty(), "{}", told(&healthy));
+}
