@@ -1,1 +1,29 @@
-//! Primer for the languages of UniFFI.
+//! Primer for the languages of UniFFI: Ruby, Kotlin, Swift.
+//!
+//! Decides nothing: each exported function converts, calls one verb of `primer`, converts back. The
+//! names are the table's (`tests/conformance/surface.toml`); UniFFI writes them as each language
+//! does. A verb that may wait is an `async fn`, polled by the host: a suspended coroutine in Kotlin
+//! and Swift, a waiting thread (or fiber) without the interpreter lock in Ruby. A verb that never
+//! waits is an ordinary function. `courier` keeps Primer's threads out of the host.
+
+mod courier;
+mod delivery;
+mod error;
+mod events;
+mod owned;
+mod primer;
+mod queue;
+mod subscription;
+mod values;
+
+pub use crate::delivery::Delivery;
+pub use crate::error::PrimerError;
+pub use crate::events::Events;
+pub use crate::primer::Primer;
+pub use crate::queue::Queue;
+pub use crate::subscription::Subscription;
+pub use crate::values::{
+    EnqueueOptions, Event, Header, Member, OnShort, Receipt, ReceiveOptions, SubscribeOptions,
+};
+
+uniffi::setup_scaffolding!("primer");

@@ -1,0 +1,134 @@
+//! [`Queue`]: a best-effort-order queue.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use primer::Bytes;
+
+use crate::delivery::Delivery;
+use crate::error::PrimerError;
+use crate::owned::Owned;
+use crate::subscription::Subscription;
+use crate::values::{EnqueueOptions, Receipt, ReceiveOptions, SubscribeOptions};
+
+/// A best-effort-order queue, as seen from this member.
+#[derive(uniffi::Object)]
+pub struct Queue(pub(crate) Owned<primer::Queue>);
+
+#[uniffi::export]
+impl Queue {
+    /// Its name.
+    pub fn name(&self) -> Result<String, PrimerError> {
+        Ok(self.0.get()?.0.name().to_owned())
+    }
+
+    /// Puts a message into the queue; the receipt says how many members hold it.
+    /// Errors: 101, 104, 201, 202, 203, 301, 501.
+    #[uniffi::method(default(options = None))]
+    pub async fn enqueue(
+        &self,
+        body: Vec<u8>,
+        options: Option<EnqueueOptions>,
+    ) -> Result<Receipt, PrimerError> {
+        let (queue, courier) = self.0.get()?;
+        let options = options.unwrap_or_default().into();
+        let receipt = courier
+            .carry(queue.enqueue_with(Bytes::from(body), &options))
+            .await?;
+        Ok(receipt.into())
+    }
+
+    /// Puts up to 4,096 messages into the queue, all or none; they share the options.
+    /// Errors: as enqueue.
+    #[uniffi::method(default(options = None))]
+    pub async fn enqueue_many(
+        &self,
+        bodies: Vec<Vec<u8>>,
+        options: Option<EnqueueOptions>,
+    ) -> Result<Vec<Receipt>, PrimerError> {
+        let (queue, courier) = self.0.get()?;
+        let options = options.unwrap_or_default().into();
+        let bodies = bodies.into_iter().map(Bytes::from).collect();
+        let receipts = courier.carry(queue.enqueue_many(bodies, &options)).await?;
+        Ok(receipts.into_iter().map(Into::into).collect())
+    }
+
+    /// Leases up to `max` messages, waiting up to `wait_ms` for the first. Empty is not an error.
+    /// Errors: 101, 501.
+    #[uniffi::method(default(options = None))]
+    pub async fn receive(
+        &self,
+        options: Option<ReceiveOptions>,
+    ) -> Result<Vec<Arc<Delivery>>, PrimerError> {
+        let (queue, courier) = self.0.get()?;
+        let options = options.map_or_else(primer::ReceiveOptions::default, Into::into);
+        let deliveries = courier.carry(queue.receive(&options)).await?;
+        Ok(deliveries
+            .into_iter()
+            .map(|delivery| Delivery::new(delivery, courier))
+            .collect())
+    }
+
+    /// Push: at most `credit` unsettled deliveries at a time. Errors: 101, 201, 501.
+    #[uniffi::method(default(options = None))]
+    pub fn subscribe(
+        &self,
+        options: Option<SubscribeOptions>,
+    ) -> Result<Arc<Subscription>, PrimerError> {
+        let (queue, courier) = self.0.get()?;
+        let options = options.map_or_else(primer::SubscribeOptions::default, Into::into);
+        Ok(Arc::new(Subscription(Owned::new(
+            queue.subscribe(&options)?,
+            courier,
+        ))))
+    }
+
+    /// The message is finished. A late ack of an unfinished message succeeds. Errors: 402, 501.
+    pub fn ack(&self, delivery: Arc<Delivery>) -> Result<(), PrimerError> {
+        Ok(self.0.get()?.0.ack(&*delivery.held()?)?)
+    }
+
+    /// Acks up to 4,096 deliveries and answers one number each: 0, or the error's. Errors: 101, 501.
+    pub fn ack_many(&self, deliveries: Vec<Arc<Delivery>>) -> Result<Vec<u16>, PrimerError> {
+        let held = deliveries
+            .iter()
+            .map(|delivery| delivery.held())
+            .collect::<Result<Vec<_>, _>>()?;
+        let deliveries: Vec<&primer::Delivery> = held.iter().map(AsRef::as_ref).collect();
+        Ok(self.0.get()?.0.ack_many(&deliveries)?)
+    }
+
+    /// It failed: again after `delay_ms`; without one after 1 s, doubling with each attempt up to
+    /// 10 minutes. Errors: 101, 202, 302, 401, 402, 501.
+    #[uniffi::method(default(delay_ms = None))]
+    pub async fn nack(
+        &self,
+        delivery: Arc<Delivery>,
+        delay_ms: Option<u64>,
+    ) -> Result<(), PrimerError> {
+        let (delivery, (queue, courier)) = (delivery.held()?, self.0.get()?);
+        courier
+            .carry(queue.nack(&delivery, delay_ms.map(Duration::from_millis)))
+            .await
+    }
+
+    /// It was not tried: again at once, for anyone, the attempt not counted. Errors: as nack.
+    pub async fn release(&self, delivery: Arc<Delivery>) -> Result<(), PrimerError> {
+        let (delivery, (queue, courier)) = (delivery.held()?, self.0.get()?);
+        courier.carry(queue.release(&delivery)).await
+    }
+
+    /// Its lease lasts this long from now; without a number as long as the member's default.
+    /// Errors: as nack.
+    #[uniffi::method(default(lease_ms = None))]
+    pub async fn extend(
+        &self,
+        delivery: Arc<Delivery>,
+        lease_ms: Option<u64>,
+    ) -> Result<(), PrimerError> {
+        let (delivery, (queue, courier)) = (delivery.held()?, self.0.get()?);
+        courier
+            .carry(queue.extend(&delivery, lease_ms.map(Duration::from_millis)))
+            .await
+    }
+}

@@ -1,0 +1,102 @@
+// The scenario language (tests/conformance/README.md), read into steps as the Rust parser does.
+package primer.conformance
+
+/** A word of a step: a name, a "text", or key= before either. */
+class Word(var key: String? = null, var value: ByteArray = ByteArray(0), var isText: Boolean = false) {
+    val text get() = value.decodeToString()
+    val isBlank get() = key == null && !isText && value.isEmpty()
+    fun isPlain(wanted: String) = key == null && !isText && text == wanted
+}
+
+/** A line: `verb argument... key=value... -> expectation, expectation`. */
+class Step(val line: Int, val verb: String) {
+    val args = mutableListOf<Word>()
+    val options = mutableListOf<Word>()
+    val expect = mutableListOf<MutableList<Word>>()
+
+    fun name(index: Int) = args[index].text
+    fun option(key: String) = options.find { it.key == key }?.text
+    fun number(key: String) = option(key)?.toULong()
+
+    /** What stands behind `->`, as texts. */
+    val wanted get() = expect.flatten().map { it.text }
+
+    /** The number that `-> error N` names. */
+    val error get() = expect.firstOrNull()?.takeIf { it.size == 2 && it[0].isPlain("error") }?.get(1)?.text?.toInt()
+}
+
+/** Cuts one line; lives as long as the line. */
+private class Cutter(private val bytes: ByteArray) {
+    private var at = 0
+    private val words = mutableListOf<Word>()
+    private var word = Word()
+    private var value = java.io.ByteArrayOutputStream()
+
+    fun words(): List<Word> {
+        var isQuoted = false
+        var isExpectation = false
+        while (at < bytes.size) {
+            val byte = bytes[at++].toInt()
+            when {
+                byte == '"'.code -> { isQuoted = !isQuoted; word.isText = true }
+                isQuoted -> value.write(if (byte == '\\'.code) escape() else byte)
+                byte == '#'.code -> break
+                byte == ' '.code || byte == '\t'.code -> finish()
+                byte == ','.code && isExpectation -> { finish(); words += Word(value = ",".encodeToByteArray()) }
+                byte == '='.code && word.key == null && !word.isText -> { word.key = taken().decodeToString() }
+                else -> value.write(byte)
+            }
+            isExpectation = isExpectation || (word.key == null && !word.isText && value.toString() == "->")
+        }
+        require(!isQuoted) { "a text has no end" }
+        finish()
+        return words
+    }
+
+    private fun taken() = value.toByteArray().also { value.reset() }
+
+    private fun finish() {
+        word.value = taken()
+        if (!word.isBlank) words += lengthened(word)
+        word = Word()
+    }
+
+    /** `bytes:N` and `name:N` are N letters. */
+    private fun lengthened(word: Word): Word {
+        val (kind, count) = word.text.takeIf { !word.isText }?.split(':', limit = 2)?.takeIf { it.size == 2 } ?: return word
+        val letter = when (kind) { "bytes" -> 'x'; "name" -> 'q'; else -> return word }
+        word.value = ByteArray(requireNotNull(count.toIntOrNull()) { "`${word.text}` has no number" }) { letter.code.toByte() }
+        word.isText = true
+        return word
+    }
+
+    private fun escape(): Int = when (val letter = bytes.getOrNull(at++)?.toInt()?.toChar()) {
+        'n' -> '\n'.code
+        '"', '\\' -> letter.code
+        'x' -> { at += 2; String(bytes, at - 2, 2, Charsets.US_ASCII).toInt(16) }
+        else -> throw IllegalArgumentException("an escape is one of \\\" \\\\ \\n \\xNN")
+    }
+}
+
+/** The steps of a file. Throws with `name:line: what is wrong`. */
+fun parse(name: String, text: ByteArray): List<Step> =
+    // By bytes, as bodies may be any; a scenario is small.
+    String(text, Charsets.ISO_8859_1).lines().mapIndexedNotNull { index, line ->
+        try {
+            step(index + 1, Cutter(line.toByteArray(Charsets.ISO_8859_1)).words())
+        } catch (wrong: RuntimeException) {
+            throw IllegalArgumentException("$name:${index + 1}: ${wrong.message}")
+        }
+    }.also { require(it.isNotEmpty()) { "$name:1: no step at all" } }
+
+private fun step(line: Int, words: List<Word>): Step? {
+    val step = Step(line, words.firstOrNull()?.text ?: return null)
+    for (word in words.drop(1)) when {
+        word.isPlain("->") || word.isPlain(",") -> step.expect += mutableListOf<Word>()
+        step.expect.isNotEmpty() -> step.expect.last() += word
+        word.key != null -> step.options += word
+        else -> step.args += word
+    }
+    require(step.expect.none { it.isEmpty() }) { "nothing stands behind `->` or a comma" }
+    return step
+}

@@ -1,0 +1,184 @@
+// What the names of one scenario stand for, and how each step is done and held to its expectation.
+package primer.conformance
+
+import kotlinx.coroutines.delay
+import primer.*
+
+/** A step that differs from what the file says. */
+class Differs(what: String) : Exception(what)
+
+/** Waits end by an event; this is only how long the runner believes in one. */
+private const val PATIENCE_MS = 20_000L
+
+/** What a step is expected to give when it succeeds without a value. */
+private object Done
+
+class World {
+    private class Host(val primer: Primer, val events: Events)
+    private class Reader(val member: String, val queue: Queue, val subscription: Subscription)
+
+    private val members = mutableMapOf<String, Host>()
+    private val messages = mutableMapOf<String, String>()
+    private val readers = mutableMapOf<String, Reader>()
+    private val deliveries = mutableMapOf<Pair<String, String>, ArrayDeque<Delivery>>()
+    private val homes = java.util.IdentityHashMap<Delivery, Queue>()
+
+    /** Does one step. Throws [Differs]. */
+    suspend fun step(step: Step) {
+        val number = step.error
+        val given = try {
+            run(step)
+        } catch (error: PrimerException) {
+            if (error.number == number) return
+            throw Differs(if (number == null) "failed: ${error.reason}" else "wanted error $number, got ${error.reason}")
+        }
+        if (number != null) throw Differs("wanted error $number, but it succeeded")
+        compare(step, given)
+    }
+
+    /** Closes every member. */
+    suspend fun close() = members.values.forEach { it.primer.shutdown() }
+
+    private suspend fun run(step: Step): Any = when (step.verb) {
+        "open" -> open(step)
+        "join" -> done { member(step).join(if (step.args[1].isText) step.name(1) else address(step.name(1))) }
+        "leave" -> done { member(step).leave(step.number("drain"), step.option("force") == "true") }
+        "close" -> done { member(step).shutdown() }
+        "address" -> if (member(step).address() == null) "none" else "some"
+        "members" -> awaited(step) { member(step).members().count { it.isReachable }.toString() }
+        "stats" -> awaited(step) { (member(step).stats()[step.name(1)] ?: 0uL).toString() }
+        "event" -> done { event(step) }
+        "enqueue" -> listOf(queue(step).enqueue(step.args[2].value, enqueueOptions(step)))
+        "enqueue_many" -> queue(step).enqueueMany(step.args.drop(2).map { it.value }, enqueueOptions(step))
+        "receive" -> queue(step).receive(receiveOptions(step))
+        "subscribe" -> subscribe(step)
+        "next" -> listOfNotNull(reader(step).subscription.next(step.number("wait") ?: 0uL))
+        "credit" -> done { reader(step).subscription.credit(step.name(1).toUInt()) }
+        "unsubscribe" -> done { reader(step).subscription.shutdown() }
+        "ack" -> done { received(step, 1).ack() }
+        "ack_many" -> homes.getValue(received(step, 1)).ackMany((1 until step.args.size).map { received(step, it) })
+        "nack" -> done { received(step, 1).nack(step.number("delay")) }
+        "release" -> done { received(step, 1).release() }
+        "extend" -> done { received(step, 1).extend(step.number("lease")) }
+        "drop" -> done { received(step, 1).letGo(); deliveries.getValue(step.name(0) to step.name(1)).removeLast() }
+        else -> throw Differs("this runner does not know `${step.verb}`")
+    }
+
+    private inline fun done(block: () -> Unit): Any { block(); return Done }
+
+    private suspend fun open(step: Step): Any {
+        val pairs = step.options.associate { word ->
+            if (word.key == "join") "seeds" to word.text.split(',').joinToString(",") { address(it) }
+            else word.key!! to word.text
+        }
+        val member = Primer.open(pairs)
+        members[step.name(0)] = Host(member, member.events())
+        return Done
+    }
+
+    private suspend fun subscribe(step: Step): Any {
+        val options = SubscribeOptions(step.number("credit")?.toUInt() ?: 64u, step.number("lease"))
+        val queue = queue(step)
+        readers[step.wanted.first()] = Reader(step.name(0), queue, queue.subscribe(options))
+        return step.wanted.first()
+    }
+
+    /** Waits for the next event of that kind; those of other kinds are skipped. */
+    private suspend fun event(step: Step) {
+        val ends = nowMs() + PATIENCE_MS
+        while (nowMs() < ends) {
+            val left = (ends - nowMs()).coerceAtLeast(0)
+            if (members.getValue(step.name(0)).events.next(left.toULong())?.kind == step.name(1)) return
+        }
+        throw Differs("no event ${step.name(1)} within $PATIENCE_MS ms")
+    }
+
+    /** Waits until a count is the one that the step wants. */
+    private suspend fun awaited(step: Step, count: suspend () -> String): Any {
+        val ends = nowMs() + PATIENCE_MS
+        while (true) {
+            val now = count()
+            if (step.wanted.isEmpty() || step.error != null) return Done
+            if (step.wanted == listOf(now) || nowMs() > ends) return now
+            delay(10)
+        }
+    }
+
+    private fun compare(step: Step, given: Any) {
+        val wanted = step.wanted
+        when (given) {
+            Done -> if (wanted.isNotEmpty() && wanted != listOf("ok")) differ(wanted, "success")
+            is String -> if (wanted.isNotEmpty() && wanted != listOf(given)) differ(wanted, given)
+            is List<*> -> when (given.firstOrNull()) {
+                is UShort -> if (wanted != given.map { it.toString() }) differ(wanted, given)
+                is Receipt -> bindReceipts(step, given.map { it as Receipt })
+                else -> bindDeliveries(step, given.map { it as Delivery })
+            }
+        }
+    }
+
+    private fun bindReceipts(step: Step, receipts: List<Receipt>) {
+        val (names, counts) = (step.expect.firstOrNull() ?: return).partition { it.key == null }
+        if (names.size != receipts.size) throw Differs("${names.size} names for ${receipts.size} receipts")
+        names.zip(receipts) { name, receipt ->
+            for (word in counts) {
+                val has = if (word.key == "copies") receipt.copies else receipt.wanted
+                if (word.text != has.toString()) differ("${word.key}=${word.text}", has)
+            }
+            bind(name.text, receipt.id)
+        }
+    }
+
+    private fun bindDeliveries(step: Step, given: List<Delivery>) {
+        val isEmpty = step.expect.singleOrNull()?.singleOrNull()?.isPlain("empty") == true
+        val count = if (isEmpty) 0 else step.expect.size
+        if (step.expect.isNotEmpty() && given.size != count) {
+            throw Differs("wanted $count messages, got ${given.map { nameOf(it.id()) }}")
+        }
+        val reader = if (step.verb == "next") reader(step) else null
+        val (member, home) = if (reader == null) step.name(0) to queue(step) else reader.member to reader.queue
+        given.forEachIndexed { index, delivery ->
+            val words = step.expect.getOrNull(index) ?: return@forEachIndexed delivery.letGo()
+            bind(words.first().text, delivery.id())
+            words.drop(1).forEach { check(delivery, it) }
+            deliveries.getOrPut(member to words.first().text) { ArrayDeque() }.addLast(delivery)
+            homes[delivery] = home
+        }
+    }
+
+    private fun check(delivery: Delivery, word: Word) {
+        val has = when (val key = word.key) {
+            null -> delivery.body()
+            "attempts" -> delivery.attempts().toString().encodeToByteArray()
+            else -> delivery.headers().find { it.key == key.removePrefix("header.") }?.value.orEmpty().encodeToByteArray()
+        }
+        if (!has.contentEquals(word.value)) differ("${word.key ?: "body"} ${word.text.take(40)}", has.decodeToString().take(40))
+    }
+
+    /** Binds a new name to an id; a name that is bound must be that id. */
+    private fun bind(name: String, id: String) {
+        if (messages.getOrPut(name) { id } != id) differ(name, nameOf(id))
+    }
+
+    private fun nameOf(id: String) = messages.entries.find { it.value == id }?.key ?: id
+    private fun differ(wanted: Any, got: Any?): Nothing = throw Differs("wanted $wanted, got $got")
+    private fun nowMs() = System.nanoTime() / 1_000_000
+    private fun member(step: Step) = members.getValue(step.name(0)).primer
+    private fun queue(step: Step) = member(step).queue(step.name(1))
+    private fun reader(step: Step) = readers.getValue(step.name(0))
+    private fun address(name: String) = members.getValue(name).primer.address() ?: throw Differs("`$name` has no address")
+
+    private fun received(step: Step, index: Int) =
+        deliveries[step.name(0) to step.name(index)]?.lastOrNull()
+            ?: throw Differs("`${step.name(0)}` never received `${step.name(index)}`")
+
+    private fun enqueueOptions(step: Step) = EnqueueOptions(
+        step.number("copies")?.toUShort(),
+        step.option("on_short")?.let { OnShort.valueOf(it.uppercase()) },
+        step.number("timeout"),
+        step.options.filter { it.key!!.startsWith("header.") }.map { Header(it.key!!.removePrefix("header."), it.text) },
+    )
+
+    private fun receiveOptions(step: Step) =
+        ReceiveOptions(step.number("max")?.toUInt() ?: 1u, step.number("wait") ?: 0uL, step.number("lease"))
+}

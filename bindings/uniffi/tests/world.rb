@@ -1,0 +1,282 @@
+# frozen_string_literal: true
+
+require "primer"
+require_relative "scenario"
+
+# What the names of one scenario stand for, and how each step is done and held to its expectation.
+class World
+  # A step that differs from what the file says.
+  class Differs < StandardError; end
+
+  # Waits end by an event; this is only how long the runner believes in one.
+  PATIENCE_MS = 20_000
+
+  def initialize
+    @members = {}
+    @messages = {}
+    @subscriptions = {}
+    @deliveries = Hash.new { |all, key| all[key] = [] }
+    # Which queue a delivery came from.
+    @homes = {}.compare_by_identity
+  end
+
+  # Does one step. Raises Differs.
+  def step(step)
+    wanted = step.expect.first
+    number = wanted && wanted.size == 2 && wanted[0].plain?("error") ? Integer(wanted[1].text, 10) : nil
+    begin
+      given = send("do_#{step.verb}", step)
+    rescue Primer::Error => e
+      raise Differs, number ? "wanted error #{number}, got #{e.message}" : "failed: #{e.message}" if e.number != number
+
+      return
+    end
+    raise Differs, "wanted error #{number}, but it succeeded" if number
+
+    compare(step, given)
+  end
+
+  # Closes every member.
+  def close
+    @members.each_value { |member, _| member.close }
+  end
+
+  private
+
+  def do_open(step)
+    pairs = step.options.to_h do |word|
+      next [word.key.to_sym, word.text] unless word.key == "join"
+
+      [:seeds, word.text.split(",").map { |name| address(name) }]
+    end
+    member = Primer.open(**pairs)
+    @members[step.name(0)] = [member, member.events]
+    :done
+  end
+
+  def do_join(step)
+    to = step.args[1]
+    member(step).join(to.is_text ? to.text : address(to.text))
+    :done
+  end
+
+  def do_leave(step)
+    member(step).leave(step.number("drain"), step.option("force")&.text == "true")
+    :done
+  end
+
+  def do_close(step)
+    member(step).close
+    :done
+  end
+
+  def do_address(step)
+    member(step).address ? "some" : "none"
+  end
+
+  def do_members(step)
+    awaited(step) { member(step).members.count(&:is_reachable) }
+  end
+
+  def do_stats(step)
+    awaited(step) { member(step).stats.fetch(step.name(1), 0) }
+  end
+
+  # Events of other kinds are skipped.
+  def do_event(step)
+    _, events = @members.fetch(step.name(0))
+    ends = now_ms + PATIENCE_MS
+    while (left = ends - now_ms).positive?
+      event = events.next(left)
+      return :done if event&.kind == step.name(1)
+    end
+    raise Differs, "no event #{step.name(1)} within #{PATIENCE_MS} ms"
+  end
+
+  def do_enqueue(step)
+    [queue(step).enqueue(step.args[2].value, **enqueue_options(step))]
+  end
+
+  def do_enqueue_many(step)
+    queue(step).enqueue_many(step.args.drop(2).map(&:value), **enqueue_options(step))
+  end
+
+  def do_receive(step)
+    options = { wait_ms: step.number("wait") || 0, lease_ms: step.number("lease") }
+    queue(step).receive_many(step.number("max") || 1, **options)
+  end
+
+  def do_subscribe(step)
+    options = { credit: step.number("credit") || 64, lease_ms: step.number("lease") }
+    subscription = queue(step).subscribe(**options)
+    bound = step.expect.dig(0, 0) or raise Differs, "no name to bind"
+    @subscriptions[bound.text] = [step.name(0), subscription, queue(step)]
+    bound.text
+  end
+
+  def do_next(step)
+    [subscription(step).next(step.number("wait") || 0)].compact
+  end
+
+  def do_credit(step)
+    subscription(step).credit(Integer(step.name(1), 10))
+    :done
+  end
+
+  def do_unsubscribe(step)
+    subscription(step).close
+    :done
+  end
+
+  def do_ack(step)
+    received(step, 1).ack
+    :done
+  end
+
+  def do_ack_many(step)
+    deliveries = (1...step.args.size).map { |index| received(step, index) }
+    @homes.fetch(deliveries.first).ack_many(deliveries)
+  end
+
+  def do_nack(step)
+    received(step, 1).nack(step.number("delay"))
+    :done
+  end
+
+  def do_release(step)
+    received(step, 1).release
+    :done
+  end
+
+  def do_extend(step)
+    received(step, 1).extend(step.number("lease"))
+    :done
+  end
+
+  def do_drop(step)
+    received(step, 1).let_go
+    @deliveries[[step.name(0), step.name(1)]].pop
+    :done
+  end
+
+  def compare(step, given)
+    wanted = step.expect.flatten.map(&:text)
+    case given
+    when :done then differ(wanted, "success") unless wanted.empty? || wanted == ["ok"]
+    when String then differ(wanted, given) unless wanted.empty? || wanted == [given]
+    else compare_list(step, given, wanted)
+    end
+  end
+
+  def compare_list(step, given, wanted)
+    if given.first.is_a?(Integer) then differ(wanted, given.join(" ")) unless wanted == given.map(&:to_s)
+    elsif given.first.is_a?(Primer::Receipt) then bind_receipts(step, given)
+    else bind_deliveries(step, given)
+    end
+  end
+
+  def bind_receipts(step, receipts)
+    return if step.expect.empty?
+
+    names, counts = step.expect.first.partition { |word| word.key.nil? }
+    raise Differs, "#{names.size} names for #{receipts.size} receipts" if names.size != receipts.size
+
+    names.zip(receipts) do |name, receipt|
+      counts.each do |word|
+        has = receipt.public_send(word.key)
+        differ("#{word.key}=#{word.text}", has) if word.text != has.to_s
+      end
+      bind(name.text, receipt.id)
+    end
+  end
+
+  def bind_deliveries(step, deliveries)
+    is_empty = step.expect.size == 1 && step.expect.first.size == 1 && step.expect.first.first.plain?("empty")
+    count = is_empty ? 0 : step.expect.size
+    if step.expect.any? && deliveries.size != count
+      raise Differs, "wanted #{count} messages, got #{deliveries.map { |one| name_of(one.id) }}"
+    end
+
+    member, _, home = step.verb == "next" ? @subscriptions.fetch(step.name(0)) : [step.name(0), nil, nil]
+    deliveries.zip(step.expect) do |delivery, words|
+      next delivery.let_go unless words
+
+      bind(words.first.text, delivery.id)
+      check(delivery, words)
+      @deliveries[[member, words.first.text]] << delivery
+      @homes[delivery] = home || queue(step)
+    end
+  end
+
+  def check(delivery, words)
+    words.drop(1).each do |word|
+      name = word.key&.delete_prefix("header.")
+      has = case word.key
+            when nil then delivery.body
+            when "attempts" then delivery.attempts.to_s
+            else delivery.headers.to_h[name].to_s
+            end
+      next if has.b == word.value
+
+      differ("#{words.first.text} #{word.key || "body"} #{word.value[0, 40].inspect} (#{word.value.bytesize} bytes)",
+             "#{has[0, 40].inspect} (#{has.bytesize} bytes)")
+    end
+  end
+
+  # Binds a new name to an id; a name that is bound must be that id.
+  def bind(name, id)
+    differ(name, name_of(id)) if (@messages[name] ||= id) != id
+  end
+
+  def name_of(id)
+    @messages.key(id) || id
+  end
+
+  def differ(wanted, got)
+    raise Differs, "wanted #{[*wanted].join(' ')}, got #{got}"
+  end
+
+  # Waits until a count is the one that the step wants.
+  def awaited(step)
+    wanted = step.expect.flatten.map(&:text)
+    ends = now_ms + PATIENCE_MS
+    until wanted == [(count = yield).to_s]
+      # An error was wanted, or nothing.
+      return :done if wanted.empty?
+      return count.to_s if wanted.first == "error" || now_ms > ends
+
+      sleep 0.01
+    end
+    count.to_s
+  end
+
+  def now_ms
+    Process.clock_gettime(Process::CLOCK_MONOTONIC, :millisecond)
+  end
+
+  def enqueue_options(step)
+    { copies: step.number("copies"), on_short: step.option("on_short")&.text,
+      timeout_ms: step.number("timeout"), headers: step.headers }
+  end
+
+  def member(step)
+    @members.fetch(step.name(0)) { |name| raise Differs, "there is no member `#{name}`" }.first
+  end
+
+  def queue(step)
+    member(step).queue(step.name(1))
+  end
+
+  def subscription(step)
+    @subscriptions.fetch(step.name(0)) { |name| raise Differs, "there is no subscription `#{name}`" }[1]
+  end
+
+  def address(name)
+    @members.fetch(name).first.address or raise Differs, "`#{name}` has no address"
+  end
+
+  def received(step, index)
+    key = [step.name(0), step.name(index)]
+    @deliveries[key].last or raise Differs, "`#{key[0]}` never received `#{key[1]}`"
+  end
+end
