@@ -141,11 +141,6 @@ impl Delta {
         self.context.join(&later.context);
     }
 
-    /// Keeps the dots and drops the entries: all that is left of a state that was given up.
-    pub fn clear_entries(&mut self) {
-        self.entries.clear();
-    }
-
     /// Its bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {

@@ -1,5 +1,6 @@
 //! Links come and go: what membership, stock and queues hear of it, and in which order.
 
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -15,6 +16,17 @@ use crate::membership::{Change, Dialler, Heartbeat, Hello, MemberInfo, Meta, Pul
 
 /// An older process with this identity that was heard this lately is the one that stays.
 const CONFLICT_MS: Millis = 2_000;
+
+/// What is kept of a cluster that this member left.
+#[derive(Debug)]
+pub(super) struct Departure {
+    /// The word of it, for members that have not heard.
+    pub(super) delta: Vec<u8>,
+    /// The life of copies that ended with it.
+    pub(super) store: StoreId,
+    /// Who was a member then and has not come since.
+    pub(super) former: BTreeSet<MemberId>,
+}
 
 /// A link to a peer.
 #[derive(Debug)]
@@ -48,9 +60,6 @@ impl Engine {
             None => Vec::new(),
         };
         let member = hello.member();
-        if dialled.is_none() && self.tell_departure(link, member) {
-            return;
-        }
         let checked = hello.check(&self.hello());
         let rival = self.by_member.get(&member).copied();
         let refused = checked.err().or_else(|| self.conflict(now, rival, hello));
@@ -73,7 +82,16 @@ impl Engine {
         if !hello.address.is_empty() && !fresh.addresses.contains(&hello.address) {
             fresh.addresses.push(hello.address.clone());
         }
-        if let Some(rival) = rival {
+        let departure = self.departure.as_ref();
+        if !fresh.is_mine && departure.is_some_and(|left| left.former.contains(&member)) {
+            self.held_links.insert(link, (fresh, hello.clone()));
+            return;
+        }
+        self.welcome(now, link, fresh, hello);
+    }
+
+    fn welcome(&mut self, now: Now, link: LinkId, mut fresh: Link, hello: &Hello) {
+        if let Some(rival) = self.by_member.get(&fresh.member).copied() {
             if self.rival_stays(rival, &fresh) {
                 return self.fold_into(rival, link, fresh);
             }
@@ -82,24 +100,28 @@ impl Engine {
         self.take_up(now, link, fresh, hello);
     }
 
-    /// A member of the cluster that this one left dials it, not having heard: it is told, and no
-    /// link comes of it. Otherwise its state would bring this member back (partisan#191).
-    fn tell_departure(&mut self, link: LinkId, member: MemberId) -> bool {
-        let Some((delta, unaware)) = &mut self.departure else {
-            return false;
+    /// A member of the cluster that this one left dials it. One that has not heard of the leave is
+    /// told, and no link comes of it: its state would bring this member back (partisan#191). One
+    /// that has heard comes to join, like anyone.
+    fn judge_former(&mut self, now: Now, id: LinkId, meta: &Meta) {
+        let (Some((fresh, hello)), Some(left)) = (self.held_links.remove(&id), &mut self.departure)
+        else {
+            return;
         };
-        if !unaware.remove(&member) {
-            return false;
+        let is_unaware = Delta::from_bytes(&meta.delta)
+            .is_ok_and(|delta| self.view.is_unaware(&delta, left.store));
+        if !is_unaware {
+            left.former.remove(&fresh.member);
+            return self.welcome(now, id, fresh, &hello);
         }
         let meta = Meta {
             is_whole: false,
-            delta: delta.clone(),
+            delta: left.delta.clone(),
             asks: false,
         };
-        self.send(link, Message::Meta(meta));
+        self.send(id, Message::Meta(meta));
         let error = Error::new(ErrorKind::Closed).because("the member left");
-        self.out.push(Effect::Hangup(link, error));
-        true
+        self.out.push(Effect::Hangup(id, error));
     }
 
     /// Another process with this identity, while the one that is linked is alive.
@@ -213,6 +235,7 @@ impl Engine {
 
     /// A link is gone.
     pub(super) fn unlinked(&mut self, now: Now, link: LinkId) {
+        self.held_links.remove(&link);
         let Some(gone) = self.links.remove(&link) else {
             return;
         };
@@ -253,6 +276,11 @@ impl Engine {
 
     /// A peer's message goes to the room it concerns.
     pub(super) fn hear(&mut self, now: Now, link: LinkId, message: Message) {
+        if let Message::Meta(meta) = &message {
+            if meta.is_whole && self.held_links.contains_key(&link) {
+                self.judge_former(now, link, meta);
+            }
+        }
         let Some(from) = self.links.get(&link).map(|link| link.member) else {
             return;
         };

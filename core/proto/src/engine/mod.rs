@@ -28,7 +28,7 @@ use crate::copies::Holder;
 use crate::membership::{Dialler, Hello, MemberInfo, View};
 use crate::metadata::Board;
 use crate::queue::{Out, Queues, Settings};
-use links::Link;
+use links::{Departure, Link};
 
 /// A planted bug, chosen at run time in builds with the feature `canary`: the simulator must catch it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -70,7 +70,9 @@ pub struct Engine {
     /// Callers of `Joined`, with their deadlines.
     joined: Vec<(Ticket, Instant)>,
     /// After a leave: the word of it, and the members that have not heard.
-    departure: Option<(Vec<u8>, alloc::collections::BTreeSet<MemberId>)>,
+    departure: Option<Departure>,
+    /// Links of former members, until it is known whether they have heard.
+    held_links: BTreeMap<LinkId, (Link, Hello)>,
     counters: LinkCounters,
     /// When links, dials or stock edges want [`Input::Wake`].
     link_wake: Instant,
@@ -105,6 +107,7 @@ impl Engine {
             joins: BTreeMap::new(),
             joined: Vec::new(),
             departure: None,
+            held_links: BTreeMap::new(),
             counters: LinkCounters::default(),
             link_wake: now.mono,
             out: Vec::new(),

@@ -8,8 +8,9 @@ use alloc::vec::Vec;
 use super::command::{Event, EventKind, Reply};
 use super::effect::Effect;
 use super::frame::Message;
+use super::links::Departure;
 use super::{Engine, own_info};
-use crate::base::{Error, ErrorKind, LinkId, MemberId, Now, StoreId, Ticket};
+use crate::base::{BootId, Error, ErrorKind, LinkId, MemberId, Now, StoreId, Ticket};
 use crate::metadata::Stock;
 use crate::queue::Out;
 
@@ -78,11 +79,14 @@ impl Engine {
 
     /// Every copy is handed over: out of the set, off the links, and anew as a lone member.
     fn left(&mut self, now: Now, ticket: Ticket) {
-        let mut unaware: BTreeSet<MemberId> = self.view.members().keys().copied().collect();
-        unaware.retain(|member| *member != self.me && !self.by_member.contains_key(member));
-        let delta = self.view.remove(self.me);
+        let former: BTreeSet<MemberId> = self.view.members().keys().copied().collect();
+        let delta = self.view.depart();
         self.tell_meta(&delta, None);
-        self.departure = Some((delta.to_bytes(), unaware));
+        self.departure = Some(Departure {
+            delta: delta.to_bytes(),
+            store: self.config.store,
+            former,
+        });
         let links: Vec<LinkId> = self.links.keys().copied().collect();
         for link in links {
             // Before old gossip could bring this member back: close, then forget.
@@ -90,6 +94,7 @@ impl Engine {
             self.out.push(Effect::Hangup(link, error));
         }
         self.links.clear();
+        self.held_links.clear();
         self.by_member.clear();
         self.silent.clear();
         self.unreachable.clear();
@@ -102,7 +107,8 @@ impl Engine {
         self.config.store = StoreId(self.chance.bits() | 1);
         self.config.incarnation += 1;
         self.queues.reset(now, self.config.store);
-        self.view.reset(own_info(&self.config));
+        let actor = BootId(self.chance.bits() | 1);
+        self.view.reset(own_info(&self.config), actor);
         self.board = crate::metadata::Board::default();
         self.event(now, EventKind::Left, self.me, String::new());
         self.out.push(Effect::Reply(ticket, Ok(Reply::Done)));

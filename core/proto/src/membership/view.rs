@@ -3,7 +3,7 @@
 //! One entry a member, written once a store by whoever admits it: a member that restarts often
 //! makes no actors. Add wins; among siblings the highest incarnation is read.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 use prost::Message as _;
@@ -82,6 +82,9 @@ pub struct View {
     own: MemberInfo,
     map: DotMap,
     members: BTreeMap<MemberId, MemberInfo>,
+    /// Lives of copies that ended by a leave: an entry that names one counts for nothing, whoever
+    /// wrote it at the same time.
+    fences: BTreeMap<MemberId, BTreeSet<StoreId>>,
     digest: u64,
 }
 
@@ -95,6 +98,7 @@ impl View {
             own,
             map: DotMap::default(),
             members: BTreeMap::new(),
+            fences: BTreeMap::new(),
             digest: 0,
         };
         view.reread();
@@ -181,27 +185,43 @@ impl View {
         delta
     }
 
-    /// Takes a member out.
-    pub fn remove(&mut self, member: MemberId) -> Delta {
-        let delta = self.map.remove(&key(member));
+    /// Takes this member out: its entry goes, and a fence keeps out what others wrote of this life
+    /// meanwhile (add wins, but not over a fence).
+    pub fn depart(&mut self) -> Delta {
+        let mut stores = self.fences.get(&self.me).cloned().unwrap_or_default();
+        stores.insert(self.own.store());
+        let value = stores.iter().flat_map(|store| store.0.to_le_bytes()).collect();
+        let mut delta = self.map.write(self.actor, &fence_key(self.me), value);
+        delta.append(self.map.remove(&key(self.me)));
         self.reread();
         delta
     }
 
-    /// Starts anew as a set of one with another life of copies, after a leave.
-    pub fn reset(&mut self, own: MemberInfo) {
-        // The old context goes with the old entries; dots stay unique because the actor's numbers
-        // may not be used again: the boot has written, so it keeps its counter by keeping its dots.
-        let mut fresh = DotMap::default();
-        let mut past = self.map.whole();
-        past.clear_entries();
-        fresh.merge(&past, false);
-        self.map = fresh;
+    /// True when `delta` still has this member under `store`, and no fence for it.
+    #[must_use]
+    pub fn is_unaware(&self, delta: &Delta, store: StoreId) -> bool {
+        let mut map = DotMap::default();
+        map.merge(delta, true);
+        let is_fenced = fences_of(&map).get(&self.me).is_some_and(|stores| stores.contains(&store));
+        let own_key = key(self.me);
+        let mut infos = map.read(&own_key).filter_map(|value| MemberInfo::decode(value.as_slice()).ok());
+        !is_fenced && infos.any(|info| info.store() == store)
+    }
+
+    /// Starts anew as a set of one with another life of copies, after a leave. The old context goes
+    /// with the old entries (kept, it would remove them all at the next meeting), so the dots need
+    /// a new actor.
+    pub fn reset(&mut self, own: MemberInfo, actor: BootId) {
+        self.map = DotMap::default();
+        self.actor = actor;
         self.own = own;
         self.reread();
     }
 
     fn write(&mut self, member: MemberId, info: &MemberInfo) -> Option<Delta> {
+        if self.is_fenced(member, info.store()) {
+            return None;
+        }
         let stored = self.stored(member);
         let is_known = stored.is_some_and(|known| {
             known == *info || known.incarnation > info.incarnation
@@ -215,13 +235,19 @@ impl View {
 
     /// The entry with the highest incarnation among the siblings.
     fn stored(&self, member: MemberId) -> Option<MemberInfo> {
-        newest(self.map.read(&key(member)))
+        newest(self.map.read(&key(member)), self.fences.get(&member))
+    }
+
+    fn is_fenced(&self, member: MemberId, store: StoreId) -> bool {
+        self.fences.get(&member).is_some_and(|stores| stores.contains(&store))
     }
 
     fn reread(&mut self) {
+        self.fences = fences_of(&self.map);
+        let fences = &self.fences;
         let entries = self.map.iter().filter_map(|(key, values)| {
-            let id = key.strip_prefix(b"m/")?.try_into().ok()?;
-            Some((MemberId(u128::from_be_bytes(id)), newest(values)?))
+            let id = MemberId(u128::from_be_bytes(key.strip_prefix(b"m/")?.try_into().ok()?));
+            Some((id, newest(values, fences.get(&id))?))
         });
         self.members = entries.collect();
         self.members.insert(self.me, self.own.clone());
@@ -236,10 +262,31 @@ fn key(member: MemberId) -> Vec<u8> {
     key
 }
 
+fn fence_key(member: MemberId) -> Vec<u8> {
+    let mut key = b"f/".to_vec();
+    key.extend_from_slice(&member.0.to_be_bytes());
+    key
+}
+
+/// Every fence: the union of its siblings.
+fn fences_of(map: &DotMap) -> BTreeMap<MemberId, BTreeSet<StoreId>> {
+    let fences = map.iter().filter_map(|(key, values)| {
+        let id = key.strip_prefix(b"f/")?.try_into().ok()?;
+        let bytes = values.flat_map(|value| value.as_chunks::<8>().0);
+        let stores = bytes.map(|bytes| StoreId(u64::from_le_bytes(*bytes)));
+        Some((MemberId(u128::from_be_bytes(id)), stores.collect()))
+    });
+    fences.collect()
+}
+
 /// Siblings are read by the highest incarnation; the store settles a tie the same way everywhere.
-fn newest<'a>(values: impl Iterator<Item = &'a Vec<u8>>) -> Option<MemberInfo> {
+fn newest<'a>(
+    values: impl Iterator<Item = &'a Vec<u8>>,
+    fence: Option<&BTreeSet<StoreId>>,
+) -> Option<MemberInfo> {
     values
         .filter_map(|value| MemberInfo::decode(value.as_slice()).ok())
+        .filter(|info| fence.is_none_or(|stores| !stores.contains(&info.store())))
         .max_by_key(|info| (info.incarnation, info.store))
 }
 
@@ -285,7 +332,8 @@ mod tests {
         let (mut a, mut b) = (view(1, 10), view(2, 20));
         let delta = a.admit(MemberId(2), &info(20)).unwrap();
         b.merge(&delta, false);
-        let removed = a.remove(MemberId(2));
+        let removed = a.map.remove(&key(MemberId(2)));
+        a.reread();
         b.merge(&removed, false);
         assert!(b.is_missing());
         let again = b.admit_self().unwrap();
@@ -294,13 +342,36 @@ mod tests {
     }
 
     #[test]
-    fn after_a_reset_no_dot_is_used_twice() {
+    fn one_who_left_is_not_brought_back_by_an_admission_at_the_same_time() {
+        let (mut a, mut b, mut c) = (view(1, 10), view(2, 20), view(3, 30));
+        let by_a = a.admit(MemberId(3), &info(30)).unwrap();
+        let by_b = b.admit(MemberId(3), &info(30)).unwrap();
+        c.merge(&by_a, false);
+        let left = c.depart();
+        assert!(!c.is_unaware(&left, StoreId(30)) && c.is_unaware(&by_b, StoreId(30)));
+        for delta in [&by_a, &by_b, &left] {
+            a.merge(delta, false);
+            b.merge(delta, false);
+        }
+        assert!(!a.members().contains_key(&MemberId(3)));
+        assert_eq!(a.digest(), b.digest());
+        assert!(a.admit(MemberId(3), &info(30)).is_none(), "that life is over");
+        assert!(a.admit(MemberId(3), &info(31)).is_some(), "another may come");
+    }
+
+    #[test]
+    fn one_who_left_and_comes_again_removes_nobody() {
         let (mut a, mut b) = (view(1, 10), view(2, 20));
-        let delta = a.admit(MemberId(2), &info(20)).unwrap();
-        b.merge(&delta, false);
-        a.reset(info(11));
+        b.merge(&a.admit(MemberId(2), &info(20)).unwrap(), false);
+        a.merge(&b.whole(), true);
+        b.merge(&a.depart(), false);
+        a.reset(info(11), BootId(99));
         assert_eq!(a.members().len(), 1);
-        let delta = a.admit(MemberId(3), &info(30)).unwrap();
-        assert!(b.merge(&delta, false).contains(&Change::Joined(MemberId(3))));
+        assert_eq!(b.merge(&a.whole(), true), []);
+        let delta = b.admit(MemberId(1), &info(11)).unwrap();
+        a.merge(&b.whole(), true);
+        a.merge(&delta, false);
+        assert_eq!(a.members(), b.members());
+        assert_eq!(a.digest(), b.digest());
     }
 }
