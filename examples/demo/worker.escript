@@ -1,5 +1,8 @@
 #!/usr/bin/env escript
+%%! +sbwt none
 %% Counts words for the demo: escript worker.escript ADDRESS (README.md here says what a worker does).
+
+-mode(compile).
 
 main([Address]) ->
     {ok, Member} = primer:open(#{
@@ -21,7 +24,7 @@ end_with_input(Member) ->
     end.
 
 work(Jobs, Counts, Done, Again) ->
-    case primer:'receive'(Jobs, #{max => 8, wait_ms => 1000}) of
+    case primer:'receive'(Jobs, #{max => 8, wait => 1000}) of
         {ok, Batch} ->
             Repeated = length([Job || #{attempts := Attempts} = Job <- Batch, Attempts > 1]),
             work(Jobs, Counts, settle(Batch, Counts, Done, Again + Repeated), Again + Repeated);

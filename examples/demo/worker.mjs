@@ -42,7 +42,7 @@ try {
     stop.signal.throwIfAborted()
     again += batch.filter((job) => job.attempts > 1).length
     for (const [place, job] of batch.entries()) {
-      const path = Object.fromEntries(job.headers).path
+      const path = job.headers.path
       await enqueue(String(words(job.body)), { job: job.id, path, by: 'Node.js' })
       try {
         job.ack()

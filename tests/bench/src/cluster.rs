@@ -5,7 +5,10 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use primer::{Bytes, Delivery, EnqueueOptions, OnShort, Options, Pending, Primer, Queue, Receipt, ReceiveOptions};
+use primer::{
+    Bytes, Delivery, EnqueueOptions, OnShort, Options, Pending, Primer, Queue, Receipt,
+    ReceiveOptions,
+};
 
 use crate::local::text;
 use crate::{BODY, Outcome};
@@ -20,10 +23,15 @@ pub struct Cluster {
 
 /// What the other processes run: a member that keeps copies until its standard input ends.
 pub fn member(seed: &str) -> Outcome<()> {
-    let member = Options::new("bench").seed(seed).open_blocking().map_err(text)?;
+    let member = Options::new("bench")
+        .seed(seed)
+        .open_blocking()
+        .map_err(text)?;
     println!("ready");
     let mut input = Vec::new();
-    std::io::stdin().read_to_end(&mut input).map_err(|error| error.to_string())?;
+    std::io::stdin()
+        .read_to_end(&mut input)
+        .map_err(|error| error.to_string())?;
     member.close().wait().map_err(text)
 }
 
@@ -41,7 +49,11 @@ impl Cluster {
         for _ in 0..2 {
             let program = std::env::current_exe().map_err(|error| error.to_string())?;
             let mut command = Command::new(program);
-            command.arg("member").arg(&address).stdin(Stdio::piped()).stdout(Stdio::piped());
+            command
+                .arg("member")
+                .arg(&address)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped());
             let mut child = command.spawn().map_err(|error| error.to_string())?;
             let output = child.stdout.take();
             cluster.others.push(child);
@@ -74,7 +86,11 @@ impl Cluster {
         let mut times = Vec::with_capacity(count);
         for _ in 0..count {
             let begun = Instant::now();
-            queue.enqueue(body.clone()).copies(copies).wait().map_err(text)?;
+            queue
+                .enqueue(body.clone())
+                .copies(copies)
+                .wait()
+                .map_err(text)?;
             times.push(begun.elapsed().as_secs_f64() * 1e6);
         }
         drain(&queue, count)?;
@@ -133,7 +149,10 @@ fn produce(queue: &Queue, bytes: usize, window: usize, count: usize) -> Outcome<
         }
         under_way.push_back(queue.enqueue(body.clone()).copies(3).start());
     }
-    under_way.into_iter().try_for_each(|pending| pending.wait().map(drop)).map_err(text)
+    under_way
+        .into_iter()
+        .try_for_each(|pending| pending.wait().map(drop))
+        .map_err(text)
 }
 
 fn drain(queue: &Queue, count: usize) -> Outcome<()> {

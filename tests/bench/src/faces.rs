@@ -7,10 +7,19 @@ use crate::row::Line;
 
 /// A face's program, as its folder documents it. The Makefile's scripts have built them.
 const PROGRAMS: &[(&str, &[&str])] = &[
-    ("c", &["sh", "-c", "exec \"$CARGO_TARGET_DIR/c/bench/local\""]),
-    ("python", &["build/venv/bin/python", "bindings/python/bench.py"]),
+    (
+        "c",
+        &["sh", "-c", "exec \"$CARGO_TARGET_DIR/c/bench/local\""],
+    ),
+    (
+        "python",
+        &["build/venv/bin/python", "bindings/python/bench.py"],
+    ),
     ("nodejs", &["node", "bindings/nodejs/bench/local.mjs"]),
-    ("erlang", &["escript", "bindings/erlang/bench/local.escript"]),
+    (
+        "erlang",
+        &["escript", "bindings/erlang/bench/local.escript"],
+    ),
 ];
 
 /// Runs every face's bench; a face that is not built is said so on standard error.
@@ -29,7 +38,10 @@ fn run(words: &[&str]) -> Outcome<String> {
     let Some((program, arguments)) = words.split_first() else {
         return Err("no program".into());
     };
-    let output = Command::new(program).args(arguments).output().map_err(|error| error.to_string())?;
+    let output = Command::new(program)
+        .args(arguments)
+        .output()
+        .map_err(|error| error.to_string())?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).trim().to_string());
     }

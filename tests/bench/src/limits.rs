@@ -43,9 +43,8 @@ fn measure_round_trip(count: usize) -> std::io::Result<f64> {
 pub fn channel(count: usize) -> Outcome<f64> {
     let (sender, receiver) = sync_channel::<Box<[u8]>>(1_000);
     let begun = Instant::now();
-    let feeder = std::thread::spawn(move || {
-        (0..count).all(|_| sender.send(Box::new([0; BODY])).is_ok())
-    });
+    let feeder =
+        std::thread::spawn(move || (0..count).all(|_| sender.send(Box::new([0; BODY])).is_ok()));
     let received = receiver.iter().count();
     let took = begun.elapsed().as_secs_f64();
     if received != count || feeder.join().is_err() {

@@ -33,7 +33,11 @@ fn main() -> ExitCode {
 }
 
 fn bench(is_smoke: bool, is_json: bool, has_faces: bool) -> Outcome<()> {
-    let effort = if is_smoke { Effort::SMOKE } else { Effort::FULL };
+    let effort = if is_smoke {
+        Effort::SMOKE
+    } else {
+        Effort::FULL
+    };
     let count = effort.messages;
     let (local, cluster) = (Local::open()?, Cluster::start()?);
     let mut rows = rows(&local, &cluster, count);
@@ -42,17 +46,32 @@ fn bench(is_smoke: bool, is_json: bool, has_faces: bool) -> Outcome<()> {
     #[cfg(feature = "nats")]
     if let Some(peer) = &peer {
         let measure = Box::new(move || peer.windowed(BODY, 1_000, count / 8));
-        rows.push(Row { name: JETSTREAM, unit: "msg/s", reference: "", measure });
+        rows.push(Row {
+            name: JETSTREAM,
+            unit: "msg/s",
+            reference: "",
+            measure,
+        });
     }
     let mut lines = run(&mut rows, effort.rounds)?;
     #[cfg(feature = "nats")]
     compare(&mut lines);
     if has_faces {
-        let channel = lines.iter().find(|line| line.name == CHANNEL).map(|line| line.value);
+        let channel = lines
+            .iter()
+            .find(|line| line.name == CHANNEL)
+            .map(|line| line.value);
         lines.extend(faces::rows(channel));
     }
     for line in &lines {
-        println!("{}", if is_json { line.as_json() } else { line.as_tabs() });
+        println!(
+            "{}",
+            if is_json {
+                line.as_json()
+            } else {
+                line.as_tabs()
+            }
+        );
     }
     if !is_json {
         println!("bench: rows={}", lines.len());
@@ -63,7 +82,10 @@ fn bench(is_smoke: bool, is_json: bool, has_faces: bool) -> Outcome<()> {
 /// Rows with three copies are ratios of JetStream's where that was measured.
 #[cfg(feature = "nats")]
 fn compare(lines: &mut [Line]) {
-    let peer = lines.iter().find(|line| line.name == JETSTREAM).map(|line| line.value);
+    let peer = lines
+        .iter()
+        .find(|line| line.name == JETSTREAM)
+        .map(|line| line.value);
     for line in lines.iter_mut().filter(|line| line.name.starts_with("W=3")) {
         if let (Some(peer), "msg/s") = (peer, line.unit.as_str()) {
             line.reference = JETSTREAM.into();
@@ -92,14 +114,36 @@ fn rows<'a>(local: &'a Local, cluster: &'a Cluster, count: usize) -> Vec<Row<'a>
     vec![
         row(CHANNEL, "msg/s", "", move || limits::channel(count)),
         row(ROUND_TRIP, "us", "", move || limits::round_trip(slow)),
-        row("rust local one at a time", "msg/s", CHANNEL, move || local.singly(count)),
-        row("rust local in batches of 100", "msg/s", CHANNEL, move || local.in_batches(count)),
+        row("rust local one at a time", "msg/s", CHANNEL, move || {
+            local.singly(count)
+        }),
+        row(
+            "rust local in batches of 100",
+            "msg/s",
+            CHANNEL,
+            move || local.in_batches(count),
+        ),
         row("open a member", "ms", "", Local::open_and_close),
-        row("W=2 one at a time, p50", "us", ROUND_TRIP, move || cluster.latency(2, slow)),
-        row("W=3 one at a time, p50", "us", ROUND_TRIP, move || cluster.latency(3, slow)),
-        row("W=3 window 1000", "msg/s", CHANNEL, move || cluster.windowed(BODY, 1_000, some)),
-        row("W=3 window 1000, 1 KiB", "msg/s", CHANNEL, move || cluster.windowed(1_024, 1_000, some / 2)),
-        row("W=3 produce, consume and ack", "msg/s", CHANNEL, move || cluster.through(1_000, some)),
-        row("W=3 enqueue_many of 1000", "msg/s", CHANNEL, move || cluster.many(some)),
+        row("W=2 one at a time, p50", "us", ROUND_TRIP, move || {
+            cluster.latency(2, slow)
+        }),
+        row("W=3 one at a time, p50", "us", ROUND_TRIP, move || {
+            cluster.latency(3, slow)
+        }),
+        row("W=3 window 1000", "msg/s", CHANNEL, move || {
+            cluster.windowed(BODY, 1_000, some)
+        }),
+        row("W=3 window 1000, 1 KiB", "msg/s", CHANNEL, move || {
+            cluster.windowed(1_024, 1_000, some / 2)
+        }),
+        row(
+            "W=3 produce, consume and ack",
+            "msg/s",
+            CHANNEL,
+            move || cluster.through(1_000, some),
+        ),
+        row("W=3 enqueue_many of 1000", "msg/s", CHANNEL, move || {
+            cluster.many(some)
+        }),
     ]
 }

@@ -22,13 +22,21 @@ impl Nats {
     /// Starts the servers, if there is a `nats-server`, and waits until a stream can be made.
     pub fn start() -> Outcome<Option<Self>> {
         let program = std::env::var("NATS_SERVER").unwrap_or_else(|_| "nats-server".into());
-        if Command::new(&program).arg("--version").stdout(Stdio::null()).status().is_err() {
+        if Command::new(&program)
+            .arg("--version")
+            .stdout(Stdio::null())
+            .status()
+            .is_err()
+        {
             return Ok(None);
         }
         let folder = std::env::temp_dir().join(format!("primer-bench-nats-{}", std::process::id()));
         let ports = free_ports(6)?;
         let (clients, routes) = ports.split_at(3);
-        let peers: Vec<String> = routes.iter().map(|port| format!("nats://127.0.0.1:{port}")).collect();
+        let peers: Vec<String> = routes
+            .iter()
+            .map(|port| format!("nats://127.0.0.1:{port}"))
+            .collect();
         let mut servers = Vec::new();
         for (index, (client, route)) in clients.iter().zip(routes).enumerate() {
             let mut command = Command::new(&program);
@@ -62,7 +70,11 @@ impl Nats {
                 let sent = self.context.publish("bench", payload.clone()).await;
                 under_way.push(sent.map_err(|error| error.to_string())?.into_future());
                 if under_way.len() >= window {
-                    under_way.next().await.transpose().map_err(|error| error.to_string())?;
+                    under_way
+                        .next()
+                        .await
+                        .transpose()
+                        .map_err(|error| error.to_string())?;
                 }
             }
             while let Some(answer) = under_way.next().await {
@@ -101,15 +113,24 @@ async fn make_stream(context: &jetstream::Context) -> Outcome<()> {
         num_replicas: 3,
         ..stream::Config::default()
     };
-    context.create_stream(config).await.map(drop).map_err(|error| error.to_string())
+    context
+        .create_stream(config)
+        .await
+        .map(drop)
+        .map_err(|error| error.to_string())
 }
 
 fn free_ports(count: usize) -> Outcome<Vec<u16>> {
-    let listeners: Result<Vec<_>, _> =
-        (0..count).map(|_| std::net::TcpListener::bind("127.0.0.1:0")).collect();
+    let listeners: Result<Vec<_>, _> = (0..count)
+        .map(|_| std::net::TcpListener::bind("127.0.0.1:0"))
+        .collect();
     let listeners = listeners.map_err(|error| error.to_string())?;
-    let ports = listeners.iter().map(|listener| listener.local_addr().map(|address| address.port()));
-    ports.collect::<Result<_, _>>().map_err(|error| error.to_string())
+    let ports = listeners
+        .iter()
+        .map(|listener| listener.local_addr().map(|address| address.port()));
+    ports
+        .collect::<Result<_, _>>()
+        .map_err(|error| error.to_string())
 }
 
 impl Drop for Nats {

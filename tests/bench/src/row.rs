@@ -54,7 +54,9 @@ pub fn run(rows: &mut [Row<'_>], rounds: usize) -> Outcome<Vec<Line>> {
             value,
             unit: row.unit.into(),
             reference: row.reference.into(),
-            ratio: medians.get(row.reference).map(|reference| value / reference),
+            ratio: medians
+                .get(row.reference)
+                .map(|reference| value / reference),
         }
     });
     Ok(lines.collect())
@@ -64,14 +66,19 @@ pub fn run(rows: &mut [Row<'_>], rounds: usize) -> Outcome<Vec<Line>> {
 #[must_use]
 pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
-    values.get(values.len().saturating_sub(1) / 2).copied().unwrap_or_default()
+    values
+        .get(values.len().saturating_sub(1) / 2)
+        .copied()
+        .unwrap_or_default()
 }
 
 impl Line {
     /// Row, value, unit, reference, ratio, with tabs between them.
     #[must_use]
     pub fn as_tabs(&self) -> String {
-        let ratio = self.ratio.map_or_else(String::new, |ratio| format!("{ratio:.3}"));
+        let ratio = self
+            .ratio
+            .map_or_else(String::new, |ratio| format!("{ratio:.3}"));
         let (name, unit, reference) = (&self.name, &self.unit, &self.reference);
         format!("{name}\t{:.1}\t{unit}\t{reference}\t{ratio}", self.value)
     }

@@ -204,6 +204,8 @@ impl Cluster {
     }
 
     fn tell_all(&mut self, word: &str) -> Outcome<()> {
-        self.processes.values_mut().try_for_each(|process| process.tell(word))
+        self.processes
+            .values_mut()
+            .try_for_each(|process| process.tell(word))
     }
 }

@@ -160,7 +160,14 @@ fn take(index: u64, delivery: &Delivery) -> Outcome<()> {
         ..Extra::default()
     };
     record(index, process, Kind::Ok, Verb::Receive, value, arrival)?;
-    record(index, process, Kind::Invoke, Verb::Ack, value, Extra::default())?;
+    record(
+        index,
+        process,
+        Kind::Invoke,
+        Verb::Ack,
+        value,
+        Extra::default(),
+    )?;
     match delivery.ack() {
         Ok(()) => record(index, process, Kind::Ok, Verb::Ack, value, Extra::default()),
         Err(error) if error.number() == 402 => Ok(()),

@@ -97,7 +97,9 @@ impl Drop for Process {
 
 fn parse(line: &str) -> Option<Word> {
     if line.starts_with('{') {
-        return serde_json::from_str(line).ok().map(|record| Word::Record(Box::new(record)));
+        return serde_json::from_str(line)
+            .ok()
+            .map(|record| Word::Record(Box::new(record)));
     }
     let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
     match word {

@@ -115,14 +115,14 @@ impl<V: Clone + PartialEq> RunMap<V> {
 
     /// Takes `first..=last` out, splitting the runs at its edges.
     fn clear_range(&mut self, first: u64, last: u64) {
-        if let Some((begin, end)) = self.run_around(first) {
-            if let Some((_, value)) = self.runs.remove(&begin) {
-                if end > last {
-                    self.runs.insert(last + 1, (end, value.clone()));
-                }
-                if begin < first {
-                    self.runs.insert(begin, (first - 1, value));
-                }
+        if let Some((begin, end)) = self.run_around(first)
+            && let Some((_, value)) = self.runs.remove(&begin)
+        {
+            if end > last {
+                self.runs.insert(last + 1, (end, value.clone()));
+            }
+            if begin < first {
+                self.runs.insert(begin, (first - 1, value));
             }
         }
         while let Some((&begin, &(end, _))) = self.runs.range(first..=last).next() {

@@ -247,8 +247,11 @@ mod tests {
                         now += chance.below(span);
                         let mut got = due(&mut wheel, now);
                         got.sort_unstable();
-                        let late: Vec<u32> =
-                            model.iter().filter(|(_, at)| **at <= now).map(|(k, _)| *k).collect();
+                        let late: Vec<u32> = model
+                            .iter()
+                            .filter(|(_, at)| **at <= now)
+                            .map(|(k, _)| *k)
+                            .collect();
                         assert_eq!(got, late, "seed {seed}");
                         late.iter().for_each(|key| {
                             model.remove(key);

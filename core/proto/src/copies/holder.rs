@@ -32,6 +32,9 @@ pub struct Own {
 /// Messages of one origin are ranked in blocks of this many, so that a block stays together.
 pub const BLOCK_BITS: u32 = 12;
 
+/// The word "owner": this hash serves that purpose alone.
+const RANK_SEED: u64 = 0x006f_776e_6572;
+
 /// The rendezvous value of `store` for the block that `id` is in (protocol.md 0, 4.6).
 #[must_use]
 pub fn rank(id: MessageId, store: StoreId) -> u64 {
@@ -41,7 +44,7 @@ pub fn rank(id: MessageId, store: StoreId) -> u64 {
     origin.copy_from_slice(&id.origin.0.to_le_bytes());
     block.copy_from_slice(&(id.sequence >> BLOCK_BITS).to_le_bytes());
     target.copy_from_slice(&store.0.to_le_bytes());
-    xxhash_rust::xxh3::xxh3_64_with_seed(&key, 0x6f77_6e65_72)
+    xxhash_rust::xxh3::xxh3_64_with_seed(&key, RANK_SEED)
 }
 
 /// Where `holder` stands in the set: the number of its bit in a confirmation set.

@@ -115,7 +115,7 @@ impl Item {
         out.put_varint(u64::from(self.attempts));
         out.put_varint(u64::from(self.lease));
         let headers = u8::from(self.headers.is_some()) * HAS_HEADERS;
-        out.put_u8(headers | u8::from(self.body.is_some()) * HAS_BODY);
+        out.put_u8(headers | (u8::from(self.body.is_some()) * HAS_BODY));
         if let Some(headers) = &self.headers {
             out.put_varint(headers.len() as u64);
             for (key, value) in headers.iter() {

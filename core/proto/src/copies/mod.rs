@@ -9,6 +9,6 @@ mod placement;
 pub use holder::{BLOCK_BITS, Holder, Holders, Own, position, rank, with};
 pub use message::{Headers, Item, Owed, Refused, Repl, ReplNo, ReplOk, Section};
 pub(crate) use message::{
-    IDS_MAX, read_holders, read_own, read_owed, write_holders, write_own, write_owed,
+    IDS_MAX, read_holders, read_owed, read_own, write_holders, write_owed, write_own,
 };
 pub use placement::Placement;

@@ -142,7 +142,9 @@ mod tests {
     fn few_copysets_at_a_time_and_all_members_in_the_long_run() {
         let mut placement = placement(6);
         let sets = |placement: &mut Placement, now| -> BTreeSet<Vec<Holder>> {
-            (0..50).map(|_| placement.pick(Instant(now), 2).to_vec()).collect()
+            (0..50)
+                .map(|_| placement.pick(Instant(now), 2).to_vec())
+                .collect()
         };
         assert!(sets(&mut placement, 0).len() <= limits::COPYSETS);
         let long: BTreeSet<Holder> = (0..100)

@@ -88,7 +88,11 @@ impl DotMap {
         } else {
             Vec::new()
         };
-        keys.extend(own_keys.iter().filter(|key| !delta.entries.contains_key(*key)));
+        keys.extend(
+            own_keys
+                .iter()
+                .filter(|key| !delta.entries.contains_key(*key)),
+        );
         let nothing = Siblings::new();
         for key in keys {
             let theirs = delta.entries.get(key).unwrap_or(&nothing);

@@ -86,7 +86,12 @@ fn scribble(chance: &mut Chance) -> (Vec<DotMap>, Vec<Delta>) {
         if chance.percent(30) {
             deltas.push(maps[at].remove(key.as_bytes()));
         } else {
-            deltas.push(write(&mut maps[at], at as u64 + 1, &key, &format!("v{step}")));
+            deltas.push(write(
+                &mut maps[at],
+                at as u64 + 1,
+                &key,
+                &format!("v{step}"),
+            ));
         }
         if chance.percent(50) {
             let pick = chance.below(deltas.len() as u64) as usize;

@@ -282,7 +282,10 @@ fn begin(kind: u8, out: &mut BytesMut) -> usize {
 
 fn close(out: &mut BytesMut, start: usize) {
     let length = out.len() - start - HEADER_BYTES;
-    debug_assert!(length <= limits::FRAME_BYTES_MAX, "invariant: senders cut their batches");
+    debug_assert!(
+        length <= limits::FRAME_BYTES_MAX,
+        "invariant: senders cut their batches"
+    );
     patch(out, start, length as u32);
 }
 
@@ -342,7 +345,9 @@ pub fn decode(mut frame: Bytes) -> Result<Option<Message>> {
         _ => {
             let mut reader = Reader::new(frame);
             return match decode_batch(kind, &mut reader)? {
-                Some(queue) => reader.finish().map(|()| Some(Message::Queue(Box::new(queue)))),
+                Some(queue) => reader
+                    .finish()
+                    .map(|()| Some(Message::Queue(Box::new(queue)))),
                 None => Ok(None),
             };
         }

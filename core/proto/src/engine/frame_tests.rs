@@ -22,7 +22,9 @@ fn repl(sequence: u64, body: &'static [u8]) -> Message {
         attempts: 0,
         lease: 0,
         body: Some(Bytes::from_static(body)),
-        headers: (sequence % 2 == 0).then(|| Arc::new(vec![("k".into(), "v".into())])),
+        headers: sequence
+            .is_multiple_of(2)
+            .then(|| Arc::new(vec![("k".into(), "v".into())])),
     });
     Message::Queue(Box::new(Queue::Repl(Repl {
         queue: "jobs".into(),
@@ -49,7 +51,9 @@ fn queue(message: &Message) -> &Queue {
 fn write(messages: &[Message]) -> BytesMut {
     let mut out = BytesMut::new();
     let mut writer = Writer::default();
-    messages.iter().for_each(|message| writer.push(message, &mut out));
+    messages
+        .iter()
+        .for_each(|message| writer.push(message, &mut out));
     writer.finish(&mut out);
     out
 }
@@ -71,14 +75,25 @@ fn neighbours_that_are_alike_share_a_frame() {
     let Queue::Repl(joined) = queue(&read[0]) else {
         panic!("not copies");
     };
-    let sequences: Vec<u64> = joined.section.items.iter().map(|item| item.sequence).collect();
+    let sequences: Vec<u64> = joined
+        .section
+        .items
+        .iter()
+        .map(|item| item.sequence)
+        .collect();
     assert_eq!(sequences, (1..=100).collect::<Vec<u64>>());
     assert_eq!(joined.section.items[1].headers.as_ref().unwrap()[0].1, "v");
 }
 
 #[test]
 fn acks_gather_in_runs_and_the_order_between_kinds_is_kept() {
-    let read = read(write(&[done(1, 1), done(2, 2), done(9, 9), repl(1, b"x"), done(3, 3)]));
+    let read = read(write(&[
+        done(1, 1),
+        done(2, 2),
+        done(9, 9),
+        repl(1, b"x"),
+        done(3, 3),
+    ]));
     assert_eq!(read.len(), 3);
     let Queue::SetDone(first) = queue(&read[0]) else {
         panic!("not acks");
@@ -89,7 +104,12 @@ fn acks_gather_in_runs_and_the_order_between_kinds_is_kept() {
 
 #[test]
 fn bytes_that_come_in_pieces_are_the_same_messages() {
-    let messages = [repl(1, b"one"), Message::StockAsk, done(1, 5), repl(2, b"two")];
+    let messages = [
+        repl(1, b"one"),
+        Message::StockAsk,
+        done(1, 5),
+        repl(2, b"two"),
+    ];
     let bytes = write(&messages);
     let whole = read(bytes.clone());
     let mut chance = Chance::new(5);
@@ -109,11 +129,26 @@ fn bytes_that_come_in_pieces_are_the_same_messages() {
 #[test]
 fn an_unknown_kind_is_skipped_and_a_malformed_one_is_an_error() {
     assert_eq!(decode(Bytes::from_static(&[200, 1, 2])).unwrap(), None);
-    assert_eq!(decode(Bytes::from_static(&[REPL, 1, 2])).unwrap_err().number(), 503);
+    assert_eq!(
+        decode(Bytes::from_static(&[REPL, 1, 2]))
+            .unwrap_err()
+            .number(),
+        503
+    );
     assert_eq!(decode(Bytes::new()).unwrap_err().number(), 503);
-    assert_eq!(decode(Bytes::from_static(&[KIND_HELLO])).unwrap_err().number(), 503);
+    assert_eq!(
+        decode(Bytes::from_static(&[KIND_HELLO]))
+            .unwrap_err()
+            .number(),
+        503
+    );
     let mut long = BytesMut::from(&u32::MAX.to_le_bytes()[..]);
-    assert_eq!(cut(&mut long, limits::FRAME_BYTES_MAX).unwrap_err().number(), 104);
+    assert_eq!(
+        cut(&mut long, limits::FRAME_BYTES_MAX)
+            .unwrap_err()
+            .number(),
+        104
+    );
 }
 
 #[test]

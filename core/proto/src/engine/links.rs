@@ -4,10 +4,10 @@ use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::Engine;
 use super::command::{EventKind, Reply};
 use super::effect::{Effect, Lane};
 use super::frame::Message;
-use super::Engine;
 use crate::base::{
     BootId, Error, ErrorKind, Instant, LinkId, MemberId, Millis, Now, StoreId, Ticket, limits,
 };
@@ -174,7 +174,8 @@ impl Engine {
 
     /// The new link goes; what led to it now leads to the one that stays.
     fn fold_into(&mut self, stays: LinkId, goes: LinkId, fresh: Link) {
-        self.out.push(Effect::Hangup(goes, ErrorKind::AlreadyExists.into()));
+        self.out
+            .push(Effect::Hangup(goes, ErrorKind::AlreadyExists.into()));
         let mut answered = Vec::new();
         if let Some(link) = self.links.get_mut(&stays) {
             link.addresses.extend(fresh.addresses);
@@ -197,7 +198,8 @@ impl Engine {
         self.by_member.remove(&old.member);
         self.queues.peer_unlinked(now, old.member);
         self.forget_stock(now, old.member);
-        self.out.push(Effect::Hangup(rival, ErrorKind::AlreadyExists.into()));
+        self.out
+            .push(Effect::Hangup(rival, ErrorKind::AlreadyExists.into()));
     }
 
     /// A link counts: the peer is admitted where it is new, and each side tells all it knows.
@@ -276,10 +278,11 @@ impl Engine {
 
     /// A peer's message goes to the room it concerns.
     pub(super) fn hear(&mut self, now: Now, link: LinkId, message: Message) {
-        if let Message::Meta(meta) = &message {
-            if meta.is_whole && self.held_links.contains_key(&link) {
-                self.judge_former(now, link, meta);
-            }
+        if let Message::Meta(meta) = &message
+            && meta.is_whole
+            && self.held_links.contains_key(&link)
+        {
+            self.judge_former(now, link, meta);
         }
         let Some(from) = self.links.get(&link).map(|link| link.member) else {
             return;
@@ -309,7 +312,11 @@ impl Engine {
         link.pulse.hear(heartbeat);
         let is_alive = link.pulse.is_alive(now.mono);
         // A delta may be on its way; one that differs twice has missed something.
-        link.differs = if heartbeat.digest == digest { 0 } else { link.differs + 1 };
+        link.differs = if heartbeat.digest == digest {
+            0
+        } else {
+            link.differs + 1
+        };
         let is_apart = link.differs >= 3;
         if is_apart {
             link.differs = 0;
@@ -343,10 +350,11 @@ impl Engine {
             // has no link to.
             self.tell_meta(&delta, Some(id));
         }
-        if self.view.is_missing() && !self.queues.is_leaving() {
-            if let Some(delta) = self.view.admit_self() {
-                self.tell_meta(&delta, None);
-            }
+        if self.view.is_missing()
+            && !self.queues.is_leaving()
+            && let Some(delta) = self.view.admit_self()
+        {
+            self.tell_meta(&delta, None);
         }
         if meta.asks {
             self.send_whole_meta(id, false);
@@ -370,7 +378,8 @@ impl Engine {
             match *change {
                 Change::Joined(member) | Change::Renewed(member) => {
                     let store = self.view.members().get(&member).map(MemberInfo::store);
-                    self.queues.peer_known(now, member, store.unwrap_or_default());
+                    self.queues
+                        .peer_known(now, member, store.unwrap_or_default());
                     if !self.by_member.contains_key(&member) && member != self.me {
                         self.silent.entry(member).or_insert((now.mono, false));
                     }
@@ -407,7 +416,8 @@ impl Engine {
     }
 
     pub(super) fn join(&mut self, now: Now, ticket: Ticket, address: String) {
-        self.joins.insert(ticket, (address.clone(), now.mono + limits::JOIN_MS));
+        self.joins
+            .insert(ticket, (address.clone(), now.mono + limits::JOIN_MS));
         self.dialler.join(now.mono, &address, ticket);
     }
 
@@ -439,21 +449,31 @@ impl Engine {
 
     /// Heartbeats, silence, dials and the deadlines of joins.
     pub(super) fn wake_links(&mut self, now: Now) {
-        let due = self.links.iter().filter(|(_, link)| link.pulse.next() <= now.mono);
+        let due = self
+            .links
+            .iter()
+            .filter(|(_, link)| link.pulse.next() <= now.mono);
         let due: Vec<LinkId> = due.map(|(id, _)| *id).collect();
         for link in due {
             self.beat(now, link, false);
         }
-        let quiet = self.links.values().filter(|link| !link.pulse.is_alive(now.mono));
+        let quiet = self
+            .links
+            .values()
+            .filter(|link| !link.pulse.is_alive(now.mono));
         let mut quiet: Vec<MemberId> = quiet.map(|link| link.member).collect();
-        let missing = self.silent.iter().filter(|(_, (since, _))| {
-            now.mono.since(*since) >= limits::UNREACHABLE_MS
-        });
+        let missing = self
+            .silent
+            .iter()
+            .filter(|(_, (since, _))| now.mono.since(*since) >= limits::UNREACHABLE_MS);
         quiet.extend(missing.map(|(member, _)| *member));
         for member in quiet {
             self.mark_reachable(now, member, false);
         }
-        let late = self.joins.iter().filter(|(_, (_, deadline))| *deadline <= now.mono);
+        let late = self
+            .joins
+            .iter()
+            .filter(|(_, (_, deadline))| *deadline <= now.mono);
         let late: Vec<Ticket> = late.map(|(ticket, _)| *ticket).collect();
         for ticket in late {
             if let Some((address, _)) = self.joins.remove(&ticket) {
@@ -471,13 +491,23 @@ impl Engine {
     /// When [`Engine::wake_links`] is due.
     pub(super) fn next_link_wake(&self) -> Instant {
         let beats = self.links.values().map(|link| link.pulse.next());
-        let silences = self.links.values().filter(|link| !self.unreachable.contains(&link.member));
+        // A peer that the set does not hold (yet) is nobody's loss: silence of it is no news.
+        let is_expected =
+            |member| self.view.members().contains_key(member) && !self.unreachable.contains(member);
+        let silences = self.links.values().filter(|link| is_expected(&link.member));
         let silences = silences.map(|link| link.pulse.silent_at());
-        let missing = self.silent.iter().filter(|(member, _)| !self.unreachable.contains(*member));
+        let missing = self
+            .silent
+            .iter()
+            .filter(|(member, _)| !self.unreachable.contains(*member));
         let missing = missing.map(|(_, (since, _))| *since + limits::UNREACHABLE_MS);
         let joins = self.joins.values().map(|(_, deadline)| *deadline);
         let joined = self.joined.iter().map(|(_, deadline)| *deadline);
-        let times = beats.chain(silences).chain(missing).chain(joins).chain(joined);
+        let times = beats
+            .chain(silences)
+            .chain(missing)
+            .chain(joins)
+            .chain(joined);
         let others = self.dialler.next().min(self.board.next());
         times.min().unwrap_or(Instant::NEVER).min(others)
     }
@@ -494,9 +524,11 @@ impl Engine {
 
     pub(super) fn is_reachable(&self, member: MemberId) -> bool {
         // One that was never linked is not believed to be there; one whose link broke is, for a while.
-        let was_linked = self.silent.get(&member).is_some_and(|(_, was_linked)| *was_linked);
-        !self.unreachable.contains(&member)
-            && (self.by_member.contains_key(&member) || was_linked)
+        let was_linked = self
+            .silent
+            .get(&member)
+            .is_some_and(|(_, was_linked)| *was_linked);
+        !self.unreachable.contains(&member) && (self.by_member.contains_key(&member) || was_linked)
     }
 
     fn mark_reachable(&mut self, now: Now, member: MemberId, is_reachable: bool) {
@@ -507,7 +539,11 @@ impl Engine {
         };
         if is_news {
             self.queues.peer_reachable(now, member, is_reachable);
-            let kind = if is_reachable { EventKind::Reachable } else { EventKind::Unreachable };
+            let kind = if is_reachable {
+                EventKind::Reachable
+            } else {
+                EventKind::Unreachable
+            };
             self.event(now, kind, member, String::new());
         }
     }

@@ -265,8 +265,14 @@ impl Engine {
     /// Checks that the engine agrees with itself, for tests; the text says what does not.
     pub fn audit(&self) -> core::result::Result<(), String> {
         for (member, link) in &self.by_member {
-            if self.links.get(link).is_none_or(|known| known.member != *member) {
-                return Err(alloc::format!("{member} is linked by a link that is not its"));
+            if self
+                .links
+                .get(link)
+                .is_none_or(|known| known.member != *member)
+            {
+                return Err(alloc::format!(
+                    "{member} is linked by a link that is not its"
+                ));
             }
         }
         self.queues.audit()

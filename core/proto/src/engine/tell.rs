@@ -32,10 +32,10 @@ impl Engine {
         if self.links.is_empty() {
             // Nobody to tell: a new link hears the whole row.
             self.board.flush(now.mono);
-        } else if self.board.next() <= now.mono {
-            if let Some(stock) = self.board.flush(now.mono) {
-                self.tell_stock(stock);
-            }
+        } else if self.board.next() <= now.mono
+            && let Some(stock) = self.board.flush(now.mono)
+        {
+            self.tell_stock(stock);
         }
         for address in self.dialler.due(now.mono) {
             self.out.push(Effect::Dial(address));

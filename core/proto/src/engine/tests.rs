@@ -100,7 +100,9 @@ fn number(answer: Answer) -> u16 {
 #[test]
 fn messages_come_in_the_order_they_were_put_in() {
     let mut bench = Bench::new();
-    let ids: Vec<MessageId> = ["one", "two", "three"].map(|body| bench.enqueue(body)).to_vec();
+    let ids: Vec<MessageId> = ["one", "two", "three"]
+        .map(|body| bench.enqueue(body))
+        .to_vec();
     let got = bench.receive(10, 1_000);
     assert_eq!(got.iter().map(|one| one.handle.id).collect::<Vec<_>>(), ids);
     assert_eq!(&got[0].body[..], b"one");
@@ -126,8 +128,14 @@ fn a_late_ack_counts_and_a_second_one_is_402() {
     bench.wake(60);
     assert_eq!(number(bench.answer(Command::Ack(first.handle.clone()))), 0);
     assert!(bench.receive(1, 50).is_empty());
-    assert_eq!(number(bench.answer(Command::Ack(first.handle.clone()))), 402);
-    assert_eq!(number(bench.answer(Command::Extend(first.handle, None))), 402);
+    assert_eq!(
+        number(bench.answer(Command::Ack(first.handle.clone()))),
+        402
+    );
+    assert_eq!(
+        number(bench.answer(Command::Extend(first.handle, None))),
+        402
+    );
     assert_eq!(bench.engine.stats()["messages"], 0);
     assert_eq!(bench.engine.stats()["memory_bytes"], 0);
 }
@@ -139,8 +147,14 @@ fn a_lost_lease_cannot_be_extended_or_given_back() {
     let old = bench.receive(1, 50).remove(0).handle;
     bench.wake(50);
     let new = bench.receive(1, 50).remove(0).handle;
-    assert_eq!(number(bench.answer(Command::Extend(old.clone(), None))), 401);
-    assert_eq!(number(bench.answer(Command::Nack(old.clone(), Some(0)))), 401);
+    assert_eq!(
+        number(bench.answer(Command::Extend(old.clone(), None))),
+        401
+    );
+    assert_eq!(
+        number(bench.answer(Command::Nack(old.clone(), Some(0)))),
+        401
+    );
     assert_eq!(number(bench.answer(Command::Release(old))), 401);
     assert_eq!(number(bench.answer(Command::Extend(new, Some(500)))), 0);
     bench.wake(500);
@@ -157,7 +171,10 @@ fn a_nack_counts_and_waits_and_a_release_does_neither() {
     assert_eq!(number(bench.answer(Command::Release(first))), 0);
     let second = bench.receive(1, 50).remove(0);
     assert_eq!(second.attempts, 1);
-    assert_eq!(number(bench.answer(Command::Nack(second.handle, Some(200)))), 0);
+    assert_eq!(
+        number(bench.answer(Command::Nack(second.handle, Some(200)))),
+        0
+    );
     bench.wake(199);
     assert!(bench.receive(1, 50).is_empty());
     bench.wake(200);
@@ -194,7 +211,10 @@ fn a_subscription_is_never_given_more_than_its_credit() {
     }
     assert_eq!(pushed.iter().flatten().count(), 2);
     let (_, out) = bench.call(Command::Ack(pushed[0][0].handle.clone()));
-    assert!(out.iter().any(|effect| matches!(effect, Effect::Deliver(_, leased) if leased.len() == 1)));
+    assert!(
+        out.iter()
+            .any(|effect| matches!(effect, Effect::Deliver(_, leased) if leased.len() == 1))
+    );
 }
 
 #[test]
@@ -218,7 +238,8 @@ fn a_waiting_receive_is_answered_by_the_next_message_or_its_deadline() {
         options,
     });
     let answered = |out: &[Effect], to| {
-        out.iter().any(|effect| matches!(effect, Effect::Reply(ticket, _) if *ticket == to))
+        out.iter()
+            .any(|effect| matches!(effect, Effect::Reply(ticket, _) if *ticket == to))
     };
     assert!(answered(&out, first) && !answered(&out, second));
     assert!(bench.engine.next_wake() <= Instant(100));

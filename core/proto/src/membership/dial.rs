@@ -59,9 +59,10 @@ impl Dialler {
 
     /// Addresses that are due, now being dialled.
     pub fn due(&mut self, now: Instant) -> Vec<String> {
-        let due = self.targets.iter_mut().filter(|(_, target)| {
-            !target.is_dialling && !target.is_linked && target.next <= now
-        });
+        let due = self
+            .targets
+            .iter_mut()
+            .filter(|(_, target)| !target.is_dialling && !target.is_linked && target.next <= now);
         due.map(|(address, target)| {
             target.is_dialling = true;
             address.clone()
@@ -76,7 +77,9 @@ impl Dialler {
             .targets
             .values()
             .filter(|target| !target.is_dialling && !target.is_linked);
-        open.map(|target| target.next).min().unwrap_or(Instant::NEVER)
+        open.map(|target| target.next)
+            .min()
+            .unwrap_or(Instant::NEVER)
     }
 
     /// A dial failed: again after a pause that doubles. Answers the joins that end with it.
@@ -122,14 +125,21 @@ impl Dialler {
     /// True when some seed is linked, or there is none.
     #[must_use]
     pub fn is_seeded(&self) -> bool {
-        let mut seeds = self.targets.values().filter(|target| target.is_seed).peekable();
+        let mut seeds = self
+            .targets
+            .values()
+            .filter(|target| target.is_seed)
+            .peekable();
         seeds.peek().is_none() || seeds.any(|target| target.is_linked)
     }
 
     /// Forgets everything, after a leave. Answers the joins that end with it.
     pub fn clear(&mut self) -> Vec<Ticket> {
         let targets = core::mem::take(&mut self.targets);
-        targets.into_values().flat_map(|target| target.joins).collect()
+        targets
+            .into_values()
+            .flat_map(|target| target.joins)
+            .collect()
     }
 
     /// What a join that timed out or failed says.

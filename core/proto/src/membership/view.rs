@@ -190,7 +190,10 @@ impl View {
     pub fn depart(&mut self) -> Delta {
         let mut stores = self.fences.get(&self.me).cloned().unwrap_or_default();
         stores.insert(self.own.store());
-        let value = stores.iter().flat_map(|store| store.0.to_le_bytes()).collect();
+        let value = stores
+            .iter()
+            .flat_map(|store| store.0.to_le_bytes())
+            .collect();
         let mut delta = self.map.write(self.actor, &fence_key(self.me), value);
         delta.append(self.map.remove(&key(self.me)));
         self.reread();
@@ -202,9 +205,13 @@ impl View {
     pub fn is_unaware(&self, delta: &Delta, store: StoreId) -> bool {
         let mut map = DotMap::default();
         map.merge(delta, true);
-        let is_fenced = fences_of(&map).get(&self.me).is_some_and(|stores| stores.contains(&store));
+        let is_fenced = fences_of(&map)
+            .get(&self.me)
+            .is_some_and(|stores| stores.contains(&store));
         let own_key = key(self.me);
-        let mut infos = map.read(&own_key).filter_map(|value| MemberInfo::decode(value.as_slice()).ok());
+        let mut infos = map
+            .read(&own_key)
+            .filter_map(|value| MemberInfo::decode(value.as_slice()).ok());
         !is_fenced && infos.any(|info| info.store() == store)
     }
 
@@ -223,14 +230,17 @@ impl View {
             return None;
         }
         let stored = self.stored(member);
-        let is_known = stored.is_some_and(|known| {
-            known == *info || known.incarnation > info.incarnation
-        });
-        let is_full = self.members.len() >= limits::MEMBERS_MAX && !self.members.contains_key(&member);
+        let is_known =
+            stored.is_some_and(|known| known == *info || known.incarnation > info.incarnation);
+        let is_full =
+            self.members.len() >= limits::MEMBERS_MAX && !self.members.contains_key(&member);
         if is_known || is_full {
             return None;
         }
-        Some(self.map.write(self.actor, &key(member), info.encode_to_vec()))
+        Some(
+            self.map
+                .write(self.actor, &key(member), info.encode_to_vec()),
+        )
     }
 
     /// The entry with the highest incarnation among the siblings.
@@ -239,14 +249,18 @@ impl View {
     }
 
     fn is_fenced(&self, member: MemberId, store: StoreId) -> bool {
-        self.fences.get(&member).is_some_and(|stores| stores.contains(&store))
+        self.fences
+            .get(&member)
+            .is_some_and(|stores| stores.contains(&store))
     }
 
     fn reread(&mut self) {
         self.fences = fences_of(&self.map);
         let fences = &self.fences;
         let entries = self.map.iter().filter_map(|(key, values)| {
-            let id = MemberId(u128::from_be_bytes(key.strip_prefix(b"m/")?.try_into().ok()?));
+            let id = MemberId(u128::from_be_bytes(
+                key.strip_prefix(b"m/")?.try_into().ok()?,
+            ));
             Some((id, newest(values, fences.get(&id))?))
         });
         self.members = entries.collect();
@@ -295,7 +309,13 @@ mod tests {
     use super::*;
 
     fn info(life: u64) -> MemberInfo {
-        MemberInfo::new(life, StoreId(life), BootId(life), String::new(), String::new())
+        MemberInfo::new(
+            life,
+            StoreId(life),
+            BootId(life),
+            String::new(),
+            String::new(),
+        )
     }
 
     fn view(id: u128, life: u64) -> View {
@@ -324,7 +344,10 @@ mod tests {
         let delta = a.admit(MemberId(2), &info(25)).unwrap();
         assert_eq!(c.merge(&delta, false), [Change::Renewed(MemberId(2))]);
         assert!(c.is_current(MemberId(2), StoreId(25)));
-        assert!(a.admit(MemberId(2), &info(20)).is_none(), "an older life is not written");
+        assert!(
+            a.admit(MemberId(2), &info(20)).is_none(),
+            "an older life is not written"
+        );
     }
 
     #[test]
@@ -355,8 +378,14 @@ mod tests {
         }
         assert!(!a.members().contains_key(&MemberId(3)));
         assert_eq!(a.digest(), b.digest());
-        assert!(a.admit(MemberId(3), &info(30)).is_none(), "that life is over");
-        assert!(a.admit(MemberId(3), &info(31)).is_some(), "another may come");
+        assert!(
+            a.admit(MemberId(3), &info(30)).is_none(),
+            "that life is over"
+        );
+        assert!(
+            a.admit(MemberId(3), &info(31)).is_some(),
+            "another may come"
+        );
     }
 
     #[test]

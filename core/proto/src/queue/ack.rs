@@ -8,7 +8,7 @@ use super::message::{Done, Ending, Message};
 use super::settle::done_already;
 use super::slot::{Lessee, Place, Slot};
 use super::{Queues, limits};
-use crate::base::{Error, ErrorKind, Instant, MemberId, MessageId, Now, Result, Ticket};
+use crate::base::{BootId, Error, ErrorKind, Instant, MemberId, MessageId, Now, Result, Ticket};
 use crate::copies::{Holder, Holders};
 use crate::wire::Ids;
 
@@ -27,10 +27,12 @@ impl Queues {
                 .with("deliveries_max", limits::BATCH_MAX);
             return self.reply(ticket, Err(error));
         }
-        let codes = handles.iter().map(|handle| match self.ack_one(now, handle) {
-            Ok(()) => 0,
-            Err(error) => error.number(),
-        });
+        let codes = handles
+            .iter()
+            .map(|handle| match self.ack_one(now, handle) {
+                Ok(()) => 0,
+                Err(error) => error.number(),
+            });
         let codes: Vec<u16> = codes.collect();
         self.reply(ticket, Ok(Reply::Codes(codes)));
     }
@@ -48,7 +50,13 @@ impl Queues {
             Some(slot) => crate::copies::with(&slot.holders, &handle.holders),
             None => handle.holders.clone(),
         };
-        self.bury(now, id.origin, id.sequence, id.sequence, &holders, Ending::Acked, true);
+        self.bury(
+            now,
+            (id.origin, id.sequence, id.sequence),
+            &holders,
+            Ending::Acked,
+            true,
+        );
         self.settled_by(now, handle);
         Ok(())
     }
@@ -63,7 +71,13 @@ impl Queues {
         for id in ids.iter() {
             if let Some(slot) = self.take_out(now, id) {
                 let holders = slot.holders;
-                self.bury(now, id.origin, id.sequence, id.sequence, &holders, ending, true);
+                self.bury(
+                    now,
+                    (id.origin, id.sequence, id.sequence),
+                    &holders,
+                    ending,
+                    true,
+                );
             }
         }
     }
@@ -99,9 +113,7 @@ impl Queues {
     pub(super) fn bury(
         &mut self,
         now: Now,
-        origin: crate::base::BootId,
-        first: u64,
-        last: u64,
+        (origin, first, last): (BootId, u64, u64),
         holders: &Holders,
         ending: Ending,
         is_mine: bool,
@@ -118,13 +130,18 @@ impl Queues {
             since: Instant(now.mono.0 / second * second),
         };
         self.tombs.insert(origin, first, last, tomb);
-        let pause = if is_mine { limits::ACK_RETRY_MS_MIN } else { limits::TOMBSTONE_ADOPT_MS };
+        let pause = if is_mine {
+            limits::ACK_RETRY_MS_MIN
+        } else {
+            limits::TOMBSTONE_ADOPT_MS
+        };
         for holder in holders.iter() {
             if *holder == self.me {
                 continue;
             }
             if self.is_lost(*holder) {
-                self.alarms.set_earlier(super::Alarm::Recheck, now.mono + pause);
+                self.alarms
+                    .set_earlier(super::Alarm::Recheck, now.mono + pause);
                 continue;
             }
             if is_mine && self.is_linked(*holder) {

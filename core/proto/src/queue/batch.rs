@@ -46,7 +46,14 @@ impl Queues {
         let batch = self.free_batches.pop().unwrap_or(self.batches.len() as u32);
         let first = self.next_sequence;
         for message in messages {
-            self.lay(now, queue, message, &admitted.holders, Place::Replicating, batch);
+            self.lay(
+                now,
+                queue,
+                message,
+                &admitted.holders,
+                Place::Replicating,
+                batch,
+            );
         }
         let count = (self.next_sequence - first) as u32;
         if batch as usize == self.batches.len() {
@@ -179,10 +186,10 @@ impl Queues {
 
     /// A holder refuses these.
     pub(super) fn on_repl_no(&mut self, now: Now, from: MemberId, no: &ReplNo) {
-        if no.reason == Refused::Leaving {
-            if let Some(peer) = self.peers.get_mut(&from) {
-                peer.is_leaving = true;
-            }
+        if no.reason == Refused::Leaving
+            && let Some(peer) = self.peers.get_mut(&from)
+        {
+            peer.is_leaving = true;
         }
         let holder = Holder {
             member: from,
@@ -231,7 +238,8 @@ impl Queues {
 
     fn own_slot(&self, sequence: u64) -> Option<&Slot> {
         let origin = self.settings.boot;
-        self.slab.get(self.index.get(MessageId { origin, sequence })?)
+        self.slab
+            .get(self.index.get(MessageId { origin, sequence })?)
     }
 
     fn waits_for(&self, sequence: u64, target: Holder) -> bool {
@@ -253,10 +261,10 @@ impl Queues {
                     origin: self.settings.boot,
                     sequence,
                 };
-                if let Some(index) = self.index.get(id) {
-                    if let Some(slot) = self.slab.get_mut(index) {
-                        slot.holders = grown.clone();
-                    }
+                if let Some(index) = self.index.get(id)
+                    && let Some(slot) = self.slab.get_mut(index)
+                {
+                    slot.holders = grown.clone();
                 }
             }
             return self.send_copies(first, last, next);
@@ -265,7 +273,11 @@ impl Queues {
             Some(Some(open)) => open.on_short,
             _ => return,
         };
-        let can_come = holders.iter().filter(|holder| self.is_linked(**holder)).count() + 1;
+        let can_come = holders
+            .iter()
+            .filter(|holder| self.is_linked(**holder))
+            .count()
+            + 1;
         match on_short {
             OnShort::Degrade => self.lower(now, batch, can_come as u16),
             OnShort::Fail => self.abort(now, batch),
@@ -318,7 +330,11 @@ impl Queues {
             let Some(holders) = self.own_slot_holders(first, last) else {
                 continue;
             };
-            let can_come = holders.iter().filter(|holder| self.takes_copies(**holder)).count() + 1;
+            let can_come = holders
+                .iter()
+                .filter(|holder| self.takes_copies(**holder))
+                .count()
+                + 1;
             if waits && can_come < wanted {
                 self.ask_another(now, batch, first, last);
             }
@@ -339,7 +355,8 @@ impl Queues {
 
     pub(super) fn wake_batches(&mut self, now: Now) {
         let mut due = Vec::new();
-        self.batch_wheel.due(now.mono, limits::STEP_MESSAGES_MAX, &mut due);
+        self.batch_wheel
+            .due(now.mono, limits::STEP_MESSAGES_MAX, &mut due);
         for batch in due {
             match self.batches.get(batch as usize) {
                 Some(Some(open)) if open.on_short == OnShort::Degrade => {
@@ -433,9 +450,11 @@ impl Queues {
         }
         self.counters.indeterminate_outcomes += u64::from(was_sent);
         let error = if was_sent {
-            Error::new(ErrorKind::CopiesShort).because("too few copies in time; it may still be delivered")
+            Error::new(ErrorKind::CopiesShort)
+                .because("too few copies in time; it may still be delivered")
         } else {
-            Error::new(ErrorKind::Unreachable).because("no member could take a copy; nothing was sent")
+            Error::new(ErrorKind::Unreachable)
+                .because("no member could take a copy; nothing was sent")
         };
         let error = error.with("wanted", open.wanted).with("got", confirmed);
         self.refuse(open.ticket, error);
@@ -444,10 +463,10 @@ impl Queues {
     /// A message of a batch was taken over while its copies were on their way. Its new owner gives
     /// it out; whether its copies are enough is known only to one who is content with fewer.
     pub(super) fn batch_moved_one(&mut self, now: Now, batch: u32, confirmed: u128) {
-        if let Some(Some(open)) = self.batches.get(batch as usize) {
-            if open.on_short == OnShort::Degrade {
-                self.batch_lost_one(now, batch, confirmed);
-            }
+        if let Some(Some(open)) = self.batches.get(batch as usize)
+            && open.on_short == OnShort::Degrade
+        {
+            self.batch_lost_one(now, batch, confirmed);
         }
     }
 
@@ -455,9 +474,9 @@ impl Queues {
     /// still waits for, it is not this one.
     pub(super) fn batch_moved_one_ended(&mut self, now: Now, slot: &Slot) {
         let is_in = slot.id.origin == self.settings.boot
-            && self.batch_range(slot.batch).is_some_and(|(first, last)| {
-                (first..=last).contains(&slot.id.sequence)
-            });
+            && self
+                .batch_range(slot.batch)
+                .is_some_and(|(first, last)| (first..=last).contains(&slot.id.sequence));
         let waits = matches!(
             self.batches.get(slot.batch as usize),
             Some(Some(open)) if open.on_short != OnShort::Degrade

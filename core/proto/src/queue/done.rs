@@ -21,6 +21,9 @@ pub(super) struct Tomb {
     pub(super) since: Instant,
 }
 
+/// A run of equal tombstones: origin, first, last.
+pub(super) type Run = (BootId, u64, u64, Tomb);
+
 /// All tombstones of this store.
 #[derive(Debug, Default)]
 pub(super) struct Tombs {
@@ -70,14 +73,14 @@ impl Tombs {
     }
 
     /// Up to `max` runs from `from` on, and where to go on.
-    pub(super) fn step(
-        &self,
-        from: MessageId,
-        max: usize,
-    ) -> (Vec<(BootId, u64, u64, Tomb)>, Option<MessageId>) {
+    pub(super) fn step(&self, from: MessageId, max: usize) -> (Vec<Run>, Option<MessageId>) {
         let mut taken = Vec::new();
         for (origin, runs) in self.origins.range(from.origin..) {
-            let start = if *origin == from.origin { from.sequence } else { 0 };
+            let start = if *origin == from.origin {
+                from.sequence
+            } else {
+                0
+            };
             for (first, last, tomb) in runs.iter_from(start) {
                 if taken.len() == max {
                     let next = MessageId {
@@ -134,7 +137,10 @@ impl Prints {
     }
 
     pub(super) fn insert(&mut self, origin: BootId, first: u64, last: u64) {
-        self.young.entry(origin).or_default().insert(first, last, ());
+        self.young
+            .entry(origin)
+            .or_default()
+            .insert(first, last, ());
     }
 
     /// Swaps the generations when it is time, or when there are too many; answers whether memory,

@@ -99,7 +99,10 @@ impl Queues {
                 .with("bytes_max", self.settings.body_bytes_max));
         }
         if let Some(headers) = &message.headers {
-            let bytes: usize = headers.iter().map(|(key, value)| key.len() + value.len()).sum();
+            let bytes: usize = headers
+                .iter()
+                .map(|(key, value)| key.len() + value.len())
+                .sum();
             if bytes > limits::HEADER_BYTES_MAX || headers.len() > limits::HEADERS_MAX {
                 return Err(Error::new(ErrorKind::TooLarge)
                     .because("the headers are over the limit")
@@ -127,7 +130,11 @@ impl Queues {
             return Err(ErrorKind::NotFound.into());
         }
         if count == 0 || count > limits::BATCH_MAX {
-            let kind = if count == 0 { ErrorKind::InvalidArgument } else { ErrorKind::TooLarge };
+            let kind = if count == 0 {
+                ErrorKind::InvalidArgument
+            } else {
+                ErrorKind::TooLarge
+            };
             return Err(Error::new(kind)
                 .because("a batch holds 1 to so many messages")
                 .with("messages", count)
@@ -158,7 +165,11 @@ impl Queues {
                 .with("wanted", wanted)
                 .with("reachable", found));
         }
-        let needed = if on_short == OnShort::Degrade { found } else { wanted };
+        let needed = if on_short == OnShort::Degrade {
+            found
+        } else {
+            wanted
+        };
         let timeout = options.timeout.unwrap_or(self.settings.enqueue_timeout);
         Ok(Admitted {
             wanted,
@@ -229,10 +240,10 @@ impl Queues {
         let (id, stamp, queue, place) = (slot.id, slot.stamp, slot.queue, slot.place);
         let index = self.slab.insert(slot);
         self.index.insert(id, index);
-        if place == Place::Ready {
-            if let Some(shelf) = self.shelf(queue) {
-                shelf.ready.push(stamp, id, index);
-            }
+        if place == Place::Ready
+            && let Some(shelf) = self.shelf(queue)
+        {
+            shelf.ready.push(stamp, id, index);
         }
         index
     }

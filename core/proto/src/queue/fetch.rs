@@ -9,9 +9,7 @@ use super::delivery::{Handle, Leased, Reply};
 use super::message::{Deliver, Demand, Message, Settle};
 use super::shelf::{Asked, Consumer, Waiter};
 use super::{Alarm, Out, Queues, limits};
-use crate::base::{
-    Error, ErrorKind, MemberId, MessageId, Millis, Now, QueueKey, Result, Ticket,
-};
+use crate::base::{Error, ErrorKind, MemberId, MessageId, Millis, Now, QueueKey, Result, Ticket};
 use crate::copies::Section;
 
 /// Demands of one queue under way to one member.
@@ -82,7 +80,11 @@ impl Queues {
             demand: None,
         };
         self.waiters.insert(ticket, waiter);
-        let limit = if is_patient { wait.min(limits::WAIT_MS_MAX) } else { limits::DEMAND_MS };
+        let limit = if is_patient {
+            wait.min(limits::WAIT_MS_MAX)
+        } else {
+            limits::DEMAND_MS
+        };
         self.alarms.set(Alarm::Waiter(ticket), now.mono + limit);
         self.fetch(now, queue);
     }
@@ -119,7 +121,8 @@ impl Queues {
             return;
         }
         if !shelf.listed.is_empty() {
-            self.alarms.set_earlier(Alarm::Look(queue), now.mono + LOOK_MS);
+            self.alarms
+                .set_earlier(Alarm::Look(queue), now.mono + LOOK_MS);
         }
         if shelf.sources.is_empty() {
             return;
@@ -138,7 +141,10 @@ impl Queues {
                 }
             }
         }
-        let sessions = self.shelves.get(queue.0 as usize).map(|shelf| shelf.sessions.clone());
+        let sessions = self
+            .shelves
+            .get(queue.0 as usize)
+            .map(|shelf| shelf.sessions.clone());
         for id in sessions.unwrap_or_default() {
             let Some(session) = self.sessions.get(&id) else {
                 continue;
@@ -182,7 +188,8 @@ impl Queues {
             lease,
         };
         self.asked.insert(number, asked);
-        self.alarms.set(Alarm::Demand(number), now.mono + limits::DEMAND_MS);
+        self.alarms
+            .set(Alarm::Demand(number), now.mono + limits::DEMAND_MS);
         let demand = Demand {
             number,
             queue: name,
@@ -288,10 +295,10 @@ impl Queues {
             return;
         };
         let queue = asked.queue;
-        if !deliver.has_more {
-            if let Some(shelf) = self.shelf(queue) {
-                shelf.sources.retain(|source| *source != from);
-            }
+        if !deliver.has_more
+            && let Some(shelf) = self.shelf(queue)
+        {
+            shelf.sources.retain(|source| *source != from);
         }
         let lease = deliver.lease_ms.min(asked.lease);
         let leased = self.unpack(queue, lease, from, deliver.sections);
@@ -391,9 +398,14 @@ impl Queues {
         from: MemberId,
         mut leased: Vec<Leased>,
     ) -> Vec<Leased> {
-        let room = self.sessions.get(&id).map_or(0, super::shelf::Session::room);
+        let room = self
+            .sessions
+            .get(&id)
+            .map_or(0, super::shelf::Session::room);
         let rest = leased.split_off(leased.len().min(room as usize));
-        leased.iter_mut().for_each(|one| one.handle.session = Some(id));
+        leased
+            .iter_mut()
+            .for_each(|one| one.handle.session = Some(id));
         self.hold(now, id, from, &leased);
         if !leased.is_empty() {
             self.out.push(Out::Deliver(id, leased));

@@ -241,7 +241,10 @@ impl Queues {
             if let Some(leased) = self.lease(now, index, answer.lease_ms, lessee) {
                 // One who keeps a copy needs no body.
                 let bit = Self::bit(&leased.handle.holders, receiver);
-                let has_copy = self.slab.get(index).is_some_and(|slot| slot.confirmed & bit != 0);
+                let has_copy = self
+                    .slab
+                    .get(index)
+                    .is_some_and(|slot| slot.confirmed & bit != 0);
                 push_leased(&mut answer.sections, leased, has_copy);
             }
         }
@@ -260,7 +263,8 @@ impl Queues {
     /// Leases that ran out and delays that are over: those messages are ready.
     pub(super) fn wake_slots(&mut self, now: Now) {
         let mut due = Vec::new();
-        self.wheel.due(now.mono, limits::STEP_MESSAGES_MAX, &mut due);
+        self.wheel
+            .due(now.mono, limits::STEP_MESSAGES_MAX, &mut due);
         let mut queues = Vec::new();
         for index in due {
             let Some(slot) = self.slab.get(index) else {
@@ -290,7 +294,10 @@ impl Queues {
 fn push_leased(sections: &mut Vec<Section>, leased: Leased, has_copy: bool) {
     let handle = leased.handle;
     let fresh = Section::new(handle.id.origin, handle.own, handle.holders);
-    if !sections.last().is_some_and(|section| section.is_like(&fresh)) {
+    if !sections
+        .last()
+        .is_some_and(|section| section.is_like(&fresh))
+    {
         sections.push(fresh);
     }
     if let Some(section) = sections.last_mut() {

@@ -29,7 +29,8 @@ impl Queues {
     /// Begins to hand every copy over. Ends in [`Out::Left`], or answers 205.
     pub fn leave(&mut self, now: Now, ticket: Ticket, drain: Option<Millis>, is_forced: bool) {
         if self.leaving.is_some() {
-            let error = Error::new(ErrorKind::AlreadyExists).because("this member is leaving already");
+            let error =
+                Error::new(ErrorKind::AlreadyExists).because("this member is leaving already");
             return self.reply(ticket, Err(error));
         }
         let drain = drain.unwrap_or(limits::DRAIN_MS).min(limits::WAIT_MS_MAX);
@@ -62,7 +63,10 @@ impl Queues {
         if now.mono >= deadline {
             return self.leave_is_late(now);
         }
-        let end = self.slab.end().min(cursor + limits::STEP_MESSAGES_MAX as u32);
+        let end = self
+            .slab
+            .end()
+            .min(cursor + limits::STEP_MESSAGES_MAX as u32);
         for index in cursor..end {
             self.hand_over(now, index, now.mono >= patience);
         }
@@ -70,13 +74,19 @@ impl Queues {
         if let Some(leaving) = &mut self.leaving {
             leaving.cursor = if is_over { 0 } else { end };
         }
-        let next = if is_over { now.mono + PASS_MS } else { now.mono };
+        let next = if is_over {
+            now.mono + PASS_MS
+        } else {
+            now.mono
+        };
         self.alarms.set_earlier(Alarm::Handover, next.min(deadline));
     }
 
     /// Acks given here that linked holders have not confirmed.
     fn has_open_acks(&self) -> bool {
-        let (runs, _) = self.tombs.step(crate::base::MessageId::default(), limits::STEP_MESSAGES_MAX);
+        let (runs, _) = self
+            .tombs
+            .step(crate::base::MessageId::default(), limits::STEP_MESSAGES_MAX);
         runs.iter().any(|(_, _, _, tomb)| {
             let places = tomb.holders.iter().enumerate();
             tomb.is_mine
@@ -90,7 +100,10 @@ impl Queues {
         let Some(slot) = self.slab.get(index) else {
             return;
         };
-        let owner = slot.holders.iter().find(|holder| holder.store == slot.own.store);
+        let owner = slot
+            .holders
+            .iter()
+            .find(|holder| holder.store == slot.own.store);
         let has_owner = owner.is_some_and(|owner| self.is_linked(*owner));
         match slot.place {
             Place::Ready | Place::Delayed => self.move_owned(now, index),
@@ -204,7 +217,10 @@ impl Queues {
         }
         let behind = self.slab.len();
         for index in 0..self.slab.end() {
-            let is_moving = self.slab.get(index).is_some_and(|slot| slot.place == Place::Moving);
+            let is_moving = self
+                .slab
+                .get(index)
+                .is_some_and(|slot| slot.place == Place::Moving);
             if is_moving {
                 self.take_back(index);
             }
@@ -246,7 +262,9 @@ impl Queues {
             shelf.wanted.clear();
             shelf.was_stocked = false;
         }
-        self.placement.set_candidates(now.mono, alloc::vec::Vec::new());
-        self.out.retain(|out| !matches!(out, Out::Send(..) | Out::Hint(..) | Out::Stock(..)));
+        self.placement
+            .set_candidates(now.mono, alloc::vec::Vec::new());
+        self.out
+            .retain(|out| !matches!(out, Out::Send(..) | Out::Hint(..) | Out::Stock(..)));
     }
 }

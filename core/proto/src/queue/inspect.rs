@@ -5,9 +5,9 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::Queues;
 use super::delivery::Glimpse;
 use super::slot::Place;
-use super::Queues;
 use crate::base::MessageId;
 
 impl Queues {
@@ -16,10 +16,10 @@ impl Queues {
         self.counters.write(stats);
         let mut places = [0_u64; 7];
         for index in 0..self.slab.end() {
-            if let Some(slot) = self.slab.get(index) {
-                if let Some(count) = places.get_mut(slot.place as usize) {
-                    *count += 1;
-                }
+            if let Some(slot) = self.slab.get(index)
+                && let Some(count) = places.get_mut(slot.place as usize)
+            {
+                *count += 1;
             }
         }
         let of = |place: Place| places.get(place as usize).copied().unwrap_or(0);
@@ -83,11 +83,17 @@ impl Queues {
             }
             let is_timed = matches!(slot.place, Place::Leased | Place::Delayed);
             if is_timed != self.wheel.at(index).is_some() {
-                return Err(format!("{} is {:?} with a wrong deadline", slot.id, slot.place));
+                return Err(format!(
+                    "{} is {:?} with a wrong deadline",
+                    slot.id, slot.place
+                ));
             }
             let is_owned = slot.own.store == self.me.store;
             if !is_owned && !matches!(slot.place, Place::Standby | Place::Moving) {
-                return Err(format!("{} is {:?} here but owned elsewhere", slot.id, slot.place));
+                return Err(format!(
+                    "{} is {:?} here but owned elsewhere",
+                    slot.id, slot.place
+                ));
             }
             if is_owned && slot.place == Place::Standby {
                 return Err(format!("{} is owned here but stands by", slot.id));
@@ -97,7 +103,9 @@ impl Queues {
             }
         }
         if count != self.slab.len() || bytes != self.memory_used {
-            return Err(format!("{count} messages of {bytes} bytes, counted otherwise"));
+            return Err(format!(
+                "{count} messages of {bytes} bytes, counted otherwise"
+            ));
         }
         self.audit_shelves(&ready)
     }
@@ -106,14 +114,25 @@ impl Queues {
         for (queue, shelf) in self.shelves.iter().enumerate() {
             let expected = ready.get(&(queue as u32)).copied().unwrap_or(0);
             if shelf.ready.count() != expected {
-                return Err(format!("{} counts {} ready, has {expected}", shelf.name, shelf.ready.count()));
+                return Err(format!(
+                    "{} counts {} ready, has {expected}",
+                    shelf.name,
+                    shelf.ready.count()
+                ));
             }
-            let under_way = self.asked.values().filter(|asked| asked.queue.0 as usize == queue);
+            let under_way = self
+                .asked
+                .values()
+                .filter(|asked| asked.queue.0 as usize == queue);
             let asking: u32 = shelf.asking.values().sum();
             if under_way.count() != asking as usize {
                 return Err(format!("{} counts its demands wrongly", shelf.name));
             }
-            let lost: Vec<_> = shelf.waiters.iter().filter(|ticket| !self.waiters.contains_key(ticket)).collect();
+            let lost: Vec<_> = shelf
+                .waiters
+                .iter()
+                .filter(|ticket| !self.waiters.contains_key(ticket))
+                .collect();
             if !lost.is_empty() {
                 return Err(format!("{} has waiters that nobody knows", shelf.name));
             }

@@ -62,12 +62,15 @@ impl Queues {
 
     fn fits(&self, item: &Item) -> bool {
         let body = item.body.as_ref().map_or(0, |body| body.len()) as u64;
-        self.check_memory(body + limits::MESSAGE_OVERHEAD_BYTES).is_ok()
+        self.check_memory(body + limits::MESSAGE_OVERHEAD_BYTES)
+            .is_ok()
     }
 
     fn refuse_copies(&mut self, to: MemberId, repl: &Repl, reason: Refused) {
         let mut ids = Ids::none(repl.section.origin);
-        repl.section.ids().for_each(|id| ids.push(id.sequence, id.sequence));
+        repl.section
+            .ids()
+            .for_each(|id| ids.push(id.sequence, id.sequence));
         self.counters.copies_refused += ids.count();
         self.send(to, Message::ReplNo(ReplNo { ids, reason }));
     }
@@ -96,7 +99,11 @@ impl Queues {
             batch: 0,
             attempts: item.attempts,
             lease: 0,
-            place: if is_mine { Place::Ready } else { Place::Standby },
+            place: if is_mine {
+                Place::Ready
+            } else {
+                Place::Standby
+            },
         };
         self.counters.copies_stored += 1;
         self.keep(slot);

@@ -5,7 +5,7 @@ use bytes::{BufMut, BytesMut};
 
 use crate::base::{Error, ErrorKind, Result, limits};
 use crate::copies::{Holders, Own, Repl, ReplNo, ReplOk, Section};
-use crate::copies::{read_holders, read_own, read_owed, write_holders, write_own, write_owed};
+use crate::copies::{read_holders, read_owed, read_own, write_holders, write_owed, write_own};
 use crate::wire::{Ids, Put, Reader};
 
 /// A message of the queue room.

@@ -42,8 +42,8 @@ use crate::base::{
     QueueKey, Result, SessionId, StoreId, Ticket, Wheel, id, limits,
 };
 use crate::copies::{Holder, Holders, Placement};
-use done::{Prints, Tombs};
 use batch::Batch;
+use done::{Prints, Tombs};
 use handover::Leaving;
 use shelf::{Asked, Session, Shelf, Waiter};
 use slot::{Index, Slab};
@@ -335,7 +335,8 @@ impl Queues {
             self.counters.fingerprints_evicted += 1;
         }
         self.counters.tombstones_evicted += self.tombs.shrink() as u64;
-        self.alarms.set(Alarm::Age, now.mono + limits::HEARTBEAT_MS * 10);
+        self.alarms
+            .set(Alarm::Age, now.mono + limits::HEARTBEAT_MS * 10);
     }
 
     /// Takes a peer's message in.

@@ -33,10 +33,7 @@ pub struct Peer {
 
 impl Peer {
     fn takes_copies(&self) -> bool {
-        self.is_linked
-            && !self.is_full
-            && !self.is_leaving
-            && self.unreachable_since.is_none()
+        self.is_linked && !self.is_full && !self.is_leaving && self.unreachable_since.is_none()
     }
 }
 
@@ -189,7 +186,10 @@ impl Queues {
 
     /// The store a linked member has now.
     pub(super) fn store_of(&self, member: MemberId) -> StoreId {
-        self.peers.get(&member).map(|peer| peer.store).unwrap_or_default()
+        self.peers
+            .get(&member)
+            .map(|peer| peer.store)
+            .unwrap_or_default()
     }
 
     /// Every member's current store, this one's included.
@@ -238,7 +238,8 @@ impl Queues {
         let Some(peer) = self.peers.get_mut(&member) else {
             return limits::ACK_RETRY_MS_MAX;
         };
-        let pause = (peer.retry_pause * 2).clamp(limits::ACK_RETRY_MS_MIN, limits::ACK_RETRY_MS_MAX);
+        let pause =
+            (peer.retry_pause * 2).clamp(limits::ACK_RETRY_MS_MIN, limits::ACK_RETRY_MS_MAX);
         peer.retry_pause = pause;
         pause - self.chance.below(pause / 8 + 1)
     }

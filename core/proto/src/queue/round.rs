@@ -64,7 +64,13 @@ impl Queues {
             // Never seen: the copy may still be on its way, and must not live when it comes.
             None => done.holders.clone(),
         };
-        self.bury(now, id.origin, id.sequence, id.sequence, &holders, done.ending, false);
+        self.bury(
+            now,
+            (id.origin, id.sequence, id.sequence),
+            &holders,
+            done.ending,
+            false,
+        );
         holders
     }
 
@@ -167,7 +173,9 @@ impl Queues {
             return;
         }
         let from = self.peers.get(&member).map(|peer| peer.retry_from);
-        let (runs, next) = self.tombs.step(from.unwrap_or_default(), limits::STEP_MESSAGES_MAX);
+        let (runs, next) = self
+            .tombs
+            .step(from.unwrap_or_default(), limits::STEP_MESSAGES_MAX);
         let mut is_open = false;
         for (origin, first, last, tomb) in runs {
             let bit = Self::bit(&tomb.holders, holder);
@@ -197,7 +205,8 @@ impl Queues {
         }
         if core::mem::take(&mut peer.retry_open) {
             let pause = self.next_retry(member);
-            self.alarms.set_earlier(Alarm::Retry(member), now.mono + pause);
+            self.alarms
+                .set_earlier(Alarm::Retry(member), now.mono + pause);
         } else {
             peer.retry_pause = 0;
         }
@@ -205,7 +214,9 @@ impl Queues {
 
     /// Stores were lost: what they had to confirm is judged again.
     pub(super) fn recheck_tombs(&mut self, now: Now) {
-        let (runs, next) = self.tombs.step(self.recheck_from, limits::STEP_MESSAGES_MAX);
+        let (runs, next) = self
+            .tombs
+            .step(self.recheck_from, limits::STEP_MESSAGES_MAX);
         for (origin, first, last, tomb) in runs {
             if self.unconfirmed(&tomb).any(|holder| self.is_lost(*holder)) {
                 self.judge(now, origin, first, last, tomb);

@@ -131,7 +131,8 @@ impl Queues {
 
     /// Has a subscription looked at for leases that ran out unseen.
     pub(super) fn look_at_session(&mut self, now: Now, id: SessionId) {
-        self.alarms.set_earlier(Alarm::Session(id), now.mono + SESSION_MS);
+        self.alarms
+            .set_earlier(Alarm::Session(id), now.mono + SESSION_MS);
     }
 
     /// A delivery of a subscription is settled: there is room for another.
@@ -140,8 +141,12 @@ impl Queues {
             return;
         };
         // An older lease's settlement does not end the one that the consumer has now.
-        let held = self.sessions.get(&id).and_then(|session| session.held.get(&handle.id));
-        let is_stale = held.is_some_and(|held| held.lease != handle.lease || held.own != handle.own);
+        let held = self
+            .sessions
+            .get(&id)
+            .and_then(|session| session.held.get(&handle.id));
+        let is_stale =
+            held.is_some_and(|held| held.lease != handle.lease || held.own != handle.own);
         if !is_stale || self.is_done(handle.id) {
             self.let_go(id, handle.id);
             self.serve(now, handle.queue);

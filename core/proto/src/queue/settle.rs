@@ -4,9 +4,7 @@ use super::delivery::{Handle, Reply};
 use super::message::{Message, Settle, Settled};
 use super::slot::{Lessee, Place};
 use super::{Alarm, Queues, limits};
-use crate::base::{
-    BootId, Error, ErrorKind, MemberId, MessageId, Millis, Now, Result, Ticket,
-};
+use crate::base::{BootId, Error, ErrorKind, MemberId, MessageId, Millis, Now, Result, Ticket};
 
 /// Again, after a delay.
 pub(super) const NACK: u32 = 1;
@@ -72,7 +70,10 @@ impl Queues {
             let answer = self.settle_here(now, &settle).map(|()| Reply::Done);
             return self.reply(ticket, answer);
         }
-        let owner = handle.holders.iter().find(|holder| holder.store == handle.own.store);
+        let owner = handle
+            .holders
+            .iter()
+            .find(|holder| holder.store == handle.own.store);
         let Some(owner) = owner.filter(|owner| self.is_linked(**owner)) else {
             let error = Error::new(ErrorKind::Unreachable)
                 .because("the message's owner cannot be reached; its lease will run out")
@@ -81,7 +82,8 @@ impl Queues {
         };
         settle.number = self.number();
         self.settles.insert(settle.number, (ticket, owner.member));
-        self.alarms.set(Alarm::Settle(settle.number), now.mono + limits::SETTLE_MS);
+        self.alarms
+            .set(Alarm::Settle(settle.number), now.mono + limits::SETTLE_MS);
         self.send(owner.member, Message::Settle(settle));
     }
 
@@ -102,7 +104,9 @@ impl Queues {
             return;
         };
         self.alarms.clear(&Alarm::Settle(settled.number));
-        let kind = u16::try_from(settled.code).ok().and_then(ErrorKind::from_number);
+        let kind = u16::try_from(settled.code)
+            .ok()
+            .and_then(ErrorKind::from_number);
         let answer = match (settled.code, kind) {
             (0, _) => Ok(Reply::Done),
             (_, Some(ErrorKind::LeaseLost)) => Err(lease_lost()),
@@ -124,7 +128,8 @@ impl Queues {
     pub(super) fn drop_settles_to(&mut self, member: MemberId) {
         let lost = self.settles.iter().filter(|(_, (_, to))| *to == member);
         let lost: alloc::vec::Vec<u64> = lost.map(|(number, _)| *number).collect();
-        lost.into_iter().for_each(|number| self.settle_is_late(number));
+        lost.into_iter()
+            .for_each(|number| self.settle_is_late(number));
     }
 
     /// Changes a lease of this owner. Errors: 401 when it is not that lease any more, 402.
@@ -147,7 +152,9 @@ impl Queues {
         }
         let span = settle.span.checked_sub(1);
         if settle.verb == EXTEND {
-            let lease = span.unwrap_or(self.settings.lease).clamp(1, limits::LEASE_MS_MAX);
+            let lease = span
+                .unwrap_or(self.settings.lease)
+                .clamp(1, limits::LEASE_MS_MAX);
             self.wheel.set(index, now.mono + lease);
             return Ok(());
         }
@@ -167,7 +174,9 @@ impl Queues {
             slot.attempts = slot.attempts.saturating_sub(1);
             self.counters.released += 1;
         } else {
-            delay = span.unwrap_or_else(|| back_off(slot.attempts)).min(limits::DELAY_MS_MAX);
+            delay = span
+                .unwrap_or_else(|| back_off(slot.attempts))
+                .min(limits::DELAY_MS_MAX);
             self.counters.redeliveries_nack += 1;
         }
         if delay == 0 {

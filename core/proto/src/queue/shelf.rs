@@ -103,6 +103,8 @@ impl Session {
     /// How many more it may be given, with what is asked for already.
     pub(super) fn room(&self) -> u32 {
         let asked = self.demand.map_or(0, |(_, credit)| credit);
-        self.credit.saturating_sub(self.held.len() as u32).saturating_sub(asked)
+        self.credit
+            .saturating_sub(self.held.len() as u32)
+            .saturating_sub(asked)
     }
 }

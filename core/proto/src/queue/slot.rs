@@ -150,11 +150,13 @@ struct Window {
 
 impl Window {
     fn get(&self, sequence: u64) -> Option<u32> {
-        let offset = sequence.checked_sub(self.base).and_then(|o| usize::try_from(o).ok());
-        if let Some(index) = offset.and_then(|offset| self.slots.get(offset)) {
-            if *index != NONE {
-                return Some(*index);
-            }
+        let offset = sequence
+            .checked_sub(self.base)
+            .and_then(|o| usize::try_from(o).ok());
+        if let Some(index) = offset.and_then(|offset| self.slots.get(offset))
+            && *index != NONE
+        {
+            return Some(*index);
         }
         if self.strays.is_empty() {
             return None;
@@ -188,7 +190,9 @@ impl Window {
     }
 
     fn remove(&mut self, sequence: u64) {
-        let offset = sequence.checked_sub(self.base).and_then(|o| usize::try_from(o).ok());
+        let offset = sequence
+            .checked_sub(self.base)
+            .and_then(|o| usize::try_from(o).ok());
         match offset.and_then(|offset| self.slots.get_mut(offset)) {
             Some(place) if *place != NONE => {
                 *place = NONE;
@@ -300,12 +304,14 @@ impl Ready {
             let again = self.again.first_key_value().map(|((stamp, _), _)| *stamp);
             let (stamp, index) = match (fresh, again) {
                 (None, None) => return None,
-                (Some(a), Some(b)) if b < a => {
-                    self.again.pop_first().map(|((stamp, _), index)| (stamp, index))?
-                }
-                (None, Some(_)) => {
-                    self.again.pop_first().map(|((stamp, _), index)| (stamp, index))?
-                }
+                (Some(a), Some(b)) if b < a => self
+                    .again
+                    .pop_first()
+                    .map(|((stamp, _), index)| (stamp, index))?,
+                (None, Some(_)) => self
+                    .again
+                    .pop_first()
+                    .map(|((stamp, _), index)| (stamp, index))?,
                 _ => self.fresh.pop_front()?,
             };
             // An entry is not taken out when its message ends; it is passed over here.
@@ -345,9 +351,16 @@ mod tests {
             let mut next = 1;
             for step in 0..3_000_u32 {
                 if chance.percent(60) {
-                    next += if chance.percent(1) { 5_000 } else { 1 + chance.below(3) };
+                    next += if chance.percent(1) {
+                        5_000
+                    } else {
+                        1 + chance.below(3)
+                    };
                     let origin = BootId(1 + chance.below(2));
-                    let id = MessageId { origin, sequence: next };
+                    let id = MessageId {
+                        origin,
+                        sequence: next,
+                    };
                     index.insert(id, step);
                     model.insert(id, step);
                 } else if let Some(id) = {
@@ -361,7 +374,10 @@ mod tests {
             for (id, slot) in &model {
                 assert_eq!(index.get(*id), Some(*slot), "seed {seed}");
             }
-            let gone = MessageId { origin: BootId(3), sequence: 1 };
+            let gone = MessageId {
+                origin: BootId(3),
+                sequence: 1,
+            };
             assert_eq!(index.get(gone), None);
         }
     }

@@ -29,7 +29,8 @@ pub(super) struct Sweep {
 impl Queues {
     /// Looks whether `store` still answers for its messages; if not, sees to its sweep.
     pub(super) fn watch(&mut self, now: Now, store: StoreId) {
-        if store == self.me.store || store == StoreId::default() || self.sweeps.contains_key(&store) {
+        if store == self.me.store || store == StoreId::default() || self.sweeps.contains_key(&store)
+        {
             return;
         }
         let patience = self.settings.takeover_after;
@@ -57,7 +58,10 @@ impl Queues {
             return;
         };
         let (due, cursor) = (sweep.due, sweep.cursor);
-        let end = self.slab.end().min(cursor + limits::STEP_MESSAGES_MAX as u32);
+        let end = self
+            .slab
+            .end()
+            .min(cursor + limits::STEP_MESSAGES_MAX as u32);
         let mut taken = Vec::new();
         let mut has_left_some = false;
         for index in cursor..end {
@@ -159,10 +163,10 @@ impl Queues {
                 continue;
             };
             self.merge_copy(now, index, claim.own, &claim.holders);
-            if let Some(slot) = self.slab.get(index) {
-                if slot.own > claim.own {
-                    add_claim(&mut higher, id, slot.own, &slot.holders);
-                }
+            if let Some(slot) = self.slab.get(index)
+                && slot.own > claim.own
+            {
+                add_claim(&mut higher, id, slot.own, &slot.holders);
             }
         }
         for claim in higher {
@@ -260,7 +264,10 @@ impl Queues {
         for claim in claims {
             self.send(member, Message::Claim(claim));
         }
-        let queues: BTreeSet<QueueKey> = freed.into_iter().filter_map(|index| self.make_ready(index)).collect();
+        let queues: BTreeSet<QueueKey> = freed
+            .into_iter()
+            .filter_map(|index| self.make_ready(index))
+            .collect();
         for queue in queues {
             self.serve(now, queue);
         }

@@ -41,11 +41,11 @@ impl Ids {
 
     /// Adds a range, growing the last one where it touches.
     pub fn push(&mut self, first: u64, last: u64) {
-        if let Some(end) = self.ranges.last_mut() {
-            if end.1.checked_add(1) == Some(first) {
-                end.1 = last;
-                return;
-            }
+        if let Some(end) = self.ranges.last_mut()
+            && end.1.checked_add(1) == Some(first)
+        {
+            end.1 = last;
+            return;
         }
         self.ranges.push((first, last));
     }
@@ -60,9 +60,9 @@ impl Ids {
     /// How many ids.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.ranges
-            .iter()
-            .fold(0_u64, |sum, (first, last)| sum.saturating_add(last - first + 1))
+        self.ranges.iter().fold(0_u64, |sum, (first, last)| {
+            sum.saturating_add(last - first + 1)
+        })
     }
 
     /// True when there is none.
