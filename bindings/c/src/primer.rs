@@ -1,0 +1,328 @@
+//! primer_t: this process's place in a cluster.
+
+use std::ffi::{CString, c_char};
+
+use primer::{Options, Pending, Primer, Result};
+
+use crate::boundary::{address_of, boundary, contained, terminated};
+use crate::code::{PRIMER_EMPTY, PRIMER_OK, primer_code_t};
+use crate::completion::{later, primer_completions_t, ticket_out};
+use crate::handle::{borrow, free, give, held, look};
+use crate::options::{number, on_short, options, primer_options_t, span};
+use crate::values::{Out, handle_out, out, slice, text, text_or_null};
+
+/// This process's place in a cluster: one member. Free it with primer_free. The handles of its queues,
+/// subscriptions and deliveries stay good until they are freed; their verbs answer 501 once it is
+/// closed.
+pub struct primer_t {
+    _opaque: (),
+}
+
+held!(Place, primer_t, 0);
+
+/// A member, and its address as C reads it.
+pub struct Place {
+    pub primer: Primer,
+    address: Option<CString>,
+}
+
+/// Opens a member: binds, starts its one thread, dials the seeds and waits until one answered, two
+/// seconds at most. It never fails for an absent seed: a member serves alone too. `options` may be
+/// NULL: one member in memory, without a socket.
+/// Errors: 101, 106 (an address that is not loopback), 502 (it cannot bind).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn primer_open(
+    options: *const primer_options_t,
+    primer: *mut *mut primer_t,
+) -> primer_code_t {
+    boundary(|| {
+        // SAFETY: the header's promise.
+        let out = unsafe { handle_out("primer", primer) }?;
+        // SAFETY: the header's promise.
+        let options = unsafe { open_options(options) }?;
+        let primer = options.open_blocking()?;
+        give(place(primer), out)?;
+        Ok(PRIMER_OK)
+    })
+}
+
+/// primer_open with options as `count` pairs of texts, for hosts: keys are the names of
+/// primer_options_t, and an unknown one is 101.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn primer_open_pairs(
+    keys: *const *const c_char,
+    values: *const *const c_char,
+    count: usize,
+    primer: *mut *mut primer_t,
+) -> primer_code_t {
+    boundary(|| {
+        // SAFETY: the header's promise.
+        let out = unsafe { handle_out("primer", primer) }?;
+        // SAFETY: the header's promise.
+        let options = unsafe { pairs(keys, values, count) }?;
+        give(place(options.open_blocking()?), out)?;
+        Ok(PRIMER_OK)
+    })
+}
+
+/// As primer_open_pairs, without waiting for a seed: for event loops, and to read events from the
+/// first one on. See primer_joined.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn primer_start_pairs(
+    keys: *const *const c_char,
+    values: *const *const c_char,
+    count: usize,
+    primer: *mut *mut primer_t,
+) -> primer_code_t {
+    boundary(|| {
+        // SAFETY: the header's promise.
+        let out = unsafe { handle_out("primer", primer) }?;
+        // SAFETY: the header's promise.
+        let options = unsafe { pairs(keys, values, count) }?;
+        give(place(Primer::start(options)?), out)?;
+        Ok(PRIMER_OK)
+    })
+}
+
+/// As primer_open, without waiting for a seed. See primer_joined.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn primer_start(
+    options: *const primer_options_t,
+    primer: *mut *mut primer_t,
+) -> primer_code_t {
+    boundary(|| {
+        // SAFETY: the header's promise.
+        let out = unsafe { handle_out("primer", primer) }?;
+        // SAFETY: the header's promise.
+        let options = unsafe { open_options(options) }?;
+        give(place(Primer::start(options)?), out)?;
+        Ok(PRIMER_OK)
+    })
+}
+
+/// Waits until a seed answered, or none is configured, or two seconds passed.
+/// Errors: 501.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn primer_joined(primer: *const primer_t) -> primer_code_t {
+    boundary(|| done(borrow::<Place>(primer)?.primer.joined()))
+}
+
+/// primer_joined that does not wait: see primer_queue_enqueue_start.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn primer_joined_start(
+    primer: *const primer_t,
+    completions: *const primer_completions_t,
+    ticket: *mut u64,
+) -> primer_code_t {
+    boundary(|| {
+        // SAFETY: the header's promise.
+        let ticket = unsafe { ticket_out(ticket) }?;
+        let place = borrow::<Place>(primer)?;
+        done_later(completions, ticket, || Ok(place.primer.joined()))
+    })
+}
+
+/// Dials `address` ("host:port") and joins its cluster.
+/// Errors: 101, 106, 107, 108, 202 (nobody answers there), 302, 501.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn primer_join(
+    primer: *const primer_t,
+    address: *const c_char,
+) -> primer_code_t {
+    boundary(|| {
+        let place = borrow::<Place>(primer)?;
+        // SAFETY: the header's promise.
+        let address = unsafe { text("address", address) }?;
+        done(place.primer.join(address))
+    })
+}
+
+/// primer_join that does not wait: see primer_queue_enqueue_start.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn primer_join_start(
+    primer: *const primer_t,
+    address: *const c_char,
+    completions: *const primer_completions_t,
+    ticket: *mut u64,
+) -> primer_code_t {
+    boundary(|| {
+        // SAFETY: the header's promise.
+        let ticket = unsafe { ticket_out(ticket) }?;
+        let place = borrow::<Place>(primer)?;
+        // SAFETY: the header's promise.
+        let address = unsafe { text("address", address) }?;
+        done_later(completions, ticket, || Ok(place.primer.join(address)))
+    })
+}
+
+/// Hands every copy over to other members, for `drain_ms` at most (PRIMER_DEFAULT: 30 s), and leaves
+/// the cluster; the member stays open, alone. With `force` it leaves even with copies left behind.
+/// Errors: 101, 205 (with the number of copies; the member stays), 501.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn primer_leave(
+    primer: *const primer_t,
+    drain_ms: i64,
+    force: bool,
+) -> primer_code_t {
+    boundary(|| {
+        let place = borrow::<Place>(primer)?;
+        done(place.primer.leave(span("drain_ms", drain_ms)?, force))
+    })
+}
+
+/// primer_leave that does not wait: see primer_queue_enqueue_start.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn primer_leave_start(
+    primer: *const primer_t,
+    drain_ms: i64,
+    force: bool,
+    completions: *const primer_completions_t,
+    ticket: *mut u64,
+) -> primer_code_t {
+    boundary(|| {
+        // SAFETY: the header's promise.
+        let ticket = unsafe { ticket_out(ticket) }?;
+        let place = borrow::<Place>(primer)?;
+        let drain = span("drain_ms", drain_ms)?;
+        done_later(completions, ticket, || Ok(place.primer.leave(drain, force)))
+    })
+}
+
+/// Closes the member: new work is refused, calls that wait answer 501, what is queued for other
+/// members is flushed for a second at most, and its thread has ended when this returns. It does not
+/// leave the cluster. Idempotent, from any thread; the handle stays, to be freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn primer_close(primer: *const primer_t) -> primer_code_t {
+    boundary(|| done(borrow::<Place>(primer)?.primer.close()))
+}
+
+/// primer_close that does not wait: see primer_queue_enqueue_start.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn primer_close_start(
+    primer: *const primer_t,
+    completions: *const primer_completions_t,
+    ticket: *mut u64,
+) -> primer_code_t {
+    boundary(|| {
+        // SAFETY: the header's promise.
+        let ticket = unsafe { ticket_out(ticket) }?;
+        let place = borrow::<Place>(primer)?;
+        done_later(completions, ticket, || Ok(place.primer.close()))
+    })
+}
+
+/// True once the member was closed or failed; also for a handle that is not live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn primer_is_closed(primer: *const primer_t) -> bool {
+    contained(true, || {
+        borrow::<Place>(primer).map_or(true, |place| place.primer.is_closed())
+    })
+}
+
+/// Where this member listens, "127.0.0.1:7400"; good until the handle is freed. PRIMER_EMPTY, and
+/// NULL, when it does not listen.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn primer_address(
+    primer: *const primer_t,
+    address: *mut *const c_char,
+) -> primer_code_t {
+    boundary(|| {
+        // SAFETY: the header's promise.
+        let out = unsafe { out("address", address, std::ptr::null()) }?;
+        // SAFETY: the header's promise: not freed meanwhile.
+        let place = unsafe { look::<Place>(primer) }?;
+        out.put(address_of(place.address.as_ref()));
+        Ok(if place.address.is_some() {
+            PRIMER_OK
+        } else {
+            PRIMER_EMPTY
+        })
+    })
+}
+
+/// Frees the handle. A member that is still open is closed in the background, whatever queues,
+/// subscriptions and deliveries of it are about; primer_close waits for the end. NULL is nothing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn primer_free(primer: *mut primer_t) {
+    contained((), || {
+        // Here, not by the drop: a thread that waits in a call keeps the value until it is woken.
+        if let Ok(place) = borrow::<Place>(primer) {
+            drop(place.primer.close());
+        }
+        free::<Place>(primer);
+    });
+}
+
+fn place(primer: Primer) -> Place {
+    Place {
+        address: primer.address().map(|address| terminated(&address)),
+        primer,
+    }
+}
+
+/// Waits for an answer without a value.
+pub fn done(pending: Pending<()>) -> Result<primer_code_t> {
+    pending.wait()?;
+    Ok(PRIMER_OK)
+}
+
+/// Leaves an answer without a value to the completions.
+pub fn done_later(
+    completions: *const primer_completions_t,
+    ticket: Out<u64>,
+    start: impl FnOnce() -> Result<Pending<()>>,
+) -> Result<primer_code_t> {
+    later(completions, ticket, start, |()| Ok(()))
+}
+
+/// # Safety
+/// As [`options`]; its texts end in a NUL.
+unsafe fn open_options(given: *const primer_options_t) -> Result<Options> {
+    // SAFETY: the caller's promise.
+    let given = unsafe { options(given) }?;
+    let mut pairs: Vec<(&str, String)> = Vec::new();
+    for (key, value) in [
+        ("cluster", given.cluster),
+        ("name", given.name),
+        ("listen", given.listen),
+        ("seeds", given.seeds),
+    ] {
+        // SAFETY: the caller's promise.
+        let value = unsafe { text_or_null(key, value) }?;
+        pairs.extend(value.map(|value| (key, value.to_owned())));
+    }
+    for (key, value) in [
+        ("copies", given.copies),
+        ("enqueue_timeout_ms", given.enqueue_timeout_ms),
+        ("lease_ms", given.lease_ms),
+        ("takeover_after_ms", given.takeover_after_ms),
+        ("memory_bytes_max", given.memory_bytes_max),
+        ("body_bytes_max", given.body_bytes_max),
+    ] {
+        let value = number::<u64>(key, value)?;
+        pairs.extend(value.map(|value| (key, value.to_string())));
+    }
+    if let Some(on_short) = on_short(given.on_short)? {
+        // The pairs' words are the variants' names in small letters.
+        pairs.push(("on_short", format!("{on_short:?}").to_lowercase()));
+    }
+    Options::from_pairs(pairs)
+}
+
+/// # Safety
+/// `keys` and `values` are NULL or hold `count` texts that are NULL or end in a NUL.
+unsafe fn pairs(
+    keys: *const *const c_char,
+    values: *const *const c_char,
+    count: usize,
+) -> Result<Options> {
+    // SAFETY: the caller's promise.
+    let (keys, values) = unsafe { (slice("keys", keys, count)?, slice("values", values, count)?) };
+    let pairs = keys
+        .iter()
+        .zip(values)
+        // SAFETY: the caller's promise.
+        .map(|(key, value)| unsafe { Ok((text("key", *key)?, text("value", *value)?)) })
+        .collect::<Result<Vec<_>>>()?;
+    Options::from_pairs(pairs)
+}

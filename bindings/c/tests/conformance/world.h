@@ -1,0 +1,94 @@
+/* Everything that a scenario has named: members, messages, what was received, subscriptions. */
+#ifndef WORLD_H
+#define WORLD_H
+
+#include <primer.h>
+
+#include "scenario.h"
+
+/* The limit of every wait for something that must come; never a measure of speed. */
+#define PATIENCE_MS 20000
+
+typedef struct member member_t;
+typedef struct queue queue_t;
+typedef struct message message_t;
+typedef struct received received_t;
+typedef struct subscribed subscribed_t;
+
+struct member {
+    member_t *next;
+    char *name;
+    primer_t *primer;
+    primer_events_t *events;
+};
+
+struct queue {
+    queue_t *next;
+    member_t *member;
+    char *name;
+    primer_queue_t *queue;
+};
+
+struct message {
+    message_t *next;
+    char *name;
+    primer_message_id_t id;
+};
+
+/* One delivery; the last one of a message stands first. */
+struct received {
+    received_t *next;
+    member_t *member;
+    message_t *message;
+    primer_delivery_t *delivery;
+    primer_queue_t *queue;
+};
+
+struct subscribed {
+    subscribed_t *next;
+    char *name;
+    member_t *member;
+    primer_subscription_t *subscription;
+    primer_queue_t *queue;
+};
+
+typedef struct {
+    member_t *members;
+    queue_t *queues;
+    message_t *messages;
+    received_t *received;
+    subscribed_t *subscriptions;
+    char told[1024]; /* how the last step differs */
+} world_t;
+
+/* Writes how a step differs; answers false, for `return differs(...)`. */
+#if defined(__GNUC__)
+__attribute__((format(printf, 2, 3)))
+#endif
+bool differs(world_t *world, const char *format, ...);
+
+/* Each adds a name, and takes over what it is given. */
+void add_member(world_t *world, const char *name, primer_t *primer, primer_events_t *events);
+void add_subscription(world_t *world, const char *name, member_t *member,
+                      primer_subscription_t *subscription, primer_queue_t *queue);
+void add_received(world_t *world, member_t *member, message_t *message, primer_delivery_t *delivery,
+                  primer_queue_t *queue);
+/* Binds a new name to an id; a name that is bound must be that id. NULL when it is another. */
+message_t *bind_message(world_t *world, const char *name, primer_message_id_t id);
+
+/* Each finds a name, or says that there is none and answers NULL. */
+member_t *find_member(world_t *world, const word_t *name);
+subscribed_t *find_subscription(world_t *world, const word_t *name);
+received_t *find_received(world_t *world, const member_t *member, const word_t *message);
+/* The queue of a member, opened on first use. Answers the code of that. */
+primer_code_t find_queue(world_t *world, member_t *member, const word_t *name, primer_queue_t **queue);
+
+/* Frees the last delivery of a message. */
+void drop_received(world_t *world, received_t *gone);
+/* Closes every member and frees everything. */
+void world_end(world_t *world);
+
+/* Does one step. False when it differs; `world->told` says how. */
+bool world_step(world_t *world, const step_t *step);
+
+#endif

@@ -1,0 +1,1216 @@
+/*
+ * Primer: a message queue that you embed. Every process that loads it is a full, equal member of one
+ * cluster: no broker, no master, no outside service.
+ *
+ *     primer_t *p;  primer_queue_t *q;  primer_delivery_t *d;  size_t n;
+ *     if (primer_open(NULL, &p)) die(primer_last_error_message());
+ *     primer_queue(p, "emails", &q);
+ *     primer_queue_enqueue(q, "hi", 2, NULL, NULL);
+ *     if (primer_queue_receive(q, NULL, &d, 1, &n) == PRIMER_OK) {
+ *         work(primer_delivery_body(d));
+ *         primer_queue_ack(q, d);
+ *         primer_delivery_free(d);
+ *     }
+ *
+ * What every function asks of its caller: a pointer is NULL or good for its type while the call runs,
+ * and as far as its length says; a text ends in a NUL and is UTF-8. What is NULL and must not be, or is not
+ * UTF-8, is answered with PRIMER_E_INVALID_ARGUMENT.
+ *
+ * Handles (primer_t, primer_queue_t, ...) are opaque numbers in a pointer's clothes, never addresses.
+ * Who got one from an output frees it, once, with its type's _free, which accepts NULL. A handle that
+ * was freed, is of another type or was invented is told from a good one: the call answers
+ * PRIMER_E_INVALID_ARGUMENT. Any thread may use any handle, also while another uses or frees it; only
+ * what a function answered by pointer (a body, a text) ends with the handle that it came from.
+ *
+ * Times are milliseconds. When a call fails, its outputs hold nothing (NULL, 0) and its arrays what they
+ * held before. Functions wait on the caller's thread when they have to; the same ones with _start in
+ * their names never wait, for event loops. Primer's own thread never calls into the program.
+ *
+ * Do not use Primer after fork() in the child; open a member of its own there, after exec().
+ *
+ * Made by cbindgen from bindings/c; do not edit. `PRIMER_BLESS=1 cargo test -p primer-c` rewrites it.
+ */
+
+
+#ifndef PRIMER_H
+#define PRIMER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/** Options that take every default; later versions may add more at the end. */
+#define PRIMER_OPTIONS_INIT \
+    {sizeof(primer_options_t), NULL, NULL, NULL, NULL, PRIMER_DEFAULT, PRIMER_DEFAULT, \
+     PRIMER_DEFAULT, PRIMER_DEFAULT, PRIMER_DEFAULT, PRIMER_DEFAULT, PRIMER_DEFAULT}
+#define PRIMER_ENQUEUE_OPTIONS_INIT \
+    {sizeof(primer_enqueue_options_t), PRIMER_DEFAULT, PRIMER_DEFAULT, PRIMER_DEFAULT, NULL, 0}
+#define PRIMER_RECEIVE_OPTIONS_INIT {sizeof(primer_receive_options_t), 0, PRIMER_DEFAULT}
+#define PRIMER_SUBSCRIBE_OPTIONS_INIT \
+    {sizeof(primer_subscribe_options_t), PRIMER_DEFAULT, PRIMER_DEFAULT}
+
+/** A string literal as bytes: primer_header_t h = {PRIMER_TEXT("to"), PRIMER_TEXT("ada")}; */
+#define PRIMER_TEXT(literal) {(const uint8_t *)("" literal), sizeof(literal) - 1}
+
+
+/**
+ * The version of this interface; it grows with every incompatible change, as the soname does.
+ */
+#define PRIMER_ABI_VERSION 0
+
+/**
+ * Room for a message's identity as text, its NUL included.
+ */
+#define PRIMER_MESSAGE_ID_TEXT_MAX 38
+
+/**
+ * In an option or a time: take the default.
+ */
+#define PRIMER_DEFAULT -1
+
+/**
+ * In a time to wait: no limit.
+ */
+#define PRIMER_FOREVER -1
+
+/**
+ * on_short: accept with fewer copies than wanted; the receipt says how many.
+ */
+#define PRIMER_ON_SHORT_DEGRADE 0
+
+/**
+ * on_short: answer PRIMER_E_COPIES_SHORT, or PRIMER_E_UNREACHABLE when surely nothing was sent.
+ */
+#define PRIMER_ON_SHORT_FAIL 1
+
+/**
+ * on_short: as fail, but wait until the deadline for members to come.
+ */
+#define PRIMER_ON_SHORT_WAIT 2
+
+/**
+ * primer_completion_kind: it failed; primer_completion_code tells why.
+ */
+#define PRIMER_COMPLETION_FAILED 0
+
+/**
+ * primer_completion_kind: it is done, and has no value.
+ */
+#define PRIMER_COMPLETION_DONE 1
+
+/**
+ * primer_completion_kind: the receipts of an enqueue.
+ */
+#define PRIMER_COMPLETION_RECEIPTS 2
+
+/**
+ * primer_completion_kind: the deliveries of a receive or a next; there may be none.
+ */
+#define PRIMER_COMPLETION_DELIVERIES 3
+
+/**
+ * primer_completion_kind: an event.
+ */
+#define PRIMER_COMPLETION_EVENT 4
+
+/**
+ * primer_completion_kind: a subscription or an event reader has something, or is closed; the ticket
+ * is the token that was given to its notify function.
+ */
+#define PRIMER_COMPLETION_READY 5
+
+/**
+ * One late answer. Free it with primer_completion_free.
+ */
+typedef struct primer_completion_t primer_completion_t;
+
+/**
+ * A queue of late answers, with one descriptor to poll. One is enough for a loop, however many members,
+ * queues and subscriptions it has. Free it with primer_completions_free.
+ */
+typedef struct primer_completions_t primer_completions_t;
+
+/**
+ * A message on lease to this process. Free it with primer_delivery_free: settled before (ack, nack,
+ * release) it is merely freed; unsettled it is released, that is, it goes back at once and the attempt
+ * is not counted. Bytes that its functions answer are good until then.
+ */
+typedef struct primer_delivery_t primer_delivery_t;
+
+/**
+ * Something that happened. Free it with primer_event_free; its texts are good until then.
+ */
+typedef struct primer_event_t primer_event_t;
+
+/**
+ * A reader of a member's events, from the moment it was made. 1,024 are kept for one that does not
+ * look. Free it with primer_events_free.
+ */
+typedef struct primer_events_t primer_events_t;
+
+/**
+ * The member set at one moment. Free it with primer_members_free; its texts are good until then.
+ */
+typedef struct primer_members_t primer_members_t;
+
+/**
+ * A queue as seen from one member. Free it with primer_queue_free; that changes nothing in the queue.
+ */
+typedef struct primer_queue_t primer_queue_t;
+
+/**
+ * Counters and gauges at one moment. Free it with primer_stats_free; its texts are good until then.
+ */
+typedef struct primer_stats_t primer_stats_t;
+
+/**
+ * Deliveries pushed to this process, at most `credit` of them unsettled: settling one makes room for
+ * the next. Free it with primer_subscription_free, which closes it.
+ */
+typedef struct primer_subscription_t primer_subscription_t;
+
+/**
+ * This process's place in a cluster: one member. Free it with primer_free. The handles of its queues,
+ * subscriptions and deliveries stay good until they are freed; their verbs answer 501 once it is
+ * closed.
+ */
+typedef struct primer_t primer_t;
+
+/**
+ * What every function that can fail answers: PRIMER_OK, PRIMER_EMPTY, PRIMER_LATER, or the number
+ * of an error. An error's hundred says what to do: 1xx mend the call, 2xx try again later (nothing
+ * happened), 3xx in doubt (retry if a duplicate is harmless), 4xx too late, 5xx this member must stop
+ * or be opened again.
+ */
+typedef int32_t primer_code_t;
+
+/**
+ * A message's identity; the same in every language and on every member.
+ */
+typedef struct primer_message_id_t {
+    /**
+     * Which life of which process accepted the message.
+     */
+    uint64_t origin;
+    /**
+     * Its place in that life's order, from 1.
+     */
+    uint64_t sequence;
+} primer_message_id_t;
+
+/**
+ * What went wrong in the last call of this thread that answered an error.
+ */
+typedef struct primer_error_t {
+    /**
+     * Its number, 100 or above; PRIMER_OK when this thread has seen no error yet.
+     */
+    primer_code_t number;
+    /**
+     * The number's name, such as "CopiesShort". Never NULL, lives for ever.
+     */
+    const char *kind;
+    /**
+     * One line for people: number, name, reason and the values that matter. Never NULL, good until
+     * this thread's next call that fails.
+     */
+    const char *message;
+} primer_error_t;
+
+/**
+ * Options of primer_open; begin with PRIMER_OPTIONS_INIT. NULL and PRIMER_DEFAULT take the default;
+ * when everything is default, the member lives in memory alone, without a socket.
+ */
+typedef struct primer_options_t {
+    /**
+     * sizeof(primer_options_t).
+     */
+    size_t size;
+    /**
+     * Which cluster, "default"; members of another one are refused.
+     */
+    const char *cluster;
+    /**
+     * This member's name, none: the same name takes the same place again after a restart.
+     */
+    const char *name;
+    /**
+     * Where to listen, "127.0.0.1:0", or "none".
+     */
+    const char *listen;
+    /**
+     * Addresses that are dialled for ever, "host:port", comma separated.
+     */
+    const char *seeds;
+    /**
+     * Copies of a message, this member's included: 2, or 1 while this member is alone.
+     */
+    int64_t copies;
+    /**
+     * What to do with fewer copies: PRIMER_ON_SHORT_DEGRADE.
+     */
+    int64_t on_short;
+    /**
+     * When "fewer" is decided: 5,000 ms.
+     */
+    int64_t enqueue_timeout_ms;
+    /**
+     * How long a delivered message is its consumer's: 30,000 ms.
+     */
+    int64_t lease_ms;
+    /**
+     * An owner unreachable for this long loses its messages to a holder of a copy: 10,000 ms.
+     */
+    int64_t takeover_after_ms;
+    /**
+     * Budget for held messages, in bytes: 1 GiB. Beyond it enqueue answers PRIMER_E_OVERLOADED.
+     */
+    int64_t memory_bytes_max;
+    /**
+     * Largest body, in bytes: 512 KiB. Beyond it enqueue answers PRIMER_E_TOO_LARGE.
+     */
+    int64_t body_bytes_max;
+} primer_options_t;
+
+/**
+ * A member as this one sees it.
+ */
+typedef struct primer_member_t {
+    /**
+     * Its id, 32 hexadecimal digits.
+     */
+    const char *id;
+    /**
+     * Its name; "" when it has none.
+     */
+    const char *name;
+    /**
+     * Where it listens; "" when it does not.
+     */
+    const char *address;
+    /**
+     * True for this member itself.
+     */
+    bool is_self;
+    /**
+     * This member's own opinion, never the cluster's.
+     */
+    bool is_reachable;
+} primer_member_t;
+
+/**
+ * Bytes that somebody else owns.
+ */
+typedef struct primer_bytes_t {
+    /**
+     * Where they are; may be NULL when there are none.
+     */
+    const uint8_t *data;
+    /**
+     * How many.
+     */
+    size_t len;
+} primer_bytes_t;
+
+/**
+ * A header of a message: two texts in UTF-8, not NUL-terminated.
+ */
+typedef struct primer_header_t {
+    /**
+     * Its name.
+     */
+    struct primer_bytes_t key;
+    /**
+     * Its value.
+     */
+    struct primer_bytes_t value;
+} primer_header_t;
+
+/**
+ * Options of an enqueue; begin with PRIMER_ENQUEUE_OPTIONS_INIT. PRIMER_DEFAULT takes the member's.
+ */
+typedef struct primer_enqueue_options_t {
+    /**
+     * sizeof(primer_enqueue_options_t).
+     */
+    size_t size;
+    /**
+     * Copies wanted, this member's included.
+     */
+    int64_t copies;
+    /**
+     * What to do with fewer: PRIMER_ON_SHORT_DEGRADE, _FAIL or _WAIT.
+     */
+    int64_t on_short;
+    /**
+     * When "fewer" is decided, in ms.
+     */
+    int64_t timeout_ms;
+    /**
+     * Headers, 64 of them and 16 KiB together at most; NULL for none. Copied.
+     */
+    const struct primer_header_t *headers;
+    /**
+     * How many.
+     */
+    size_t headers_len;
+} primer_enqueue_options_t;
+
+/**
+ * An enqueue's honest answer.
+ */
+typedef struct primer_receipt_t {
+    /**
+     * The message's identity.
+     */
+    struct primer_message_id_t id;
+    /**
+     * Members that hold it, this one included.
+     */
+    uint16_t copies;
+    /**
+     * How many of them have it on disk; 0 while persistence is off.
+     */
+    uint16_t durable_copies;
+    /**
+     * Copies that were asked for.
+     */
+    uint16_t wanted;
+    /**
+     * Always 0.
+     */
+    uint16_t reserved;
+} primer_receipt_t;
+
+/**
+ * Options of a receive; begin with PRIMER_RECEIVE_OPTIONS_INIT.
+ */
+typedef struct primer_receive_options_t {
+    /**
+     * sizeof(primer_receive_options_t).
+     */
+    size_t size;
+    /**
+     * How long to wait for the first message, in ms, a day at most: 0, not at all.
+     */
+    int64_t wait_ms;
+    /**
+     * How long what is received is the caller's, in ms; PRIMER_DEFAULT takes the member's.
+     */
+    int64_t lease_ms;
+} primer_receive_options_t;
+
+/**
+ * Options of a subscription; begin with PRIMER_SUBSCRIBE_OPTIONS_INIT.
+ */
+typedef struct primer_subscribe_options_t {
+    /**
+     * sizeof(primer_subscribe_options_t).
+     */
+    size_t size;
+    /**
+     * Unsettled deliveries at most, 1 to 65,536: 64.
+     */
+    int64_t credit;
+    /**
+     * How long what is delivered is the caller's, in ms; PRIMER_DEFAULT takes the member's.
+     */
+    int64_t lease_ms;
+} primer_subscribe_options_t;
+
+/**
+ * It is done.
+ */
+#define PRIMER_OK 0
+
+/**
+ * There is nothing (yet); not an error.
+ */
+#define PRIMER_EMPTY 1
+
+/**
+ * A `_start` function's answer will come through the completions, under the ticket it wrote.
+ */
+#define PRIMER_LATER 2
+
+/**
+ * An argument is out of its range, NULL where it must not be, not UTF-8, or a handle that is not live.
+ */
+#define PRIMER_E_INVALID_ARGUMENT 101
+
+/**
+ * There is nothing of that name.
+ */
+#define PRIMER_E_NOT_FOUND 102
+
+/**
+ * It exists already, with other properties.
+ */
+#define PRIMER_E_ALREADY_EXISTS 103
+
+/**
+ * The body, the headers or the batch is over the limit.
+ */
+#define PRIMER_E_TOO_LARGE 104
+
+/**
+ * A mapping's text cannot be read.
+ */
+#define PRIMER_E_BAD_RULE 105
+
+/**
+ * Not possible here: an address that is not loopback, a feature that is not built in.
+ */
+#define PRIMER_E_UNSUPPORTED 106
+
+/**
+ * The other member belongs to another cluster.
+ */
+#define PRIMER_E_CLUSTER_MISMATCH 107
+
+/**
+ * Another live process has this member's identity.
+ */
+#define PRIMER_E_IDENTITY_CONFLICT 108
+
+/**
+ * The queue is at its maximum length, or a table is full.
+ */
+#define PRIMER_E_FULL 201
+
+/**
+ * Nobody who could serve this can be reached, and nothing was sent.
+ */
+#define PRIMER_E_UNREACHABLE 202
+
+/**
+ * This member's memory budget is used up.
+ */
+#define PRIMER_E_OVERLOADED 203
+
+/**
+ * The queue is paused.
+ */
+#define PRIMER_E_PAUSED 204
+
+/**
+ * primer_leave could not hand over every copy in time; the member stays.
+ */
+#define PRIMER_E_LEFT_BEHIND 205
+
+/**
+ * Fewer copies than wanted by the deadline; the message may still be delivered.
+ */
+#define PRIMER_E_COPIES_SHORT 301
+
+/**
+ * The answer did not come, after something was sent.
+ */
+#define PRIMER_E_INTERRUPTED 302
+
+/**
+ * The append's sequence lies below the producer's window.
+ */
+#define PRIMER_E_TOO_OLD 303
+
+/**
+ * The lease ran out or was given to another; a late ack would still count.
+ */
+#define PRIMER_E_LEASE_LOST 401
+
+/**
+ * The message is finished already.
+ */
+#define PRIMER_E_ALREADY_DONE 402
+
+/**
+ * This member, subscription or reader is closed.
+ */
+#define PRIMER_E_CLOSED 501
+
+/**
+ * The operating system refused.
+ */
+#define PRIMER_E_IO 502
+
+/**
+ * Stored or received data is damaged.
+ */
+#define PRIMER_E_CORRUPT 503
+
+/**
+ * A failed sync stopped this store.
+ */
+#define PRIMER_E_POISONED 504
+
+/**
+ * A bug in Primer; the member closed itself.
+ */
+#define PRIMER_E_INTERNAL 599
+
+
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The stable name of a code, "InvalidArgument" for 101; "Unknown" for a number that has none. Never
+ * NULL, lives for ever.
+ */
+const char *primer_code_name(primer_code_t code);
+
+/**
+ * The PRIMER_ABI_VERSION of the library that was loaded, to compare with the header's.
+ */
+uint32_t primer_abi_version(void);
+
+/**
+ * The version of the library that was loaded, such as "0.1.0". Lives for ever.
+ */
+const char *primer_version(void);
+
+/**
+ * Writes a message's identity as text, NUL-terminated, as every language shows it: 16 hexadecimal
+ * digits, a minus, a decimal number. `text` has room for PRIMER_MESSAGE_ID_TEXT_MAX characters.
+ */
+primer_code_t primer_message_id_text(struct primer_message_id_t id,
+                                     char *text);
+
+/**
+ * Writes what this thread's last failed call left and answers its number; PRIMER_OK when none
+ * failed yet. A call that succeeds leaves it alone. `error` may be NULL.
+ */
+primer_code_t primer_last_error(struct primer_error_t *error);
+
+/**
+ * The message of this thread's last failed call; "" when none failed yet. Never NULL, good until
+ * this thread's next call that fails.
+ */
+const char *primer_last_error_message(void);
+
+/**
+ * Opens a member: binds, starts its one thread, dials the seeds and waits until one answered, two
+ * seconds at most. It never fails for an absent seed: a member serves alone too. `options` may be
+ * NULL: one member in memory, without a socket.
+ * Errors: 101, 106 (an address that is not loopback), 502 (it cannot bind).
+ */
+primer_code_t primer_open(const struct primer_options_t *options,
+                          struct primer_t **primer);
+
+/**
+ * primer_open with options as `count` pairs of texts, for hosts: keys are the names of
+ * primer_options_t, and an unknown one is 101.
+ */
+primer_code_t primer_open_pairs(const char *const *keys,
+                                const char *const *values,
+                                size_t count,
+                                struct primer_t **primer);
+
+/**
+ * As primer_open_pairs, without waiting for a seed: for event loops, and to read events from the
+ * first one on. See primer_joined.
+ */
+primer_code_t primer_start_pairs(const char *const *keys,
+                                 const char *const *values,
+                                 size_t count,
+                                 struct primer_t **primer);
+
+/**
+ * As primer_open, without waiting for a seed. See primer_joined.
+ */
+primer_code_t primer_start(const struct primer_options_t *options,
+                           struct primer_t **primer);
+
+/**
+ * Waits until a seed answered, or none is configured, or two seconds passed.
+ * Errors: 501.
+ */
+primer_code_t primer_joined(const struct primer_t *primer);
+
+/**
+ * primer_joined that does not wait: see primer_queue_enqueue_start.
+ */
+primer_code_t primer_joined_start(const struct primer_t *primer,
+                                  const struct primer_completions_t *completions,
+                                  uint64_t *ticket);
+
+/**
+ * Dials `address` ("host:port") and joins its cluster.
+ * Errors: 101, 106, 107, 108, 202 (nobody answers there), 302, 501.
+ */
+primer_code_t primer_join(const struct primer_t *primer,
+                          const char *address);
+
+/**
+ * primer_join that does not wait: see primer_queue_enqueue_start.
+ */
+primer_code_t primer_join_start(const struct primer_t *primer,
+                                const char *address,
+                                const struct primer_completions_t *completions,
+                                uint64_t *ticket);
+
+/**
+ * Hands every copy over to other members, for `drain_ms` at most (PRIMER_DEFAULT: 30 s), and leaves
+ * the cluster; the member stays open, alone. With `force` it leaves even with copies left behind.
+ * Errors: 101, 205 (with the number of copies; the member stays), 501.
+ */
+primer_code_t primer_leave(const struct primer_t *primer,
+                           int64_t drain_ms,
+                           bool force);
+
+/**
+ * primer_leave that does not wait: see primer_queue_enqueue_start.
+ */
+primer_code_t primer_leave_start(const struct primer_t *primer,
+                                 int64_t drain_ms,
+                                 bool force,
+                                 const struct primer_completions_t *completions,
+                                 uint64_t *ticket);
+
+/**
+ * Closes the member: new work is refused, calls that wait answer 501, what is queued for other
+ * members is flushed for a second at most, and its thread has ended when this returns. It does not
+ * leave the cluster. Idempotent, from any thread; the handle stays, to be freed.
+ */
+primer_code_t primer_close(const struct primer_t *primer);
+
+/**
+ * primer_close that does not wait: see primer_queue_enqueue_start.
+ */
+primer_code_t primer_close_start(const struct primer_t *primer,
+                                 const struct primer_completions_t *completions,
+                                 uint64_t *ticket);
+
+/**
+ * True once the member was closed or failed; also for a handle that is not live.
+ */
+bool primer_is_closed(const struct primer_t *primer);
+
+/**
+ * Where this member listens, "127.0.0.1:7400"; good until the handle is freed. PRIMER_EMPTY, and
+ * NULL, when it does not listen.
+ */
+primer_code_t primer_address(const struct primer_t *primer,
+                             const char **address);
+
+/**
+ * Frees the handle. A member that is still open is closed in the background, whatever queues,
+ * subscriptions and deliveries of it are about; primer_close waits for the end. NULL is nothing.
+ */
+void primer_free(struct primer_t *primer);
+
+/**
+ * The member set as this member sees it, itself included, in the order of their ids. Errors: 101, 501.
+ */
+primer_code_t primer_members(const struct primer_t *primer,
+                             struct primer_members_t **members);
+
+/**
+ * How many members. 0 for a handle that is not live.
+ */
+size_t primer_members_len(const struct primer_members_t *members);
+
+/**
+ * Writes member number `index`, from 0. PRIMER_EMPTY when there are no more. Errors: 101.
+ */
+primer_code_t primer_members_at(const struct primer_members_t *members,
+                                size_t index,
+                                struct primer_member_t *member);
+
+/**
+ * Frees the list. NULL is nothing.
+ */
+void primer_members_free(struct primer_members_t *members);
+
+/**
+ * Counters and gauges by stable names. Errors: 101, 501.
+ */
+primer_code_t primer_stats(const struct primer_t *primer,
+                           struct primer_stats_t **stats);
+
+/**
+ * How many counters. 0 for a handle that is not live.
+ */
+size_t primer_stats_len(const struct primer_stats_t *stats);
+
+/**
+ * Writes name and value of counter number `index`, from 0, in the order of their names. PRIMER_EMPTY
+ * when there are no more. Errors: 101.
+ */
+primer_code_t primer_stats_at(const struct primer_stats_t *stats,
+                              size_t index,
+                              const char **name,
+                              uint64_t *value);
+
+/**
+ * Writes the value of the counter of that name. PRIMER_EMPTY, and 0, when there is none. Errors: 101.
+ */
+primer_code_t primer_stats_get(const struct primer_stats_t *stats,
+                               const char *name,
+                               uint64_t *value);
+
+/**
+ * Frees the list. NULL is nothing.
+ */
+void primer_stats_free(struct primer_stats_t *stats);
+
+/**
+ * The queue of that name; it need not exist, first use makes it. Errors: 101, 201, 501.
+ */
+primer_code_t primer_queue(const struct primer_t *primer,
+                           const char *name,
+                           struct primer_queue_t **queue);
+
+/**
+ * The queue's name, good until the handle is freed. "" for a handle that is not live.
+ */
+const char *primer_queue_name(const struct primer_queue_t *queue);
+
+/**
+ * Frees the handle. NULL is nothing.
+ */
+void primer_queue_free(struct primer_queue_t *queue);
+
+/**
+ * Puts a message into the queue: copies `body_len` bytes and waits until as many members as wanted
+ * hold it. `options` and `receipt` may be NULL.
+ * Errors: 101, 104, 201, 202, 203, 301, 501.
+ */
+primer_code_t primer_queue_enqueue(const struct primer_queue_t *queue,
+                                   const void *body,
+                                   size_t body_len,
+                                   const struct primer_enqueue_options_t *options,
+                                   struct primer_receipt_t *receipt);
+
+/**
+ * Puts `count` messages into the queue, 4,096 at most, all or none; they share the options. `options`
+ * may be NULL; `receipts` is NULL, or has room for `count`. Errors: as primer_queue_enqueue.
+ */
+primer_code_t primer_queue_enqueue_many(const struct primer_queue_t *queue,
+                                        const struct primer_bytes_t *bodies,
+                                        size_t count,
+                                        const struct primer_enqueue_options_t *options,
+                                        struct primer_receipt_t *receipts);
+
+/**
+ * Leases up to `capacity` messages, 4,096 at most, oldest first: writes their handles and how many; the
+ * caller frees each. `options` may be NULL: it does not wait. PRIMER_EMPTY when there was none in time.
+ * Errors: 101, 501.
+ */
+primer_code_t primer_queue_receive(const struct primer_queue_t *queue,
+                                   const struct primer_receive_options_t *options,
+                                   struct primer_delivery_t **deliveries,
+                                   size_t capacity,
+                                   size_t *len);
+
+/**
+ * The message is finished: recorded here, told to every holder at once and until confirmed. A late ack
+ * of an unfinished message succeeds. The delivery stays the caller's, to be freed.
+ * Errors: 101, 402, 501.
+ */
+primer_code_t primer_queue_ack(const struct primer_queue_t *queue,
+                               const struct primer_delivery_t *delivery);
+
+/**
+ * Acks `count` deliveries, 4,096 at most. `codes` is NULL, or gets one code each: PRIMER_OK, or what
+ * primer_queue_ack would have answered. The deliveries stay the caller's.
+ * Errors: 101 (and none is acked), 501.
+ */
+primer_code_t primer_queue_ack_many(const struct primer_queue_t *queue,
+                                    struct primer_delivery_t *const *deliveries,
+                                    size_t count,
+                                    primer_code_t *codes);
+
+/**
+ * It failed: again after `delay_ms` (PRIMER_DEFAULT: 1 s, doubling with each attempt, 10 min at most).
+ * Errors: 101, 202, 302, 401, 402, 501.
+ */
+primer_code_t primer_queue_nack(const struct primer_queue_t *queue,
+                                const struct primer_delivery_t *delivery,
+                                int64_t delay_ms);
+
+/**
+ * It was not tried: again at once, for anyone, the attempt not counted.
+ * Errors: 101, 202, 302, 401, 402, 501.
+ */
+primer_code_t primer_queue_release(const struct primer_queue_t *queue,
+                                   const struct primer_delivery_t *delivery);
+
+/**
+ * Its lease lasts `lease_ms` from now (PRIMER_DEFAULT: the member's default).
+ * Errors: 101, 202, 302, 401, 402, 501.
+ */
+primer_code_t primer_queue_extend(const struct primer_queue_t *queue,
+                                  const struct primer_delivery_t *delivery,
+                                  int64_t lease_ms);
+
+/**
+ * The message's body. Empty for a handle that is not live.
+ */
+struct primer_bytes_t primer_delivery_body(const struct primer_delivery_t *delivery);
+
+/**
+ * The message's identity. All zero for a handle that is not live.
+ */
+struct primer_message_id_t primer_delivery_id(const struct primer_delivery_t *delivery);
+
+/**
+ * How often the message was given out, this time included. 0 for a handle that is not live.
+ */
+uint32_t primer_delivery_attempts(const struct primer_delivery_t *delivery);
+
+/**
+ * How many headers the message has. 0 for a handle that is not live.
+ */
+size_t primer_delivery_headers_len(const struct primer_delivery_t *delivery);
+
+/**
+ * Writes header number `index`, from 0, in the producer's order. PRIMER_EMPTY when there are no more.
+ * Errors: 101.
+ */
+primer_code_t primer_delivery_header(const struct primer_delivery_t *delivery,
+                                     size_t index,
+                                     struct primer_header_t *header);
+
+/**
+ * Leaves the lease running when the delivery is freed: the message comes back after it. Errors: 101.
+ */
+primer_code_t primer_delivery_keep(const struct primer_delivery_t *delivery);
+
+/**
+ * Frees a delivery; unsettled it is released. NULL is nothing.
+ */
+void primer_delivery_free(struct primer_delivery_t *delivery);
+
+/**
+ * Frees `count` deliveries, as primer_delivery_free each; NULLs among them are nothing.
+ */
+void primer_delivery_free_many(struct primer_delivery_t *const *deliveries,
+                               size_t count);
+
+/**
+ * Subscribes to a queue. `options` may be NULL. Errors: 101, 201, 501.
+ */
+primer_code_t primer_queue_subscribe(const struct primer_queue_t *queue,
+                                     const struct primer_subscribe_options_t *options,
+                                     struct primer_subscription_t **subscription);
+
+/**
+ * The next delivery, waiting for up to `wait_ms` (0: not at all, or PRIMER_FOREVER); the caller frees
+ * it. PRIMER_EMPTY when none came. Errors: 101, 501 when the subscription is closed and empty.
+ */
+primer_code_t primer_subscription_next(const struct primer_subscription_t *subscription,
+                                       int64_t wait_ms,
+                                       struct primer_delivery_t **delivery);
+
+/**
+ * Up to `capacity` deliveries, waiting as primer_subscription_next for the first: writes their handles
+ * and how many; the caller frees each. PRIMER_EMPTY when none came. Errors: as primer_subscription_next.
+ */
+primer_code_t primer_subscription_next_batch(const struct primer_subscription_t *subscription,
+                                             int64_t wait_ms,
+                                             struct primer_delivery_t **deliveries,
+                                             size_t capacity,
+                                             size_t *len);
+
+/**
+ * primer_subscription_next that does not wait: see primer_queue_enqueue_start.
+ */
+primer_code_t primer_subscription_next_start(const struct primer_subscription_t *subscription,
+                                             const struct primer_completions_t *completions,
+                                             struct primer_delivery_t **delivery,
+                                             uint64_t *ticket);
+
+/**
+ * A descriptor to poll for reading; the subscription's own, never read, write or close it, good until
+ * the subscription is freed. It is readable when deliveries may be there, and when the subscription
+ * was closed; it is silent again after primer_subscription_next answered PRIMER_EMPTY. -1 when the
+ * system gives none, or for a handle that is not live.
+ */
+int primer_subscription_fd(const struct primer_subscription_t *subscription);
+
+/**
+ * Tells `completions`, with PRIMER_COMPLETION_READY and `token`, whenever the subscription goes from
+ * empty to not empty or is closed, and once at once if it is not empty: for loops that keep one
+ * descriptor for many subscriptions. Errors: 101.
+ */
+primer_code_t primer_subscription_notify(const struct primer_subscription_t *subscription,
+                                         const struct primer_completions_t *completions,
+                                         uint64_t token);
+
+/**
+ * Allows `more` unsettled deliveries on top. Errors: 101, 501.
+ */
+primer_code_t primer_subscription_credit(const struct primer_subscription_t *subscription,
+                                         uint32_t more);
+
+/**
+ * Ends it: what was not taken is released, what was taken stays leased to its taker. Idempotent; the
+ * handle stays, to be freed. Errors: 101.
+ */
+primer_code_t primer_subscription_close(const struct primer_subscription_t *subscription);
+
+/**
+ * Ends it for a consumer that died: everything unsettled is released at once, taken or not. Errors: 101.
+ */
+primer_code_t primer_subscription_abandon(const struct primer_subscription_t *subscription);
+
+/**
+ * Closes and frees the subscription; threads that wait in it answer 501. NULL is nothing.
+ */
+void primer_subscription_free(struct primer_subscription_t *subscription);
+
+/**
+ * Makes a reader of what happens from now on. Errors: 101.
+ */
+primer_code_t primer_events(const struct primer_t *primer,
+                            struct primer_events_t **events);
+
+/**
+ * The next event, waiting for up to `wait_ms` (0: not at all, or PRIMER_FOREVER); the caller frees it.
+ * PRIMER_EMPTY when none came. Errors: 101, 501 when the member is closed and all were read.
+ */
+primer_code_t primer_events_next(const struct primer_events_t *events,
+                                 int64_t wait_ms,
+                                 struct primer_event_t **event);
+
+/**
+ * primer_events_next that does not wait: see primer_queue_enqueue_start.
+ */
+primer_code_t primer_events_next_start(const struct primer_events_t *events,
+                                       const struct primer_completions_t *completions,
+                                       struct primer_event_t **event,
+                                       uint64_t *ticket);
+
+/**
+ * Takes up to `capacity` events that are there: writes their handles and how many; the caller frees
+ * each. PRIMER_EMPTY when there was none. Errors: 101.
+ */
+primer_code_t primer_events_take(const struct primer_events_t *events,
+                                 struct primer_event_t **taken,
+                                 size_t capacity,
+                                 size_t *len);
+
+/**
+ * How many events this reader was too slow for. 0 for a handle that is not live.
+ */
+uint64_t primer_events_missed(const struct primer_events_t *events);
+
+/**
+ * A descriptor to poll for reading, as primer_subscription_fd.
+ */
+int primer_events_fd(const struct primer_events_t *events);
+
+/**
+ * Tells `completions`, with PRIMER_COMPLETION_READY and `token`, as primer_subscription_notify.
+ */
+primer_code_t primer_events_notify(const struct primer_events_t *events,
+                                   const struct primer_completions_t *completions,
+                                   uint64_t token);
+
+/**
+ * Frees the reader. NULL is nothing.
+ */
+void primer_events_free(struct primer_events_t *events);
+
+/**
+ * When it happened, in milliseconds since 1970 by this machine's clock. 0 for a handle that is not live.
+ */
+uint64_t primer_event_at_ms(const struct primer_event_t *event);
+
+/**
+ * What happened: "joined", "left", "unreachable", "reachable", "conflict" or "takeover"; later versions
+ * may add others. "" for a handle that is not live.
+ */
+const char *primer_event_kind(const struct primer_event_t *event);
+
+/**
+ * To which member, by its id. "" for a handle that is not live.
+ */
+const char *primer_event_member(const struct primer_event_t *event);
+
+/**
+ * That member's name; may be "".
+ */
+const char *primer_event_name(const struct primer_event_t *event);
+
+/**
+ * Further words; may be "".
+ */
+const char *primer_event_detail(const struct primer_event_t *event);
+
+/**
+ * Frees an event. NULL is nothing.
+ */
+void primer_event_free(struct primer_event_t *event);
+
+/**
+ * Makes a queue of late answers. Errors: 502 when the system gives no descriptor.
+ */
+primer_code_t primer_completions_new(struct primer_completions_t **completions);
+
+/**
+ * The descriptor to poll for reading; Primer's own, never read, write or close it. It is readable
+ * from when an answer is there until a drain leaves none. -1 for a handle that is not live.
+ */
+int primer_completions_fd(const struct primer_completions_t *completions);
+
+/**
+ * Takes up to `capacity` answers that are there: writes their handles and how many. The caller frees
+ * each. PRIMER_EMPTY when there was none. Errors: 101.
+ */
+primer_code_t primer_completions_drain(const struct primer_completions_t *completions,
+                                       struct primer_completion_t **answers,
+                                       size_t capacity,
+                                       size_t *len);
+
+/**
+ * As primer_completions_drain, waiting for up to `wait_ms` (or PRIMER_FOREVER) for the first answer.
+ */
+primer_code_t primer_completions_wait(const struct primer_completions_t *completions,
+                                      struct primer_completion_t **answers,
+                                      size_t capacity,
+                                      int64_t wait_ms,
+                                      size_t *len);
+
+/**
+ * Stops waiting for a ticket: its answer never comes, and a message that was leased for it goes back.
+ * PRIMER_EMPTY when the answer had come already and waits to be drained. Errors: 101.
+ */
+primer_code_t primer_completions_cancel(const struct primer_completions_t *completions,
+                                        uint64_t ticket);
+
+/**
+ * Wakes every thread in primer_completions_wait, now and from now on. Errors: 101.
+ */
+primer_code_t primer_completions_close(const struct primer_completions_t *completions);
+
+/**
+ * Frees the queue and wakes the threads that wait in it; answers that were not drained are dropped,
+ * and deliveries in them released. NULL is nothing.
+ */
+void primer_completions_free(struct primer_completions_t *completions);
+
+/**
+ * The ticket that the `_start` function wrote, or the token given to a notify function when the kind
+ * is PRIMER_COMPLETION_READY. 0 for a handle that is not live.
+ */
+uint64_t primer_completion_ticket(const struct primer_completion_t *completion);
+
+/**
+ * What the answer holds: PRIMER_COMPLETION_FAILED, _DONE, _RECEIPTS, _DELIVERIES, _EVENT or _READY.
+ */
+int32_t primer_completion_kind(const struct primer_completion_t *completion);
+
+/**
+ * What the waiting function would have answered: PRIMER_OK, PRIMER_EMPTY for a receive without
+ * deliveries, or the error's number, which is then this thread's last error.
+ */
+primer_code_t primer_completion_code(const struct primer_completion_t *completion);
+
+/**
+ * Writes up to `capacity` receipts of the answer, and how many it has. PRIMER_EMPTY when it has none.
+ * Errors: 101.
+ */
+primer_code_t primer_completion_receipts(const struct primer_completion_t *completion,
+                                         struct primer_receipt_t *receipts,
+                                         size_t capacity,
+                                         size_t *len);
+
+/**
+ * Takes up to `capacity` deliveries out of the answer: writes their handles and how many. The caller
+ * frees each; what is not taken is released when the answer is freed. PRIMER_EMPTY when none is left.
+ * Errors: 101.
+ */
+primer_code_t primer_completion_deliveries(const struct primer_completion_t *completion,
+                                           struct primer_delivery_t **deliveries,
+                                           size_t capacity,
+                                           size_t *len);
+
+/**
+ * Takes the event out of the answer; the caller frees it. PRIMER_EMPTY when there is none (any more).
+ * Errors: 101.
+ */
+primer_code_t primer_completion_event(const struct primer_completion_t *completion,
+                                      struct primer_event_t **event);
+
+/**
+ * Frees an answer, and releases the deliveries that were not taken out of it. NULL is nothing.
+ */
+void primer_completion_free(struct primer_completion_t *completion);
+
+/**
+ * primer_queue_enqueue that does not wait. PRIMER_OK: it is done, the receipt is written, no completion
+ * comes (always so when this member alone holds the message). PRIMER_LATER: the answer comes through
+ * `completions` under the ticket that was written. Any other code: it failed, no completion comes. All
+ * `_start` functions answer so.
+ */
+primer_code_t primer_queue_enqueue_start(const struct primer_queue_t *queue,
+                                         const void *body,
+                                         size_t body_len,
+                                         const struct primer_enqueue_options_t *options,
+                                         const struct primer_completions_t *completions,
+                                         struct primer_receipt_t *receipt,
+                                         uint64_t *ticket);
+
+/**
+ * primer_queue_enqueue_many that does not wait: see primer_queue_enqueue_start.
+ */
+primer_code_t primer_queue_enqueue_many_start(const struct primer_queue_t *queue,
+                                              const struct primer_bytes_t *bodies,
+                                              size_t count,
+                                              const struct primer_enqueue_options_t *options,
+                                              const struct primer_completions_t *completions,
+                                              struct primer_receipt_t *receipts,
+                                              uint64_t *ticket);
+
+/**
+ * primer_queue_receive that does not wait: see primer_queue_enqueue_start. It answers PRIMER_EMPTY at
+ * once when it is known at once that there is none.
+ */
+primer_code_t primer_queue_receive_start(const struct primer_queue_t *queue,
+                                         const struct primer_receive_options_t *options,
+                                         const struct primer_completions_t *completions,
+                                         struct primer_delivery_t **deliveries,
+                                         size_t capacity,
+                                         size_t *len,
+                                         uint64_t *ticket);
+
+/**
+ * primer_queue_nack that does not wait: see primer_queue_enqueue_start.
+ */
+primer_code_t primer_queue_nack_start(const struct primer_queue_t *queue,
+                                      const struct primer_delivery_t *delivery,
+                                      int64_t delay_ms,
+                                      const struct primer_completions_t *completions,
+                                      uint64_t *ticket);
+
+/**
+ * primer_queue_release that does not wait: see primer_queue_enqueue_start.
+ */
+primer_code_t primer_queue_release_start(const struct primer_queue_t *queue,
+                                         const struct primer_delivery_t *delivery,
+                                         const struct primer_completions_t *completions,
+                                         uint64_t *ticket);
+
+/**
+ * primer_queue_extend that does not wait: see primer_queue_enqueue_start.
+ */
+primer_code_t primer_queue_extend_start(const struct primer_queue_t *queue,
+                                        const struct primer_delivery_t *delivery,
+                                        int64_t lease_ms,
+                                        const struct primer_completions_t *completions,
+                                        uint64_t *ticket);
+
+/**
+ * How many handles of all types are not freed yet, in the whole process: for tests and for hunting
+ * a leak.
+ */
+size_t primer_handles_live(void);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* PRIMER_H */
