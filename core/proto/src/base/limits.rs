@@ -61,6 +61,8 @@ pub const STRANGERS_MAX: usize = 256;
 pub const HEARTBEAT_MS: Millis = 1_000;
 /// Silence or a closed link for this long makes a member unreachable (protocol.md 1.3).
 pub const UNREACHABLE_MS: Millis = 3_000;
+/// A link silent for this long is given up and dialled again: its host may be gone without a word.
+pub const LINK_DEAD_MS: Millis = 15_000;
 /// First pause between two dials of one address.
 pub const DIAL_MS_MIN: Millis = 100;
 /// Longest pause between two dials of one address; dialling never ends.

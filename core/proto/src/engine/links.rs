@@ -9,7 +9,7 @@ use super::command::{EventKind, Reply};
 use super::effect::{Effect, Lane};
 use super::frame::Message;
 use crate::base::{
-    BootId, Error, ErrorKind, Instant, LinkId, MemberId, Millis, Now, StoreId, Ticket, limits,
+    BootId, Error, ErrorKind, LinkId, MemberId, Millis, Now, StoreId, Ticket, limits,
 };
 use crate::crdt::Delta;
 use crate::membership::{Change, Dialler, Heartbeat, Hello, MemberInfo, Meta, Pulse};
@@ -34,7 +34,7 @@ pub(super) struct Link {
     pub(super) member: MemberId,
     boot: BootId,
     store: StoreId,
-    pulse: Pulse,
+    pub(super) pulse: Pulse,
     /// True when this member dialled.
     is_mine: bool,
     /// Addresses that lead here: dialled ones and the peer's own.
@@ -404,11 +404,14 @@ impl Engine {
         }
     }
 
-    /// Of a pair the lower id dials; a member that does not listen always does.
-    fn choose_dials(&mut self, now: Now) {
+    /// Of a pair the lower id dials; a member that does not listen always does, and whoever misses
+    /// the other.
+    pub(super) fn choose_dials(&mut self, now: Now) {
         let listens = self.config.address.is_some();
         let wanted = self.view.members().iter().filter(|(id, info)| {
-            let is_mine = **id != self.me && (self.me < **id || !listens);
+            // A peer that came back with nothing remembered may not know whom to dial.
+            let is_mine = self.me < **id || !listens || self.unreachable.contains(*id);
+            let is_mine = is_mine && **id != self.me;
             is_mine && !info.address.is_empty() && !self.by_member.contains_key(*id)
         });
         let wanted: Vec<String> = wanted.map(|(_, info)| info.address.clone()).collect();
@@ -434,7 +437,7 @@ impl Engine {
         }
     }
 
-    fn answer_joined(&mut self, now: Now) {
+    pub(super) fn answer_joined(&mut self, now: Now) {
         let is_seeded = self.config.seeds.is_empty()
             || (self.dialler.is_seeded() && self.links.values().any(|link| link.is_synced));
         let out = &mut self.out;
@@ -445,107 +448,6 @@ impl Engine {
             }
             !is_over
         });
-    }
-
-    /// Heartbeats, silence, dials and the deadlines of joins.
-    pub(super) fn wake_links(&mut self, now: Now) {
-        let due = self
-            .links
-            .iter()
-            .filter(|(_, link)| link.pulse.next() <= now.mono);
-        let due: Vec<LinkId> = due.map(|(id, _)| *id).collect();
-        for link in due {
-            self.beat(now, link, false);
-        }
-        let quiet = self
-            .links
-            .values()
-            .filter(|link| !link.pulse.is_alive(now.mono));
-        let mut quiet: Vec<MemberId> = quiet.map(|link| link.member).collect();
-        let missing = self
-            .silent
-            .iter()
-            .filter(|(_, (since, _))| now.mono.since(*since) >= limits::UNREACHABLE_MS);
-        quiet.extend(missing.map(|(member, _)| *member));
-        for member in quiet {
-            self.mark_reachable(now, member, false);
-        }
-        let late = self
-            .joins
-            .iter()
-            .filter(|(_, (_, deadline))| *deadline <= now.mono);
-        let late: Vec<Ticket> = late.map(|(ticket, _)| *ticket).collect();
-        for ticket in late {
-            if let Some((address, _)) = self.joins.remove(&ticket) {
-                let error = Error::new(ErrorKind::Interrupted).because("no answer in time");
-                let error = error.with("address", address);
-                self.out.push(Effect::Reply(ticket, Err(error)));
-            }
-        }
-        self.answer_joined(now);
-        if let Some(stock) = self.board.flush(now.mono) {
-            self.tell_stock(stock);
-        }
-    }
-
-    /// When [`Engine::wake_links`] is due.
-    pub(super) fn next_link_wake(&self) -> Instant {
-        let beats = self.links.values().map(|link| link.pulse.next());
-        // A peer that the set does not hold (yet) is nobody's loss: silence of it is no news.
-        let is_expected =
-            |member| self.view.members().contains_key(member) && !self.unreachable.contains(member);
-        let silences = self.links.values().filter(|link| is_expected(&link.member));
-        let silences = silences.map(|link| link.pulse.silent_at());
-        let missing = self
-            .silent
-            .iter()
-            .filter(|(member, _)| !self.unreachable.contains(*member));
-        let missing = missing.map(|(_, (since, _))| *since + limits::UNREACHABLE_MS);
-        let joins = self.joins.values().map(|(_, deadline)| *deadline);
-        let joined = self.joined.iter().map(|(_, deadline)| *deadline);
-        let times = beats
-            .chain(silences)
-            .chain(missing)
-            .chain(joins)
-            .chain(joined);
-        let others = self.dialler.next().min(self.board.next());
-        times.min().unwrap_or(Instant::NEVER).min(others)
-    }
-
-    fn beat(&mut self, now: Now, id: LinkId, is_answer: bool) {
-        let (digest, stock) = (self.view.digest(), self.board.version());
-        if let Some(link) = self.links.get_mut(&id) {
-            let mut heartbeat = link.pulse.beat(now.mono, is_answer);
-            heartbeat.digest = digest;
-            heartbeat.stock = stock;
-            self.send(id, Message::Heartbeat(heartbeat));
-        }
-    }
-
-    pub(super) fn is_reachable(&self, member: MemberId) -> bool {
-        // One that was never linked is not believed to be there; one whose link broke is, for a while.
-        let was_linked = self
-            .silent
-            .get(&member)
-            .is_some_and(|(_, was_linked)| *was_linked);
-        !self.unreachable.contains(&member) && (self.by_member.contains_key(&member) || was_linked)
-    }
-
-    fn mark_reachable(&mut self, now: Now, member: MemberId, is_reachable: bool) {
-        let is_news = if is_reachable {
-            self.unreachable.remove(&member)
-        } else {
-            self.view.members().contains_key(&member) && self.unreachable.insert(member)
-        };
-        if is_news {
-            self.queues.peer_reachable(now, member, is_reachable);
-            let kind = if is_reachable {
-                EventKind::Reachable
-            } else {
-                EventKind::Unreachable
-            };
-            self.event(now, kind, member, String::new());
-        }
     }
 
     fn forget_stock(&mut self, now: Now, member: MemberId) {

@@ -10,6 +10,7 @@ mod frame;
 mod input;
 mod links;
 mod tell;
+mod watch;
 
 pub use command::{
     Answer, Command, EnqueueOptions, Event, EventKind, Glimpse, Member, NewMessage, Reply,

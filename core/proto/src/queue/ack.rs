@@ -173,6 +173,7 @@ impl Queues {
             // The sender may hold it now, so it has to confirm as well.
             let grown = crate::copies::with(&tomb.holders, &holders);
             let tomb = Tomb {
+                confirmed: tomb.confirmed | Self::bit(&grown, self.me),
                 holders: grown,
                 ..tomb
             };

@@ -52,6 +52,7 @@ impl Queues {
             let grown = crate::copies::with(&tomb.holders, &done.holders);
             if grown != tomb.holders {
                 let tomb = Tomb {
+                    confirmed: tomb.confirmed | Self::bit(&grown, self.me),
                     holders: grown.clone(),
                     ..tomb.clone()
                 };
@@ -89,7 +90,9 @@ impl Queues {
                     continue;
                 };
                 tomb.holders = crate::copies::with(&tomb.holders, &done.holders);
+                // This store may have come into the set by another's word: it has confirmed itself.
                 tomb.confirmed |= Self::bit(&tomb.holders, holder);
+                tomb.confirmed |= Self::bit(&tomb.holders, self.me);
                 self.judge(now, origin, first, last, tomb);
             }
         }
