@@ -19,8 +19,8 @@ ROOT = HERE.parent.parent
 BYTES_MAX = 256 << 10
 FILES = 3_000
 FILES_SMALL = 400
-#: No count for this long and the demo has failed.
-SILENCE = "60s"
+#: No count for so many seconds and the demo has failed.
+SILENCE = 60
 
 
 def corpus(limit: int) -> list[Path]:
@@ -37,11 +37,13 @@ def corpus(limit: int) -> list[Path]:
 class Worker:
     """A worker's process and its last words."""
 
+    #: Told whenever some worker said something.
+    news = threading.Condition()
+
     def __init__(self, name: str, language: str, command: list[str], environment: dict[str, str] | None = None):
         self.name, self.language = name, language
         self.held = self.done = self.again = 0
         self.state = "working"
-        self.changed = threading.Event()
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=HERE
         )
@@ -53,20 +55,28 @@ class Worker:
         for line in self.process.stdout:
             words = line.split()
             if len(words) == 3:  # a killed one may leave half a line
-                self.held, self.done, self.again = map(int, words)
-                self.changed.set()
+                with Worker.news:
+                    self.held, self.done, self.again = map(int, words)
+                    Worker.news.notify_all()
 
-    def kill_while_it_holds_leases(self) -> int:
-        """SIGKILL right after it said that it holds some; answers how many."""
-        while True:
-            self.changed.clear()
-            held = self.held
-            if held >= 2:
-                self.process.kill()
-                self.process.wait()
-                self.state = "killed"
-                return held
-            self.changed.wait()
+    def kill_midway(self, workers: list["Worker"], done: int, leases: list[int]) -> None:
+        """SIGKILL once `done` jobs are done and this one just said that it holds some leases."""
+        with Worker.news:
+            Worker.news.wait_for(lambda: sum(w.done for w in workers) >= done and self.held >= 2)
+            self.state = "killed"
+            self.process.kill()
+            leases.append(self.held)
+        self.process.wait()
+
+    def check(self) -> None:
+        """A worker that ended by itself ends the demo."""
+        if self.state == "working" and self.process.poll() is not None:
+            raise SystemExit(f"{self.name} ended with {self.process.returncode}")
+
+    def begin(self) -> None:
+        """Tells it to take jobs from now on."""
+        assert self.process.stdin
+        print("begin", file=self.process.stdin, flush=True)
 
     def end(self) -> None:
         """Closes its standard input and waits for its end."""
@@ -119,6 +129,11 @@ class Screen:
         line = f"  {collected:5} of {self.total} counts   " + "   ".join(parts)
         print(f"\r{line[:150]}\x1b[K" if self.is_terminal else line, end="" if self.is_terminal else "\n", flush=True)
 
+    def check(self) -> None:
+        """Ends the demo when a worker ended by itself."""
+        for worker in self.workers:
+            worker.check()
+
     def table(self) -> None:
         """What each worker did."""
         if self.is_terminal:
@@ -128,19 +143,20 @@ class Screen:
             print(f"  {w.name:<10}{w.language:<10}{w.done:>10}{w.again:>20}   {w.state}")
 
 
-def collect(
-    counts: primer.Queue, screen: Screen, victim: Worker, files: int
-) -> tuple[dict[str, int], int, int]:
-    """Takes counts in until every file has one. Answers them, the duplicates and the leases that died."""
+def collect(counts: primer.Queue, screen: Screen, files: int) -> tuple[dict[str, int], int]:
+    """Takes counts in until every file has one. Answers them and how many came more than once."""
     results: dict[str, int] = {}
     answered: set[str] = set()
-    duplicates = held = 0
-    killer: threading.Thread | None = None
-    leases: list[int] = []
+    duplicates = quiet = 0
     while len(results) < files:
-        batch = counts.receive_many(64, wait=SILENCE)
+        batch = counts.receive_many(64, wait="5s")
         if not batch:
-            break
+            quiet += 5
+            screen.check()
+            if quiet > SILENCE:
+                break
+            continue
+        quiet = 0
         for message in batch:
             headers = dict(message.headers)
             # The same job twice, or the same count twice: either way known by the job's message id.
@@ -149,14 +165,8 @@ def collect(
             answered.add(headers["job"])
             results[headers["path"]] = int(message.body)
             message.ack()
-        if killer is None and len(results) > files // 3:
-            killer = threading.Thread(target=lambda: leases.append(victim.kill_while_it_holds_leases()))
-            killer.start()
         screen.show(len(results))
-    if killer:
-        killer.join(timeout=5)
-    held = leases[0] if leases else 0
-    return results, duplicates, held
+    return results, duplicates
 
 
 def main() -> int:
@@ -175,15 +185,21 @@ def main() -> int:
             events = node.events()
             while sum(member.is_reachable for member in node.members()) < len(workers) + 1:
                 events.next("1s")
+                for worker in workers:
+                    worker.check()
             print(f"  {len(workers) + 1} processes are one cluster: a Python producer at {node.address}, "
                   "and workers in Node.js, Erlang, C and Python\n")
             begun = time.monotonic()
             expected: dict[str, int] = {}
-            producer = threading.Thread(target=enqueue, args=(node.queue("jobs"), files, expected))
-            producer.start()
+            enqueue(node.queue("jobs"), files, expected)
+            print(f"  all jobs are enqueued, each held by two members, after {time.monotonic() - begun:.1f} s\n")
+            victim, leases = workers[1], list[int]()
+            killing = (workers, len(files) // 4, leases)
+            threading.Thread(target=victim.kill_midway, args=killing, daemon=True).start()
+            for worker in workers:
+                worker.begin()
             screen = Screen(workers, len(files))
-            results, duplicates, held = collect(node.queue("counts"), screen, workers[1], len(files))
-            producer.join()
+            results, duplicates = collect(node.queue("counts"), screen, len(files))
             took = time.monotonic() - begun
             for worker in workers:
                 worker.end()
@@ -197,6 +213,7 @@ def main() -> int:
     wrong = sum(results.get(path, words) != words for path, words in expected.items())
     killed = sum(worker.state == "killed" for worker in workers)
     again = sum(worker.again for worker in workers)
+    held = sum(leases)
     print(f"\n  node-2 was killed with {held} jobs on lease; {again} jobs were delivered again, "
           f"{duplicates} counts came twice and were told apart by their message ids")
     print(f"  {sum(results.values()):,} words counted by the cluster, {sum(expected.values()):,} by one process, "

@@ -78,6 +78,8 @@ int main(int argc, char **argv) {
     must(primer_open(&options, &primer));
     must(primer_queue(primer, "jobs", &jobs));
     must(primer_queue(primer, "counts", &counts));
+    char begin[8]; /* the word to begin; unbuffered, because the end is polled for */
+    if (read(STDIN_FILENO, begin, sizeof begin) <= 0) return 1;
     while (!input_ended()) {
         size_t len = 0;
         primer_code_t code = primer_queue_receive(jobs, &receive, batch, BATCH, &len);

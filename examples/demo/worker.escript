@@ -11,6 +11,7 @@ main([Address]) ->
     }),
     {ok, Jobs} = primer:queue(Member, <<"jobs">>),
     {ok, Counts} = primer:queue(Member, <<"counts">>),
+    _ = io:get_line(""), % the word to begin
     spawn_link(fun() -> end_with_input(Member) end),
     work(Jobs, Counts, 0, 0).
 

@@ -1,5 +1,6 @@
 // Counts words for the demo: node worker.mjs ADDRESS (README.md here says what a worker does).
 
+import { once } from 'node:events'
 import { open } from 'primer'
 
 const primer = await open({
@@ -8,7 +9,8 @@ const primer = await open({
 const jobs = primer.queue('jobs')
 const counts = primer.queue('counts')
 const stop = new AbortController()
-process.stdin.on('end', () => stop.abort('stopped')).resume()
+const begin = once(process.stdin, 'data') // the word to begin
+process.stdin.on('end', () => stop.abort('stopped'))
 
 /** Runs of bytes other than ASCII white space. */
 function words(bytes) {
@@ -34,6 +36,7 @@ async function enqueue(body, headers) {
   }
 }
 
+await begin
 let done = 0
 let again = 0
 try {

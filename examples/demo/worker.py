@@ -19,6 +19,7 @@ def enqueue(counts: primer.Queue, words: int, headers: dict[str, str]) -> None:
 def main() -> None:
     """Works until standard input ends."""
     node = primer.open(cluster="demo", seeds=[sys.argv[1]], copies=2, on_short="fail", lease="4s", takeover_after="1s")
+    sys.stdin.readline()  # the word to begin
     threading.Thread(target=lambda: (sys.stdin.read(), node.close()), daemon=True).start()
     jobs, counts = node.queue("jobs"), node.queue("counts")
     done = again = 0
