@@ -1,3 +1,5 @@
+//! Late answers: when the host is woken, what it finds, and what a cancelled ticket costs.
+
 use std::sync::atomic::AtomicUsize;
 
 use super::*;

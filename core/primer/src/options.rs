@@ -9,7 +9,7 @@ use std::time::Duration;
 use primer_proto::base::{BootId, ClusterId, MemberId, StoreId, id, limits};
 use primer_proto::engine::Config;
 
-use crate::net::address;
+use crate::run::address;
 use crate::run::clock::{millis, wall_ms};
 use crate::run::runtime::refused;
 use crate::{Error, ErrorKind, OnShort, Primer, Result};

@@ -1,3 +1,5 @@
+//! One late answer and everyone who may want it.
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
 

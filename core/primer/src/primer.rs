@@ -8,9 +8,9 @@ use primer_proto::base::{id, limits};
 use primer_proto::engine::{Command, Engine};
 use tokio::sync::mpsc;
 
-use crate::net::address;
 use crate::options::Plan;
 use crate::queue::done;
+use crate::run::address;
 use crate::run::clock::millis;
 use crate::run::driver::{Driver, Manner, closed};
 use crate::run::runtime;

@@ -1,3 +1,5 @@
+//! A member whose engine failed, and one that a fork left behind.
+
 use super::*;
 use crate::{Bytes, ReceiveOptions, SubscribeOptions};
 

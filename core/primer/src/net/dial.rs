@@ -11,9 +11,9 @@ use primer_proto::{Error, ErrorKind, Result};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::address;
 use super::handshake::{self, First, LANE_BULK, LANE_CONTROL};
 use super::link;
+use crate::run::address;
 use crate::run::driver::Driver;
 
 /// Connects to `address` and runs the link; the engine hears of a link or of a failure, never of

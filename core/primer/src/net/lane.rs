@@ -87,8 +87,10 @@ impl Lane {
     /// Appends a message; how many bytes wait now.
     pub(crate) fn push(&self, message: Message) -> usize {
         let weight = weigh(&message);
+        // Counted first: whoever writes it at once takes it out of the count again.
+        let backlog = self.backlog.fetch_add(weight, Ordering::Relaxed) + weight;
         self.outbox.lock().push_back(message);
-        self.backlog.fetch_add(weight, Ordering::Relaxed) + weight
+        backlog
     }
 
     /// About how many bytes wait.

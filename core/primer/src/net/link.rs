@@ -1,7 +1,8 @@
 //! [`Link`]: the two connections to one other member, from the handshake's end to theirs.
 //!
 //! A link lives as four tasks, a reader and a writer for each lane, under one that watches them:
-//! when any of them ends the link is gone, and the engine is told so exactly once.
+//! when any of them ends the link is gone, and the engine is told so exactly once. A peer that
+//! closes in peace is read to the end on both lanes first.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::counters::Counters;
 use super::lane::{Flushed, Lane};
@@ -27,6 +28,17 @@ use crate::run::driver::Driver;
 const READ_BYTES: usize = 64 << 10;
 /// When less than this is left of a buffer, the next read gets a new one.
 const READ_BYTES_MIN: usize = 8 << 10;
+
+/// How one of a link's tasks ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum End {
+    /// The peer said all that it had to say on that lane.
+    Read,
+    /// Its connection failed, or the peer sent nonsense.
+    Broken,
+    /// Nothing can be written on that lane any more.
+    Written,
+}
 
 /// A link that is up, for whoever sends on it.
 pub(crate) struct Link {
@@ -130,7 +142,7 @@ impl Link {
             self.control.write_all(counters, || ()).await;
             self.bulk.write_all(counters, || ()).await;
         };
-        let _ = tokio::time::timeout_at(until, write).await;
+        let _ = timeout_at(until, write).await;
         self.control.end();
         self.bulk.end();
     }
@@ -180,11 +192,15 @@ pub(crate) async fn run(
 }
 
 /// Returns when the link is over. The tasks end with their set.
-async fn watch(driver: &Driver, link: &Link, tasks: &mut JoinSet<()>) {
+async fn watch(driver: &Driver, link: &Link, tasks: &mut JoinSet<End>) {
     loop {
         tokio::select! {
             Some(ended) = tasks.join_next() => {
-                report(ended);
+                if report(ended) == Some(End::Read) {
+                    // It closes both lanes; what is still on the other one counts.
+                    let until = Instant::now() + Duration::from_millis(limits::FLUSH_MS);
+                    let _ = timeout_at(until, other_lane(tasks)).await;
+                }
                 return;
             }
             () = link.word.notified() => {}
@@ -200,27 +216,38 @@ async fn watch(driver: &Driver, link: &Link, tasks: &mut JoinSet<()>) {
             // The readers go on until the peer has read to the end and closes, too: closing with
             // bytes unread would take back what is on its way to it.
             let both_ways = async { while tasks.join_next().await.is_some() {} };
-            let _ = tokio::time::timeout_at(until, both_ways).await;
+            let _ = timeout_at(until, both_ways).await;
             return;
         }
     }
 }
 
-async fn write_control(driver: Arc<Driver>, link: Arc<Link>) {
-    link.control.keep_writing(driver.counters(), || ()).await;
+/// Returns when the second of the two readers has ended.
+async fn other_lane(tasks: &mut JoinSet<End>) {
+    while let Some(ended) = tasks.join_next().await {
+        if report(ended) != Some(End::Written) {
+            return;
+        }
+    }
 }
 
-async fn write_bulk(driver: Arc<Driver>, link: Arc<Link>) {
+async fn write_control(driver: Arc<Driver>, link: Arc<Link>) -> End {
+    link.control.keep_writing(driver.counters(), || ()).await;
+    End::Written
+}
+
+async fn write_bulk(driver: Arc<Driver>, link: Arc<Link>) -> End {
     let relieve = || {
         if link.is_relieved() {
             driver.relieve(&link);
         }
     };
     link.bulk.keep_writing(driver.counters(), relieve).await;
+    End::Written
 }
 
 /// Reads one lane until its end: all whole frames of one read go to the engine together.
-async fn read(driver: Arc<Driver>, link: Arc<Link>, mut socket: OwnedReadHalf) {
+async fn read(driver: Arc<Driver>, link: Arc<Link>, mut socket: OwnedReadHalf) -> End {
     let counters = driver.counters();
     let mut buffer = BytesMut::with_capacity(READ_BYTES);
     let mut messages = Vec::new();
@@ -229,7 +256,8 @@ async fn read(driver: Arc<Driver>, link: Arc<Link>, mut socket: OwnedReadHalf) {
             buffer.reserve(room(&buffer));
         }
         match socket.read_buf(&mut buffer).await {
-            Ok(0) | Err(_) => return,
+            Ok(0) => return End::Read,
+            Err(_) => return End::Broken,
             Ok(read) => counters.bytes_in.add(read as u64),
         }
         counters.socket_reads.one();
@@ -238,10 +266,12 @@ async fn read(driver: Arc<Driver>, link: Arc<Link>, mut socket: OwnedReadHalf) {
             continue;
         }
         let is_well_formed = decode(&mut buffer, &mut messages, counters);
-        // What came before a malformed frame is good.
-        let is_served = messages.is_empty() || driver.messages(link.id, &mut messages);
-        if !is_well_formed || !is_served {
-            return;
+        // What came before a malformed frame is good. When this member serves no more its links
+        // are hung up in a moment; ending here would lose what is queued on them.
+        driver.messages(link.id, &mut messages);
+        messages.clear();
+        if !is_well_formed {
+            return End::Broken;
         }
     }
 }

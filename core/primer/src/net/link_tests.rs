@@ -1,3 +1,5 @@
+//! Writing on a link: order, batches, fullness and many writers, over real sockets.
+
 use super::*;
 use primer_proto::membership::Meta;
 use tokio::net::TcpListener;

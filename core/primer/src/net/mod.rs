@@ -2,9 +2,8 @@
 //!
 //! A link to another member is two TCP connections, so that a body on its way never delays an ack
 //! ([`link`], [`lane`]). [`listen`] takes strangers in, [`dial`] goes out, both by [`handshake`].
-//! Only loopback addresses are spoken to until TLS and the cluster's secret exist ([`address`]).
+//! Only loopback addresses are spoken to until TLS and the cluster's secret exist (`run::address`).
 
-pub(crate) mod address;
 pub(crate) mod counters;
 pub(crate) mod dial;
 pub(crate) mod handshake;
@@ -53,18 +52,25 @@ pub(crate) async fn serve(
                 Some(Order::Close) | None => break,
             },
             // Finished dials are collected as they end.
-            Some(ended) = tasks.join_next() => report(ended),
+            Some(ended) = tasks.join_next() => {
+                report(ended);
+            }
         }
     }
     hang_up(&driver.links()).await;
 }
 
 /// Tells of a task that panicked: its connection is gone, everything else goes on.
-pub(crate) fn report(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended
-        && error.is_panic()
-    {
-        tracing::error!(%error, "a connection's task panicked");
+/// Answers what the others ended with.
+pub(crate) fn report<T>(ended: Result<T, tokio::task::JoinError>) -> Option<T> {
+    match ended {
+        Ok(end) => Some(end),
+        Err(error) => {
+            if error.is_panic() {
+                tracing::error!(%error, "a connection's task panicked");
+            }
+            None
+        }
     }
 }
 

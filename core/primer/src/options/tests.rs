@@ -1,3 +1,5 @@
+//! What options accept, what they refuse and how, and what a member is made from.
+
 use super::pairs::KEYS;
 use super::*;
 

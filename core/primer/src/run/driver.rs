@@ -181,7 +181,7 @@ impl Driver {
         }
         let ticket = core.waiters.next();
         if let Err(error) = core.handle(now, Input::Command { ticket, command }) {
-            return Err(self.collapse(core, error));
+            return Err(self.collapse(core, error, Chores::default()));
         }
         if let Some(answer) = core.only_reply(ticket) {
             let is_timer_late = core.is_timer_late();
@@ -194,7 +194,7 @@ impl Driver {
         let mut chores = Chores::default();
         let own = match core.apply(now, Some(ticket), &mut chores) {
             Ok(own) => own,
-            Err(error) => return Err(self.collapse(core, error)),
+            Err(error) => return Err(self.collapse(core, error, chores)),
         };
         let exchange = match own {
             Some(answer) => Exchange::Answered(answer),
@@ -234,7 +234,7 @@ impl Driver {
                 drop(own);
                 self.perform(chores);
             }
-            Err(error) => drop(self.collapse(core, error)),
+            Err(error) => drop(self.collapse(core, error, chores)),
         }
     }
 
@@ -261,12 +261,12 @@ impl Driver {
         };
         for input in inputs {
             if let Err(error) = core.handle(now, input) {
-                self.collapse(core, error);
+                self.collapse(core, error, chores);
                 return false;
             }
         }
         if let Err(error) = core.apply(now, None, &mut chores) {
-            self.collapse(core, error);
+            self.collapse(core, error, chores);
             return false;
         }
         drop(core);
@@ -323,9 +323,11 @@ impl Driver {
     }
 
     /// Messages of one lane of `link`, in their order.
-    pub(crate) fn messages(&self, link: LinkId, messages: &mut Vec<Message>) -> bool {
-        let inputs = messages.drain(..);
-        self.feed(inputs.map(|message| Input::Message { link, message }))
+    pub(crate) fn messages(&self, link: LinkId, messages: &mut Vec<Message>) {
+        if !messages.is_empty() {
+            let inputs = messages.drain(..);
+            self.feed(inputs.map(|message| Input::Message { link, message }));
+        }
     }
 
     /// A link's bulk lane may have room again.
@@ -349,7 +351,7 @@ impl Driver {
                 drop(core);
                 self.perform(chores);
             }
-            Err(error) => drop(self.collapse(core, error)),
+            Err(error) => drop(self.collapse(core, error, chores)),
         }
     }
 
@@ -418,7 +420,7 @@ impl Driver {
         let mut core = self.core.lock();
         core.check()?;
         core.ask(question)
-            .map_err(|error| self.collapse(core, error))
+            .map_err(|error| self.collapse(core, error, Chores::default()))
     }
 
     /// The engine's counters and ours. Errors: 501.
@@ -449,10 +451,12 @@ impl Driver {
         self.core.lock().links()
     }
 
-    /// Ends the member after a bug; gives the error back.
-    fn collapse(&self, core: MutexGuard<'_, Core>, error: Error) -> Error {
+    /// Ends the member after a bug, when everything it had decided before is carried out; gives
+    /// the error back.
+    fn collapse(&self, core: MutexGuard<'_, Core>, error: Error, chores: Chores) -> Error {
         drop(core);
         tracing::error!(%error, "member failed");
+        self.perform(chores);
         self.shut(&error);
         error
     }
