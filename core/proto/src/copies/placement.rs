@@ -1,7 +1,8 @@
 //! Who gets the copies: shuffled, but sticky (protocol.md 4.3, 3.).
 //!
-//! A member keeps a few shuffled orders of its candidates, gives each batch the next one, and draws
-//! one anew every ten seconds. Shuffling each message would make any simultaneous loss of W members
+//! A member keeps a few shuffled orders of its candidates, gives each millisecond's messages the next
+//! one (so that neighbours share holders, and with them their frames), and draws one anew every ten
+//! seconds. Shuffling each message would make any simultaneous loss of W members
 //! lose something; few copysets at a time make that rare (Cidon et al., ATC 2013). It also lets all
 //! messages of a copyset share one list of holders.
 
@@ -20,6 +21,8 @@ pub struct Placement {
     /// Lists made so far from (order, copies), shared by all messages placed with them.
     made: BTreeMap<(usize, u16), Holders>,
     turn: usize,
+    /// When the turn last changed.
+    turned: Instant,
     oldest: usize,
     renew: Instant,
     chance: Chance,
@@ -35,6 +38,7 @@ impl Placement {
             orders: Vec::new(),
             made: BTreeMap::new(),
             turn: 0,
+            turned: Instant(0),
             oldest: 0,
             renew: Instant(0),
             chance,
@@ -77,15 +81,22 @@ impl Placement {
             self.made.retain(|(made, _), _| *made != order);
             self.renew = now + limits::COPYSET_MS;
         }
-        self.turn = (self.turn + 1) % limits::COPYSETS;
+        if now > self.turned {
+            self.turned = now;
+            self.turn = (self.turn + 1) % limits::COPYSETS;
+        }
         let key = (self.turn, copies);
         if let Some(holders) = self.made.get(&key) {
             return holders.clone();
         }
         let others = self.orders.get(self.turn).map_or(&[][..], Vec::as_slice);
         let wanted = usize::from(copies.saturating_sub(1));
-        let chosen = core::iter::once(&self.me).chain(others.iter().take(wanted));
-        let holders: Holders = chosen.copied().collect();
+        let mut chosen: Vec<Holder> = others.iter().take(wanted).copied().collect();
+        // Two orders may choose the same members: then they are one list, and one frame.
+        chosen.sort_unstable();
+        chosen.insert(0, self.me);
+        let known = self.made.values().find(|made| ***made == *chosen).cloned();
+        let holders = known.unwrap_or_else(|| chosen.into());
         self.made.insert(key, holders.clone());
         holders
     }
@@ -139,11 +150,21 @@ mod tests {
     }
 
     #[test]
+    fn orders_that_choose_the_same_members_share_one_list() {
+        let mut placement = placement(2);
+        let first = placement.pick(Instant(1), 3);
+        for now in 2..20 {
+            let next = placement.pick(Instant(now), 3);
+            assert!(alloc::sync::Arc::ptr_eq(&first, &next));
+        }
+    }
+
+    #[test]
     fn few_copysets_at_a_time_and_all_members_in_the_long_run() {
         let mut placement = placement(6);
         let sets = |placement: &mut Placement, now| -> BTreeSet<Vec<Holder>> {
             (0..50)
-                .map(|_| placement.pick(Instant(now), 2).to_vec())
+                .map(|ms| placement.pick(Instant(now + ms), 2).to_vec())
                 .collect()
         };
         assert!(sets(&mut placement, 0).len() <= limits::COPYSETS);

@@ -145,7 +145,11 @@ impl Engine {
             self.tell_links(now);
             self.link_wake = self.next_link_wake();
         }
-        out.append(&mut self.out);
+        if out.is_empty() {
+            core::mem::swap(out, &mut self.out);
+        } else {
+            out.append(&mut self.out);
+        }
     }
 
     fn command(&mut self, now: Now, ticket: Ticket, command: Command) {
