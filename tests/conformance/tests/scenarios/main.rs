@@ -1,0 +1,51 @@
+//! The Rust runner: every scenario on real members of the public surface.
+//!
+//! One test a file, so that they run side by side and a failing one has a name; `every_file_has_its_test`
+//! keeps the list whole.
+
+mod expect;
+mod world;
+
+use primer_conformance::{files, folder, scenario};
+
+/// Runs one file. Errors: the first step that differs, as `file:line: what`.
+fn run(name: &str) -> Result<(), String> {
+    let file = format!("{name}.scn");
+    let path = folder().join("scenarios").join(&file);
+    let text = std::fs::read_to_string(&path).map_err(|error| format!("{file}: {error}"))?;
+    let mut world = world::World::default();
+    for step in &scenario::parse(&file, &text)? {
+        world
+            .step(step)
+            .map_err(|told| format!("{file}:{}: {told}", step.line))?;
+    }
+    Ok(())
+}
+
+macro_rules! scenarios {
+    ($($name:ident)*) => {
+        $(#[test]
+        fn $name() -> Result<(), String> {
+            run(stringify!($name))
+        })*
+
+        const NAMES: &[&str] = &[$(stringify!($name)),*];
+    };
+}
+
+scenarios! {
+    ack_many address basics bodies closed copies drop_remote enqueue_many events five headers join
+    join_refused late_ack lease_expiry lease_holds lease_lost leave leave_alone memory nack options
+    order receive_max release remote seeds short_alone stats subscribe subscribe_remote unreachable
+    unsubscribe wrong_calls
+}
+
+#[test]
+fn every_file_has_its_test() {
+    let found: Vec<String> = files(&folder().join("scenarios"))
+        .unwrap()
+        .iter()
+        .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(found, NAMES);
+}
