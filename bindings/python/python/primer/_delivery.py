@@ -1,0 +1,132 @@
+"""What the deliveries of both worlds share, and the sync one: a message on lease.
+
+A delivery that becomes garbage unsettled is released by the core: it goes back at once and the
+attempt is not counted.
+"""
+
+from __future__ import annotations
+
+import json
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from ._durations import Duration, millis_or_none
+from ._errors import PrimerError
+
+if TYPE_CHECKING:
+    from . import _primer
+
+
+class BaseDelivery:
+    """A message on lease, without the verbs that may wait."""
+
+    __slots__ = ("_native", "_settled")
+
+    def __init__(self, native: _primer.Delivery) -> None:
+        self._native = native
+        self._settled = ""
+
+    @property
+    def id(self) -> str:
+        """The message's identity, the same at every member and on every attempt."""
+        return self._native.id
+
+    @property
+    def body(self) -> bytes:
+        """The producer's bytes."""
+        return self._native.body
+
+    @property
+    def view(self) -> memoryview:
+        """The same without a copy, read-only. It keeps the message in memory, not on lease."""
+        return memoryview(self._native)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The producer's headers; of a repeated name, the last value."""
+        return dict(self._native.headers)
+
+    @property
+    def header_list(self) -> list[tuple[str, str]]:
+        """All of the producer's headers, in their order."""
+        return self._native.headers
+
+    @property
+    def attempts(self) -> int:
+        """How often the message was given out, this time included."""
+        return self._native.attempts
+
+    @property
+    def queue(self) -> str:
+        """The name of the queue it came from."""
+        return self._native.queue
+
+    @property
+    def is_settled(self) -> bool:
+        """True once it was acked, nacked or released through this object."""
+        return bool(self._settled)
+
+    def json(self) -> Any:
+        """The body read as JSON. Errors: ``json.JSONDecodeError``, ``UnicodeDecodeError``."""
+        return json.loads(self._native.body)
+
+    def __repr__(self) -> str:
+        cls = type(self)
+        name = f"{cls.__module__.replace('._delivery', '')}.{cls.__qualname__}"
+        try:
+            state = self._settled or "leased"
+            return f"<{name} {self.id} queue={self.queue!r} attempts={self.attempts} {state}>"
+        except PrimerError as error:
+            return f"<{name} {error.reason or error.kind}>"
+
+
+class Delivery(BaseDelivery):
+    """A message on lease.
+
+    ``with delivery:`` settles it: leaving acks, an exception nacks (with the back-off), and what
+    is no failure of the message (KeyboardInterrupt, SystemExit) releases it.
+    """
+
+    __slots__ = ()
+
+    def ack(self) -> None:
+        """The message is finished. Errors: 402 when it was already, 501."""
+        self._native.ack()
+        self._settled = "acked"
+
+    def nack(self, delay: Duration | None = None) -> None:
+        """It failed: again after ``delay`` (none: a back-off of 1 s that doubles with each attempt).
+
+        Errors: 101, 202, 302, 401 when the lease is lost, 402, 501.
+        """
+        self._native.nack(millis_or_none(delay))
+        self._settled = "nacked"
+
+    def release(self) -> None:
+        """It was not tried: again at once, for anyone, the attempt not counted. Errors: as nack."""
+        self._native.release()
+        self._settled = "released"
+
+    def extend(self, lease: Duration | None = None) -> None:
+        """It needs ``lease`` from now on (none: the member's default). Errors: as nack."""
+        self._native.extend(millis_or_none(lease))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._settled:
+            return
+        if error is None:
+            self.ack()
+            return
+        try:
+            if isinstance(error, Exception):
+                self.nack()
+            else:
+                self.release()
+        except PrimerError as trouble:
+            # The handler's own exception is the one to see; this one explains what follows.
+            error.add_note(f"primer: the message was not handed back: {trouble}")

@@ -1,0 +1,217 @@
+"""The native layer: it converts, calls one verb of the core, converts back.
+
+Durations are whole milliseconds. A verb that may have to wait takes `on`: without it the call waits
+with the interpreter lock let go; with it the answer is the value, if it is here already, or an int,
+the ticket under which that `Completions` will bring it. Every verb answers 501 "forked" in a child
+of the process that made the handle.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias, final, overload
+
+from typing_extensions import Buffer
+
+from ._values import Event, Member
+
+__all__ = [
+    "Completions",
+    "Delivery",
+    "Events",
+    "Primer",
+    "Queue",
+    "Receipt",
+    "Subscription",
+    "__version__",
+    "join_waits",
+    "waits",
+]
+
+__version__: str
+
+_Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
+
+@final
+class Primer:
+    """This process's place in a cluster."""
+
+    @staticmethod
+    def open(options: Sequence[tuple[str, str]]) -> Primer: ...
+    @staticmethod
+    def start(options: Sequence[tuple[str, str]]) -> Primer: ...
+    @overload
+    def joined(self, on: None = None) -> None: ...
+    @overload
+    def joined(self, on: Completions) -> int | None: ...
+    @overload
+    def join(self, address: str, on: None = None) -> None: ...
+    @overload
+    def join(self, address: str, on: Completions) -> int | None: ...
+    @overload
+    def leave(self, drain_ms: int | None = None, force: bool = False, on: None = None) -> None: ...
+    @overload
+    def leave(self, drain_ms: int | None, force: bool, on: Completions) -> int | None: ...
+    @overload
+    def close(self, on: None = None) -> None: ...
+    @overload
+    def close(self, on: Completions) -> int | None: ...
+    def is_closed(self) -> bool: ...
+    def is_forked(self) -> bool: ...
+    def address(self) -> str | None: ...
+    def members(self) -> list[Member]: ...
+    def stats(self) -> dict[str, int]: ...
+    def events(self) -> Events: ...
+    def queue(self, name: str) -> Queue: ...
+
+@final
+class Queue:
+    """A best-effort-order queue, as seen from one member."""
+
+    @property
+    def name(self) -> str: ...
+    @overload
+    def enqueue(
+        self,
+        body: Buffer,
+        copies: int | None = None,
+        on_short: str | None = None,
+        timeout_ms: int | None = None,
+        headers: _Headers | None = None,
+        on: None = None,
+    ) -> Receipt: ...
+    @overload
+    def enqueue(
+        self,
+        body: Buffer,
+        copies: int | None,
+        on_short: str | None,
+        timeout_ms: int | None,
+        headers: _Headers | None,
+        on: Completions,
+    ) -> Receipt | int: ...
+    @overload
+    def enqueue_many(
+        self,
+        bodies: Iterable[Buffer],
+        copies: int | None = None,
+        on_short: str | None = None,
+        timeout_ms: int | None = None,
+        headers: _Headers | None = None,
+        on: None = None,
+    ) -> list[Receipt]: ...
+    @overload
+    def enqueue_many(
+        self,
+        bodies: Iterable[Buffer],
+        copies: int | None,
+        on_short: str | None,
+        timeout_ms: int | None,
+        headers: _Headers | None,
+        on: Completions,
+    ) -> list[Receipt] | int: ...
+    @overload
+    def receive(
+        self, max: int = 1, wait_ms: int = 0, lease_ms: int | None = None, on: None = None
+    ) -> list[Delivery]: ...
+    @overload
+    def receive(self, max: int, wait_ms: int, lease_ms: int | None, on: Completions) -> list[Delivery] | int: ...
+    def subscribe(self, credit: int = 64, lease_ms: int | None = None) -> Subscription: ...
+    def ack(self, delivery: Delivery) -> None: ...
+    def ack_many(self, deliveries: Sequence[Delivery]) -> list[int]: ...
+    @overload
+    def nack(self, delivery: Delivery, delay_ms: int | None = None, on: None = None) -> None: ...
+    @overload
+    def nack(self, delivery: Delivery, delay_ms: int | None, on: Completions) -> int | None: ...
+    @overload
+    def release(self, delivery: Delivery, on: None = None) -> None: ...
+    @overload
+    def release(self, delivery: Delivery, on: Completions) -> int | None: ...
+    @overload
+    def extend(self, delivery: Delivery, lease_ms: int | None = None, on: None = None) -> None: ...
+    @overload
+    def extend(self, delivery: Delivery, lease_ms: int | None, on: Completions) -> int | None: ...
+
+@final
+class Delivery:
+    """A message on lease to this process. `memoryview(delivery)` is its body without a copy."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def body(self) -> bytes: ...
+    @property
+    def headers(self) -> list[tuple[str, str]]: ...
+    @property
+    def attempts(self) -> int: ...
+    @property
+    def queue(self) -> str: ...
+    def ack(self) -> None: ...
+    @overload
+    def nack(self, delay_ms: int | None = None, on: None = None) -> None: ...
+    @overload
+    def nack(self, delay_ms: int | None, on: Completions) -> int | None: ...
+    @overload
+    def release(self, on: None = None) -> None: ...
+    @overload
+    def release(self, on: Completions) -> int | None: ...
+    @overload
+    def extend(self, lease_ms: int | None = None, on: None = None) -> None: ...
+    @overload
+    def extend(self, lease_ms: int | None, on: Completions) -> int | None: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+
+@final
+class Subscription:
+    """Deliveries pushed to this process, at most `credit` of them unsettled."""
+
+    @property
+    def queue(self) -> str: ...
+    @overload
+    def next(self, wait_ms: int | None = None, on: None = None) -> Delivery | None: ...
+    @overload
+    def next(self, wait_ms: None, on: Completions) -> Delivery | int: ...
+    def take(self, max: int) -> list[Delivery]: ...
+    def credit(self, more: int) -> None: ...
+    def close(self) -> None: ...
+
+@final
+class Events:
+    """A reader of a member's events, from the moment it was made."""
+
+    def take(self, max: int) -> list[Event]: ...
+    @overload
+    def next(self, wait_ms: int | None = None, on: None = None) -> Event | None: ...
+    @overload
+    def next(self, wait_ms: None, on: Completions) -> Event | int: ...
+    def missed(self) -> int: ...
+
+@final
+class Receipt:
+    """An enqueue's honest answer."""
+
+    @property
+    def id(self) -> str:
+        """The message's identity."""
+    @property
+    def copies(self) -> int:
+        """Members that hold it, this one included."""
+    @property
+    def durable_copies(self) -> int:
+        """How many of them have it on disk; 0 while persistence is off."""
+    @property
+    def wanted(self) -> int:
+        """Copies that were asked for."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class Completions:
+    """Late answers for an event loop: poll the descriptor for reading, then drain."""
+
+    def __new__(cls) -> Completions: ...
+    def descriptor(self) -> int: ...
+    def drain(self, max: int) -> list[tuple[int, object]]: ...
+    def cancel(self, ticket: int) -> bool: ...
+    def close(self) -> None: ...
+
+def waits() -> int: ...
+def join_waits() -> None: ...

@@ -1,0 +1,39 @@
+"""Values that Primer answers with and that hold no handle; the native layer makes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member of the cluster, as this one sees it."""
+
+    id: str
+    """Its place in the cluster, 32 hexadecimal digits."""
+    name: str
+    """Its name; empty when it has none."""
+    address: str
+    """Where it listens, "host:port"; empty when it does not."""
+    boot: str
+    """Which life of its process, 16 hexadecimal digits."""
+    is_self: bool
+    """True for the member that was asked."""
+    is_reachable: bool
+    """That member's own opinion, never the cluster's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to the cluster, as this member sees it."""
+
+    at_ms: int
+    """Wall-clock milliseconds since 1970."""
+    kind: str
+    """joined, left, unreachable, reachable, conflict or takeover."""
+    member: str
+    """The id of the member that it happened to."""
+    name: str
+    """Its name; may be empty."""
+    detail: str
+    """Further words; may be empty."""

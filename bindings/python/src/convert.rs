@@ -1,0 +1,114 @@
+//! Python's arguments as the core's values.
+
+use std::time::Duration;
+
+use primer::{Bytes, Error, ErrorKind, OnShort};
+use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::{PyOverflowError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::{PyBytes, PyDict, PyMapping};
+
+use crate::error::raise;
+
+/// Bodies up to this size are copied, larger ones shared with the `bytes` object: a copy of this
+/// much costs about as much as the bookkeeping of sharing (bindings.md, rule 6).
+const COPIED_BYTES_MAX: usize = 4 << 10;
+
+/// A body: `bytes`, or anything with a contiguous buffer of bytes.
+pub struct Body(pub Bytes);
+
+impl<'py> FromPyObject<'_, 'py> for Body {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        if let Ok(bytes) = object.cast::<PyBytes>() {
+            let content = bytes.as_bytes();
+            return Ok(Body(if content.len() <= COPIED_BYTES_MAX {
+                Bytes::copy_from_slice(content)
+            } else {
+                // `bytes` never change, so the core may read them where they are.
+                Bytes::from_owner(PyBackedBytes::from(bytes.to_owned()))
+            }));
+        }
+        // Whatever else can change under our hands and is copied.
+        let buffer = PyBuffer::<u8>::get(&object).map_err(|_| {
+            let kind = object
+                .get_type()
+                .name()
+                .map_or_else(|_| "?".into(), |name| name.to_string());
+            PyTypeError::new_err(format!("a body is bytes-like, not {kind}"))
+        })?;
+        Ok(Body(Bytes::from(buffer.to_vec(object.py())?)))
+    }
+}
+
+/// Headers: a mapping of text to text, or pairs of texts where names may repeat; their order counts.
+pub struct Headers(pub Vec<(String, String)>);
+
+impl<'py> FromPyObject<'_, 'py> for Headers {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let pairs = if let Ok(dict) = object.cast::<PyDict>() {
+            dict.items().into_any()
+        } else if let Ok(mapping) = object.cast::<PyMapping>() {
+            mapping.items()?.into_any()
+        } else {
+            object.to_owned()
+        };
+        let mut headers = Vec::new();
+        for pair in pairs.try_iter()? {
+            headers.push(pair?.extract::<(String, String)>().map_err(|_| {
+                PyTypeError::new_err("headers are a mapping of str to str, or pairs of str")
+            })?);
+        }
+        Ok(Headers(headers))
+    }
+}
+
+/// A whole number. One that does not fit the core's type is out of its range: 101, not Python's
+/// OverflowError, so that all numbers out of range look alike.
+pub struct Int<T>(pub T);
+
+impl<'py, T> FromPyObject<'_, 'py> for Int<T>
+where
+    T: for<'a> FromPyObject<'a, 'py, Error = PyErr>,
+{
+    type Error = PyErr;
+
+    #[inline]
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let py = object.py();
+        object.extract::<T>().map(Int).map_err(|error: PyErr| {
+            if !error.is_instance_of::<PyOverflowError>(py) {
+                return error;
+            }
+            let wrong =
+                Error::new(ErrorKind::InvalidArgument).because("a number is out of its range");
+            raise(py, &wrong.with("number", object.to_string()))
+        })
+    }
+}
+
+/// Milliseconds as a duration.
+#[inline]
+pub fn millis(time: Option<Int<u64>>) -> Option<Duration> {
+    time.map(|time| Duration::from_millis(time.0))
+}
+
+/// "degrade", "fail" or "wait". Errors: 101.
+pub fn on_short(py: Python<'_>, word: Option<&str>) -> PyResult<Option<OnShort>> {
+    let Some(word) = word else { return Ok(None) };
+    match word {
+        "degrade" => Ok(Some(OnShort::Degrade)),
+        "fail" => Ok(Some(OnShort::Fail)),
+        "wait" => Ok(Some(OnShort::Wait)),
+        other => Err(raise(
+            py,
+            &Error::new(ErrorKind::InvalidArgument)
+                .because("on_short is degrade, fail or wait")
+                .with("on_short", other),
+        )),
+    }
+}

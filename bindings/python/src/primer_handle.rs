@@ -1,0 +1,128 @@
+//! [`Primer`]: this process's place in a cluster.
+
+use primer::Options;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+use crate::alive::Alive;
+use crate::completions::{Completions, queue_of};
+use crate::convert::{Int, millis};
+use crate::error::OrRaise;
+use crate::events::{Events, member};
+use crate::queue::Queue;
+use crate::wait::{answer, settle};
+
+/// A member. `weakref`, so that the exit finds the open ones without keeping any.
+#[pyclass(frozen, weakref, module = "primer._primer")]
+pub struct Primer {
+    alive: Alive<primer::Primer>,
+}
+
+#[pymethods]
+impl Primer {
+    /// A member made from pairs of strings; waits until it joined.
+    #[staticmethod]
+    fn open(py: Python<'_>, options: Vec<(String, String)>) -> PyResult<Self> {
+        let primer = Self::start(py, options)?;
+        settle(py, primer.alive.get(py)?.joined())?;
+        Ok(primer)
+    }
+
+    /// The same without waiting; see `joined`.
+    #[staticmethod]
+    fn start(py: Python<'_>, options: Vec<(String, String)>) -> PyResult<Self> {
+        let options = Options::from_pairs(options).or_raise(py)?;
+        let primer = py.detach(|| primer::Primer::start(options)).or_raise(py)?;
+        Ok(Self {
+            alive: Alive::new(primer),
+        })
+    }
+
+    #[pyo3(signature = (on=None))]
+    fn joined<'py>(
+        &self,
+        py: Python<'py>,
+        on: Option<&Bound<'py, Completions>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let pending = self.alive.get(py)?.joined();
+        answer(py, pending, queue_of(py, on)?, |()| {
+            Ok(py.None().into_bound(py))
+        })
+    }
+
+    #[pyo3(signature = (address, on=None))]
+    fn join<'py>(
+        &self,
+        py: Python<'py>,
+        address: &str,
+        on: Option<&Bound<'py, Completions>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let pending = self.alive.get(py)?.join(address);
+        answer(py, pending, queue_of(py, on)?, |()| {
+            Ok(py.None().into_bound(py))
+        })
+    }
+
+    #[pyo3(signature = (drain_ms=None, force=false, on=None))]
+    fn leave<'py>(
+        &self,
+        py: Python<'py>,
+        drain_ms: Option<Int<u64>>,
+        force: bool,
+        on: Option<&Bound<'py, Completions>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let pending = self.alive.get(py)?.leave(millis(drain_ms), force);
+        answer(py, pending, queue_of(py, on)?, |()| {
+            Ok(py.None().into_bound(py))
+        })
+    }
+
+    #[pyo3(signature = (on=None))]
+    fn close<'py>(
+        &self,
+        py: Python<'py>,
+        on: Option<&Bound<'py, Completions>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let pending = self.alive.get(py)?.close();
+        answer(py, pending, queue_of(py, on)?, |()| {
+            Ok(py.None().into_bound(py))
+        })
+    }
+
+    fn is_closed(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(self.alive.get(py)?.is_closed())
+    }
+
+    /// True in a forked child; the one question that a child may ask.
+    fn is_forked(&self) -> bool {
+        self.alive.is_forked()
+    }
+
+    fn address(&self, py: Python<'_>) -> PyResult<Option<String>> {
+        Ok(self.alive.get(py)?.address())
+    }
+
+    fn members<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        for one in self.alive.get(py)?.members().or_raise(py)? {
+            list.append(member(py, &one)?)?;
+        }
+        Ok(list)
+    }
+
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let dict = PyDict::new(py);
+        for (name, value) in self.alive.get(py)?.stats().or_raise(py)?.iter() {
+            dict.set_item(name, value)?;
+        }
+        Ok(dict)
+    }
+
+    fn events(&self, py: Python<'_>) -> PyResult<Events> {
+        Ok(Events::from(self.alive.get(py)?.events()))
+    }
+
+    fn queue(&self, py: Python<'_>, name: &str) -> PyResult<Queue> {
+        Ok(Queue::from(self.alive.get(py)?.queue(name).or_raise(py)?))
+    }
+}

@@ -1,0 +1,63 @@
+//! [`Receipt`]: an enqueue's honest answer.
+
+use std::hash::{Hash, Hasher};
+
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+/// Receipt of an enqueue. It stays valid in a forked child: it holds no handle.
+#[pyclass(frozen, eq, hash, module = "primer._primer")]
+#[derive(PartialEq, Eq)]
+pub struct Receipt(primer::Receipt);
+
+impl Hash for Receipt {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.id.hash(state);
+    }
+}
+
+#[pymethods]
+impl Receipt {
+    #[getter]
+    fn id(&self) -> String {
+        self.0.id.to_string()
+    }
+
+    #[getter]
+    fn copies(&self) -> u16 {
+        self.0.copies
+    }
+
+    #[getter]
+    fn durable_copies(&self) -> u16 {
+        self.0.durable_copies
+    }
+
+    #[getter]
+    fn wanted(&self) -> u16 {
+        self.0.wanted
+    }
+
+    fn __repr__(&self) -> String {
+        let primer::Receipt {
+            id,
+            copies,
+            durable_copies,
+            wanted,
+        } = self.0;
+        format!(
+            "<primer.Receipt {id} copies={copies} durable_copies={durable_copies} wanted={wanted}>"
+        )
+    }
+}
+
+/// One receipt for Python.
+pub fn receipt(py: Python<'_>, receipt: primer::Receipt) -> PyResult<Bound<'_, PyAny>> {
+    Ok(Bound::new(py, Receipt(receipt))?.into_any())
+}
+
+/// Several, as a list.
+pub fn receipts(py: Python<'_>, receipts: Vec<primer::Receipt>) -> PyResult<Bound<'_, PyAny>> {
+    let list = PyList::new(py, receipts.into_iter().map(Receipt))?;
+    Ok(list.into_any())
+}

@@ -1,0 +1,250 @@
+"""The members, messages and subscriptions of one scenario, and what each step does to them.
+
+Written once for both faces: ``do`` is told what a verb answered and makes a value of it, which is
+nothing to do for the sync face and running the loop for the async one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import primer
+from scenario import Step, Word
+
+PATIENCE = 20.0
+"""The limit, in seconds, of every wait for something that must come; never a measure of speed."""
+
+
+class Differs(AssertionError):
+    """A step gave something else than its file says."""
+
+
+def millis(number: int | None) -> timedelta | None:
+    return None if number is None else timedelta(milliseconds=number)
+
+
+class World:
+    def __init__(self, face: Any, do: Callable[[Any], Any]) -> None:
+        self.face = face
+        self.do = do
+        self.members: dict[str, Any] = {}
+        self.events: dict[str, Any] = {}
+        self.ids: dict[str, str] = {}
+        self.deliveries: dict[tuple[str, str], list[Any]] = {}
+        self.subscriptions: dict[str, tuple[str, Any]] = {}
+
+    def close(self) -> None:
+        self.deliveries.clear()
+        for member in self.members.values():
+            self.do(member.close())
+
+    def step(self, step: Step) -> None:
+        """Does one step. Errors: Differs."""
+        verb = getattr(self, f"_{step.verb}")
+        try:
+            verb(step)
+        except primer.PrimerError as error:
+            if error.number != step.error:
+                raise Differs(f"wanted {step.wanted or 'success'}, got {error!r}") from error
+            self._check_class(error)
+        else:
+            if step.error is not None:
+                raise Differs(f"wanted error {step.error}, but it succeeded")
+
+    @staticmethod
+    def _check_class(error: primer.PrimerError) -> None:
+        classes = [primer.WrongCall, primer.NotNow, primer.InDoubt, primer.TooLate, primer.MemberDown]
+        if type(error) is not classes[error.number // 100 - 1]:
+            raise Differs(f"{error.number} is not a {type(error).__name__}")
+
+    # ---- members ----
+
+    def _open(self, step: Step) -> None:
+        options: dict[str, Any] = {key: word.text for key, word in step.options.items()}
+        if "join" in options:
+            options["seeds"] = [self._address_of(name) for name in options.pop("join").split(",")]
+        member = self.face.start(**options)
+        self.members[step.arg(0)] = member
+        self.events[step.arg(0)] = member.events()
+        self.do(member.joined())
+        self._same(step, "ok")
+
+    def _join(self, step: Step) -> None:
+        to = step.args[1]
+        self.do(self._member(step).join(to.text if to.is_text else self._address_of(to.text)))
+        self._same(step, "ok")
+
+    def _leave(self, step: Step) -> None:
+        force = "force" in step.options and step.options["force"].text == "true"
+        self.do(self._member(step).leave(drain=millis(step.millis("drain")), force=force))
+        self._same(step, "ok")
+
+    def _close(self, step: Step) -> None:
+        self.do(self._member(step).close())
+        self._same(step, "ok")
+
+    def _address(self, step: Step) -> None:
+        self._same(step, "none" if self._member(step).address is None else "some")
+
+    def _members(self, step: Step) -> None:
+        def reachable() -> int:
+            return sum(member.is_reachable for member in self.do(self._member(step).members()))
+
+        self._await(step, reachable)
+
+    def _stats(self, step: Step) -> None:
+        self._await(step, lambda: self.do(self._member(step).stats()).get(step.arg(1), 0))
+
+    def _await(self, step: Step, count: Callable[[], int]) -> None:
+        """Waits until a count is the one that the step wants; asking is the scenario language's way."""
+        end = time.monotonic() + PATIENCE
+        while step.wanted != [str(now := count())]:
+            if time.monotonic() > end:
+                raise Differs(f"it is {now} after {PATIENCE} s")
+            time.sleep(0.01)
+
+    def _event(self, step: Step) -> None:
+        end = time.monotonic() + PATIENCE
+        while (left := end - time.monotonic()) > 0:
+            event = self.do(self.events[step.arg(0)].next(left))
+            if event is not None and event.kind == step.arg(1):
+                return
+        raise Differs(f"no event {step.arg(1)} within {PATIENCE} s")
+
+    # ---- messages ----
+
+    def _enqueue_options(self, step: Step) -> dict[str, Any]:
+        headers = [(key.removeprefix("header."), word.text) for key, word in step.options.items() if "." in key]
+        options: dict[str, Any] = {"headers": headers or None, "timeout": millis(step.millis("timeout"))}
+        if "copies" in step.options:
+            options["copies"] = int(step.options["copies"].text)
+        if "on_short" in step.options:
+            options["on_short"] = step.options["on_short"].text
+        return options
+
+    def _enqueue(self, step: Step) -> None:
+        queue = self._member(step).queue(step.arg(1))
+        self._bind_receipts(step, [self.do(queue.enqueue(step.args[2].value, **self._enqueue_options(step)))])
+
+    def _enqueue_many(self, step: Step) -> None:
+        queue = self._member(step).queue(step.arg(1))
+        bodies = [word.value for word in step.args[2:]]
+        self._bind_receipts(step, self.do(queue.enqueue_many(bodies, **self._enqueue_options(step))))
+
+    def _receive(self, step: Step) -> None:
+        queue = self._member(step).queue(step.arg(1))
+        wait, lease = millis(step.millis("wait") or 0), millis(step.millis("lease"))
+        if "max" in step.options:
+            received = self.do(queue.receive_many(int(step.options["max"].text), wait=wait, lease=lease))
+        else:
+            one = self.do(queue.receive(wait=wait, lease=lease))
+            received = [] if one is None else [one]
+        self._bind_deliveries(step, step.arg(0), received)
+
+    def _ack(self, step: Step) -> None:
+        self.do(self._received(step, 1).ack())
+        self._same(step, "ok")
+
+    def _ack_many(self, step: Step) -> None:
+        deliveries = [self._received(step, index) for index in range(1, len(step.args))]
+        queue = self._member(step).queue(deliveries[0].queue)
+        self._same(step, *(str(code) for code in self.do(queue.ack_many(deliveries))))
+
+    def _nack(self, step: Step) -> None:
+        self.do(self._received(step, 1).nack(millis(step.millis("delay"))))
+        self._same(step, "ok")
+
+    def _release(self, step: Step) -> None:
+        self.do(self._received(step, 1).release())
+        self._same(step, "ok")
+
+    def _extend(self, step: Step) -> None:
+        self.do(self._received(step, 1).extend(millis(step.millis("lease"))))
+        self._same(step, "ok")
+
+    def _drop(self, step: Step) -> None:
+        # The last reference: Python lets go of the object, and with it of the lease.
+        self.deliveries[step.arg(0), step.arg(1)].pop()
+
+    # ---- subscriptions ----
+
+    def _subscribe(self, step: Step) -> None:
+        options: dict[str, Any] = {"lease": millis(step.millis("lease"))}
+        if "credit" in step.options:
+            options["credit"] = int(step.options["credit"].text)
+        subscription = self._member(step).queue(step.arg(1)).subscribe(**options)
+        if step.error is None:
+            self.subscriptions[step.expect[0][0].text] = step.arg(0), subscription
+
+    def _next(self, step: Step) -> None:
+        member, subscription = self.subscriptions[step.arg(0)]
+        one = self.do(subscription.next(millis(step.millis("wait") or 0)))
+        self._bind_deliveries(step, member, [] if one is None else [one])
+
+    def _credit(self, step: Step) -> None:
+        self.do(self.subscriptions[step.arg(0)][1].credit(int(step.arg(1))))
+        self._same(step, "ok")
+
+    def _unsubscribe(self, step: Step) -> None:
+        self.do(self.subscriptions[step.arg(0)][1].close())
+        self._same(step, "ok")
+
+    # ---- comparing ----
+
+    def _same(self, step: Step, *given: str) -> None:
+        if step.wanted and step.error is None and step.wanted != list(given):
+            raise Differs(f"wanted {step.wanted}, got {list(given)}")
+
+    def _bind_receipts(self, step: Step, receipts: list[primer.Receipt]) -> None:
+        if not step.expect or step.error is not None:
+            return
+        names = [word.text for word in step.expect[0] if word.key is None]
+        if len(names) != len(receipts):
+            raise Differs(f"{len(names)} names for {len(receipts)} receipts")
+        for name, receipt in zip(names, receipts, strict=True):
+            for word in step.expect[0]:
+                if word.key is not None and str(getattr(receipt, word.key)) != word.text:
+                    raise Differs(f"wanted {word.key}={word.text}, got {receipt!r}")
+            self._bind(name, receipt.id)
+
+    def _bind_deliveries(self, step: Step, member: str, deliveries: list[Any]) -> None:
+        if not step.expect or step.error is not None:
+            return
+        count = 0 if step.wanted == ["empty"] else len(step.expect)
+        if len(deliveries) != count:
+            raise Differs(f"wanted {count} messages, got {deliveries}")
+        for delivery, (name, *words) in zip(deliveries, step.expect[:count], strict=True):
+            self._bind(name.text, delivery.id)
+            for word in words:
+                self._check(delivery, word)
+            self.deliveries.setdefault((member, name.text), []).append(delivery)
+
+    def _check(self, delivery: Any, word: Word) -> None:
+        if word.key is None:
+            if delivery.body != word.value or bytes(delivery.view) != word.value:
+                raise Differs(f"another body of {len(delivery.body)} bytes: {delivery.body[:40]!r}")
+        elif word.key == "attempts":
+            if delivery.attempts != int(word.text):
+                raise Differs(f"wanted attempts={word.text}, got {delivery.attempts}")
+        elif delivery.headers.get(word.key.removeprefix("header.")) != word.text:
+            raise Differs(f"wanted {word.key}={word.text!r}, got {delivery.header_list}")
+
+    def _bind(self, name: str, id: str) -> None:
+        if self.ids.setdefault(name, id) != id:
+            known = [other for other, its in self.ids.items() if its == id]
+            raise Differs(f"wanted {name}, got {known or id}")
+
+    def _member(self, step: Step) -> Any:
+        return self.members[step.arg(0)]
+
+    def _address_of(self, name: str) -> str:
+        address = self.members[name].address
+        if not isinstance(address, str):
+            raise Differs(f"{name} has no address")
+        return address
+
+    def _received(self, step: Step, index: int) -> Any:
+        return self.deliveries[step.arg(0), step.arg(index)][-1]
