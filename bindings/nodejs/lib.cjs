@@ -1,0 +1,20 @@
+'use strict'
+// Primer for Node.js: `require('primer')`. The library is CommonJS; lib.mjs shows the same values to `import`,
+// so that a program that uses both has one library and one set of classes.
+
+// Node.js 20 has these symbols; the oldest releases of it and other hosts may not.
+for (const name of ['dispose', 'asyncDispose']) {
+  if (!Symbol[name]) Object.defineProperty(Symbol, name, { value: Symbol(`Symbol.${name}`) })
+}
+
+const { InDoubt, MemberDown, NotNow, PrimerError, TooLate, WrongCall } = require('./lib/errors.cjs')
+const { Delivery } = require('./lib/delivery.cjs')
+const { Events, Subscription } = require('./lib/reader.cjs')
+const { Queue, Receipt } = require('./lib/queue.cjs')
+const { Primer, open, start } = require('./lib/primer.cjs')
+
+module.exports = {
+  open, start,
+  Primer, Queue, Subscription, Events, Delivery, Receipt,
+  PrimerError, WrongCall, NotNow, InDoubt, TooLate, MemberDown,
+}

@@ -1,0 +1,3 @@
+export * from './lib.js'
+import * as primer from './lib.js'
+export default primer

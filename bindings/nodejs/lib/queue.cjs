@@ -1,0 +1,264 @@
+'use strict'
+// A queue, as seen from one member. Its verbs are synchronous inside: when the member has the answer at once,
+// the promise that they return is settled already.
+
+const { inspect } = require('node:util')
+const native = require('./native.cjs')
+const { wrong } = require('./errors.cjs')
+const values = require('./values.cjs')
+const { RECEIPT, idOf } = require('./tray.cjs')
+const { Delivery, ackMany, checkDelivery, deliveriesOf } = require('./delivery.cjs')
+const { Subscription } = require('./reader.cjs')
+const {
+  deskFor, filled, forgetWith, handleOf, host, late, opened, scratchDone, scratchFor, scratchText, trayNow,
+} = require('./host.cjs')
+
+/** The longest wait of one call; longer ones are several. */
+const WAIT_MAX = 86_400_000
+
+/** An enqueue's honest answer. */
+class Receipt {
+  // The id's words; its text is made when it is asked for.
+  #a
+  #b
+  #c
+  #d
+
+  constructor(words, at) {
+    const word = at >>> 2
+    this.#a = words[word]
+    this.#b = words[word + 1]
+    this.#c = words[word + 2]
+    this.#d = words[word + 3]
+    /** Members that hold the message. */
+    this.copies = words[word + 4]
+    /** How many of them have it on disk. */
+    this.durableCopies = words[word + 5]
+    /** Copies that were asked for. */
+    this.wanted = words[word + 6]
+  }
+
+  /** The message's identity. */
+  get id() {
+    return idOf(this.#a, this.#b, this.#c, this.#d)
+  }
+
+  toJSON() {
+    const { id, copies, durableCopies, wanted } = this
+    return { id, copies, durableCopies, wanted }
+  }
+
+  [inspect.custom](depth, options) {
+    return `Receipt ${inspect(this.toJSON(), options)}`
+  }
+}
+
+const receiptOf = (tray, at) => new Receipt(tray.words, at)
+
+function receiptsOf(tray, at, count) {
+  const list = new Array(count)
+  for (let i = 0; i < count; i += 1) list[i] = new Receipt(tray.words, at + i * RECEIPT)
+  return list
+}
+
+class Queue {
+  #primer
+  #name
+  #handle
+  #defaults
+
+  constructor(primer, name, handle, defaults) {
+    this.#primer = primer
+    this.#name = name
+    this.#handle = handle
+    this.#defaults = defaults
+    forgetWith(this, handle)
+  }
+
+  get name() {
+    return this.#name
+  }
+
+  /** The member that sees it. */
+  get primer() {
+    return this.#primer
+  }
+
+  /** Puts a message into the queue; its receipt says how many members hold it. */
+  async enqueue(body, options) {
+    const isPlain = options === undefined && this.#defaults === undefined
+    const given = isPlain ? PLAIN : this.#enqueueOptions(options)
+    let headers = given.headers
+    let bytes
+    let length
+    if (typeof body === 'string') {
+      length = scratchText(body, 0)
+    } else {
+      bytes = values.bytesOf(body)
+      if (bytes === undefined) {
+        length = scratchText(values.jsonOf(body), 0)
+        headers = asJson(headers)
+      } else {
+        length = bytes.length
+      }
+    }
+    bytes ??= host.scratch
+    const code =
+      given === PLAIN && headers === undefined
+        ? native.enqueue(this.#handle, bytes, length, host.desk)
+        : native.enqueueWith(
+            this.#handle, bytes, length, host.desk, given.copies, given.onShort, given.timeout, headers,
+          )
+    scratchDone()
+    if (code === 0) return new Receipt(host.deskWords, 0)
+    return late(handleOf(code), receiptOf, given.signal)
+  }
+
+  /** Puts many messages into the queue, all or none; they share the options. One receipt each. */
+  async enqueueMany(bodies, options) {
+    if (typeof bodies !== 'object' || bodies === null || typeof bodies[Symbol.iterator] !== 'function') {
+      throw wrong('must be a list of bodies', { bodies: values.shown(bodies) })
+    }
+    const given = this.#enqueueOptions(options)
+    const { bytes, ends, count, isJson } = packed(bodies)
+    const headers = isJson ? asJson(given.headers) : given.headers
+    const desk = deskFor(count)
+    const { copies, onShort, timeout } = given
+    const code = native.enqueueMany(this.#handle, bytes, ends, count, desk, copies, onShort, timeout, headers)
+    scratchDone()
+    if (code === 0) return receiptsOf({ words: host.deskWords }, 0, count)
+    return late(handleOf(code), receiptsOf, given.signal)
+  }
+
+  #enqueueOptions(options) {
+    const own = values.optionsOf(options)
+    const given = this.#defaults === undefined ? own : { ...this.#defaults, ...own }
+    if (given === undefined) return PLAIN
+    return {
+      copies: values.whole(given.copies, 'copies', 0, -1),
+      onShort: values.onShortOf(given.onShort),
+      timeout: values.milliseconds(given.timeout, 'timeout'),
+      headers: values.headersOf(given.headers),
+      signal: values.checkSignal(given.signal),
+    }
+  }
+
+  /** Leases the next message, waiting up to `wait` for it; null when there is none. */
+  async receive(options) {
+    return this.#receive(1, options, firstOf, null)
+  }
+
+  /** Leases up to `max` messages, waiting up to `wait` for the first. */
+  async receiveMany(max, options) {
+    return this.#receive(values.whole(max, 'max', 0), options, deliveriesOf, undefined)
+  }
+
+  async #receive(max, options, make, empty) {
+    const own = values.optionsOf(options)
+    const signal = values.checkSignal(own?.signal)
+    const wait = values.waiting(own?.wait, 0)
+    const lease = values.milliseconds(own?.lease ?? this.#defaults?.lease, 'lease')
+    const read = (tray, at, count) => (count === 0 && empty === null ? null : make(this, tray, at, count))
+    for (;;) {
+      const tray = trayNow()
+      const code = native.receive(this.#handle, max, Math.min(wait, WAIT_MAX), lease, tray.bytes, tray.at)
+      let answer
+      if (code === 0) {
+        const full = filled(tray)
+        const { at, count } = opened(full)
+        answer = read(full, at, count)
+      } else {
+        answer = await late(handleOf(code), read, signal)
+      }
+      const isEmpty = answer === null || answer.length === 0
+      if (!isEmpty || wait !== Infinity) return answer
+    }
+  }
+
+  /** Push: at most `credit` unsettled deliveries at a time, as an async iterable. */
+  subscribe(options) {
+    const own = values.optionsOf(options)
+    const signal = values.checkSignal(own?.signal)
+    const credit = values.whole(own?.credit, 'credit', 0, 64)
+    const lease = values.milliseconds(own?.lease ?? this.#defaults?.lease, 'lease')
+    return new Subscription(this, handleOf(native.subscribe(this.#handle, credit, lease)), signal)
+  }
+
+  /** The message is finished. */
+  ack(delivery) {
+    return settled(delivery, (it) => it.ack())
+  }
+
+  /** Many are finished; one number each, 0 or the error's. */
+  async ackMany(deliveries) {
+    if (typeof deliveries !== 'object' || deliveries === null || typeof deliveries[Symbol.iterator] !== 'function') {
+      throw wrong('must be a list of deliveries', { deliveries: values.shown(deliveries) })
+    }
+    return ackMany(this.#handle, deliveries)
+  }
+
+  /** It failed: again after `delay`. */
+  nack(delivery, options) {
+    return settled(delivery, (it) => it.nack(options))
+  }
+
+  /** It was not tried: again at once. */
+  release(delivery) {
+    return settled(delivery, (it) => it.release())
+  }
+
+  /** It needs `lease` from now on. */
+  extend(delivery, options) {
+    return settled(delivery, (it) => it.extend(options))
+  }
+
+  [inspect.custom](depth, options) {
+    return `Queue ${inspect({ name: this.#name }, options)}`
+  }
+}
+
+function firstOf(queue, tray, at) {
+  return new Delivery(queue, tray, at)
+}
+
+async function settled(delivery, verb) {
+  checkDelivery(delivery)
+  return verb(delivery)
+}
+
+/** Options of an enqueue that has none: the member's defaults. */
+const PLAIN = Object.freeze({ copies: -1, onShort: -1, timeout: -1, headers: undefined, signal: undefined })
+
+const asJson = (headers) => [...values.JSON_HEADER, ...(headers ?? [])]
+
+/** Bodies one behind the other in the scratch memory, and where each ends. */
+function packed(bodies) {
+  let at = 0
+  let count = 0
+  let objects = 0
+  for (const body of bodies) {
+    let text = typeof body === 'string' ? body : undefined
+    const bytes = text === undefined ? values.bytesOf(body) : undefined
+    if (text === undefined && bytes === undefined) {
+      text = values.jsonOf(body)
+      objects += 1
+    }
+    if (text === undefined) {
+      scratchFor(at + bytes.length, at).set(bytes, at)
+      at += bytes.length
+    } else {
+      at += scratchText(text, at)
+    }
+    if (count === host.ends.length) {
+      const longer = new Uint32Array(count * 2)
+      longer.set(host.ends)
+      host.ends = longer
+    }
+    host.ends[count] = at
+    count += 1
+  }
+  if (objects > 0 && objects < count) throw wrong('objects and other bodies cannot share a batch')
+  return { bytes: host.scratch, ends: host.ends, count, isJson: objects > 0 }
+}
+
+module.exports = { Queue, Receipt }

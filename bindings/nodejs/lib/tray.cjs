@@ -1,0 +1,51 @@
+'use strict'
+// A tray: memory that the native layer fills with records (bindings/nodejs/src/pack.rs says how they lie).
+// Small messages share one, as Node's own small Buffers do: a body is a part of its tray, so it keeps the
+// whole tray in memory for as long as it is kept itself.
+
+const { markAsUntransferable } = require('node:worker_threads')
+
+/** Bytes of an ordinary tray. One message of 100 bytes takes 136. */
+const TRAY = 64 * 1024
+/** Below this an ordinary tray is not worth another look. */
+const TRAY_LEFT = 1024
+/** Bytes of the head of an answer, of a receipt, of what precedes a delivery's body. */
+const HEAD = 16
+const RECEIPT = 32
+const DELIVERY = 32
+
+class Tray {
+  constructor(size) {
+    this.bytes = Buffer.allocUnsafeSlow(size)
+    // A body given away with postMessage would take its neighbours along.
+    markAsUntransferable(this.bytes.buffer)
+    this.words = new Int32Array(this.bytes.buffer, 0, size >>> 2)
+    /** Where the next answer goes. */
+    this.at = 0
+    /** Handles of the deliveries in it, 0 for a finished one; what is left when it is collected is let go. */
+    this.live = []
+  }
+}
+
+/** A 64-bit value from two words, as a number where it is one exactly. */
+function long(low, high) {
+  const top = high >>> 0
+  const value = top * 0x1_0000_0000 + (low >>> 0)
+  return Number.isSafeInteger(value) ? value : (BigInt(top) << 32n) + BigInt(low >>> 0)
+}
+
+const hex = (word) => (word >>> 0).toString(16).padStart(8, '0')
+
+/** A message id from four words: the origin in 16 hex digits, then the sequence. */
+const idOf = (a, b, c, d) => `${hex(b)}${hex(a)}-${long(c, d)}`
+
+/** Where the record after the delivery at `at` begins. */
+function afterDelivery(words, at) {
+  const word = at >>> 2
+  return padded(at + DELIVERY + words[word + 6] + words[word + 7])
+}
+
+/** The next multiple of 8, also above 2 GiB. */
+const padded = (size) => ((size + 7) >>> 3) * 8
+
+module.exports = { DELIVERY, HEAD, RECEIPT, TRAY, TRAY_LEFT, Tray, afterDelivery, idOf, long, padded }

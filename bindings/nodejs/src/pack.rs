@@ -1,0 +1,175 @@
+//! How answers lie in memory that JavaScript owns: a tray. `lib/tray.cjs` reads what is written here.
+//!
+//! Words are 32 bits in the machine's order, 64-bit values are two words, low first. Every record starts at
+//! a multiple of 8. A message's bytes are copied, once: a Buffer is writable, so one that shared Primer's
+//! bytes would let a consumer change the copy that other consumers are given.
+//!
+//! | record | words |
+//! |---|---|
+//! | head of a tray | bytes used, head included (0: no space); bytes needed; records; 0 |
+//! | receipt | id (origin, sequence): 4; copies; durable copies; wanted; 0 |
+//! | delivery | handle; attempts; id: 4; bytes of headers; bytes of body; then body, headers, padding |
+//! | header | bytes of name; bytes of value; then both |
+//! | completion | ticket: 2; kind; records that follow, or the place of the failure |
+
+use napi::bindgen_prelude::{Uint8ArraySlice, Uint32ArraySlice};
+use primer::{Delivery, MessageId, Receipt, Result};
+
+use crate::room::internal;
+
+/// The memory behind a tray, for as long as a verb runs.
+pub(crate) fn bytes_of<'a>(tray: &'a mut Uint8ArraySlice<'_>) -> &'a mut [u8] {
+    // SAFETY: no JavaScript runs on this thread while a verb does, and `lib/` keeps trays and desks to
+    // itself: they are no SharedArrayBuffers, so no other thread sees them, and it never gives a verb one
+    // of them twice or together with a body that lies in it.
+    unsafe { tray.as_mut() }
+}
+
+/// As [`bytes_of`], for a list of handles.
+pub(crate) fn words_of<'a>(list: &'a mut Uint32ArraySlice<'_>) -> &'a mut [u32] {
+    // SAFETY: as in `bytes_of`.
+    unsafe { list.as_mut() }
+}
+
+/// Bytes of the head of a tray, of a receipt and of what precedes a delivery's body, and of a completion's head.
+pub(crate) const HEAD: usize = 16;
+pub(crate) const RECEIPT: usize = 32;
+const DELIVERY: usize = 32;
+
+/// What a completion carries, by the numbers that `lib/tray.cjs` knows.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    Failure = 0,
+    Done = 1,
+    Receipts = 2,
+    Deliveries = 3,
+    Ready = 4,
+}
+
+/// Writes records into a tray from a place on. Errors: 599 past its end, which the sizes rule out.
+pub(crate) struct Writer<'a> {
+    out: &'a mut [u8],
+    at: usize,
+}
+
+impl<'a> Writer<'a> {
+    /// Writes into `out` from `at` on.
+    pub(crate) fn new(out: &'a mut [u8], at: usize) -> Self {
+        Self { out, at }
+    }
+
+    /// The next byte to write.
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Bytes left.
+    pub(crate) fn left(&self) -> usize {
+        self.out.len().saturating_sub(self.at)
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        let end = self.at.saturating_add(bytes.len());
+        let Some(place) = self.out.get_mut(self.at..end) else {
+            return Err(internal("a tray is too small"));
+        };
+        place.copy_from_slice(bytes);
+        self.at = end;
+        Ok(())
+    }
+
+    fn words(&mut self, words: [u32; 4]) -> Result<()> {
+        let mut bytes = [0; 16];
+        for (place, word) in bytes.chunks_exact_mut(4).zip(words) {
+            place.copy_from_slice(&word.to_ne_bytes());
+        }
+        self.bytes(&bytes)
+    }
+
+    fn id(&mut self, id: MessageId) -> Result<()> {
+        let ([low, high], [first, last]) = (halves(id.origin.0), halves(id.sequence));
+        self.words([low, high, first, last])
+    }
+
+    /// Leaves space for a head.
+    pub(crate) fn skip_head(&mut self) {
+        self.at = self.at.saturating_add(HEAD);
+    }
+
+    /// Writes a completion's head; `count` is the records that follow, or the place of the failure.
+    pub(crate) fn completion(&mut self, ticket: u64, kind: Kind, count: u32) -> Result<()> {
+        let [low, high] = halves(ticket);
+        self.words([low, high, kind as u32, count])
+    }
+
+    /// Writes a receipt.
+    pub(crate) fn receipt(&mut self, receipt: &Receipt) -> Result<()> {
+        self.id(receipt.id)?;
+        let Receipt {
+            copies,
+            durable_copies,
+            wanted,
+            ..
+        } = receipt;
+        self.words([
+            u32::from(*copies),
+            u32::from(*durable_copies),
+            u32::from(*wanted),
+            0,
+        ])
+    }
+
+    /// Writes a delivery whose handle is `handle`.
+    pub(crate) fn delivery(&mut self, handle: u32, delivery: &Delivery) -> Result<()> {
+        let id = delivery.id();
+        let ([low, high], [first, last]) = (halves(id.origin.0), halves(id.sequence));
+        let headers = headers_bytes(delivery);
+        self.words([handle, delivery.attempts(), low, high])?;
+        self.words([first, last, word(headers), word(delivery.body().len())])?;
+        self.bytes(delivery.body())?;
+        for (name, value) in delivery.headers() {
+            self.bytes(&word(name.len()).to_ne_bytes())?;
+            self.bytes(&word(value.len()).to_ne_bytes())?;
+            self.bytes(name.as_bytes())?;
+            self.bytes(value.as_bytes())?;
+        }
+        self.at = self.at.next_multiple_of(8);
+        Ok(())
+    }
+}
+
+/// Writes the head of a tray that starts at `start` and ends at `end`.
+pub(crate) fn head(out: &mut [u8], start: usize, end: usize, records: u32) -> Result<()> {
+    Writer::new(out, start).words([word(end.saturating_sub(start)), 0, records, 0])
+}
+
+/// Writes the head of a tray that was too small: `needed` bytes would do.
+pub(crate) fn no_space(out: &mut [u8], start: usize, needed: usize) -> Result<()> {
+    Writer::new(out, start).words([0, word(needed), 0, 0])
+}
+
+/// Bytes that these deliveries take, padding included.
+pub(crate) fn deliveries_bytes(deliveries: &[Delivery]) -> usize {
+    let each = |delivery| DELIVERY + headers_bytes(delivery) + delivery.body().len();
+    deliveries
+        .iter()
+        .map(|delivery| each(delivery).next_multiple_of(8))
+        .sum()
+}
+
+fn headers_bytes(delivery: &Delivery) -> usize {
+    let headers = delivery.headers().iter();
+    headers
+        .map(|(name, value)| 8 + name.len() + value.len())
+        .sum()
+}
+
+/// A size as a word; sizes are bounded far below by the limits of bodies and batches.
+pub(crate) fn word(size: usize) -> u32 {
+    u32::try_from(size).unwrap_or(u32::MAX)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the low half is meant")]
+fn halves(value: u64) -> [u32; 2] {
+    [value as u32, (value >> 32) as u32]
+}

@@ -1,0 +1,248 @@
+// Runs every scenario of tests/conformance against this face. One test a file; the first step that differs
+// from its expectation fails it, with file and line.
+
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { describe, test } from 'node:test'
+import { PrimerError, start } from 'primer'
+import { parse } from './scenario.mjs'
+import { becomes } from './tools.mjs'
+
+const FOLDER = new URL('../../../tests/conformance/scenarios/', import.meta.url)
+const PATIENCE_MS = 20_000
+
+/** What a name stands for until the end of a file. */
+class Stage {
+  members = new Map()
+  queues = new Map()
+  events = new Map()
+  subscriptions = new Map()
+  ids = new Map()
+  /** Deliveries by member and name: `ack A m1` means the last one of m1 that A received. */
+  deliveries = new Map()
+  /** Every delivery: one that is collected would be let go of. */
+  kept = []
+
+  member(word) {
+    const member = this.members.get(word.text)
+    assert.ok(member, `no member ${word.text} was opened`)
+    return member
+  }
+
+  queue(member, name) {
+    const key = `${member.text} ${name.text}`
+    if (!this.queues.has(key)) this.queues.set(key, this.member(member).queue(name.text))
+    return this.queues.get(key)
+  }
+
+  subscription(word) {
+    const subscription = this.subscriptions.get(word.text)
+    assert.ok(subscription, `no subscription ${word.text} was made`)
+    return subscription
+  }
+
+  delivery(member, name) {
+    const delivery = this.deliveries.get(`${member.text} ${name.text}`)
+    assert.ok(delivery, `${member.text} received no ${name.text}`)
+    return delivery
+  }
+
+  /** Binds a new name to an id; a bound one must be that id. */
+  bind(name, id) {
+    if (!this.ids.has(name)) this.ids.set(name, id)
+    assert.equal(id, this.ids.get(name), `the id of ${name}`)
+  }
+
+  async end() {
+    for (const subscription of this.subscriptions.values()) await subscription.reader.close()
+    for (const events of this.events.values()) await events.close()
+    await Promise.all([...this.members.values()].map((member) => member.close()))
+  }
+}
+
+/** Options of a step as an object: numbers where `numbers` has the key, `header.k` collected. */
+function options(step, names) {
+  const given = {}
+  for (const word of step.options) {
+    if (word.key.startsWith('header.')) (given.headers ??= []).push([word.key.slice('header.'.length), word.text])
+    else given[names[word.key] ?? word.key] = word.key === 'on_short' ? word.text : Number(word.text)
+  }
+  return given
+}
+
+const ENQUEUE = { on_short: 'onShort' }
+
+/** Runs a step and answers what it gave, or the error that Primer gave. */
+async function outcome(run) {
+  try {
+    return { value: await run() }
+  } catch (error) {
+    if (error instanceof PrimerError) return { error }
+    throw error
+  }
+}
+
+const VERBS = {
+  async open(stage, { args: [name], options: words }) {
+    const given = {}
+    for (const { key, text } of words) {
+      if (key === 'join') given.seeds = text.split(',').map((other) => stage.member({ text: other }).address)
+      else given[key] = text
+    }
+    const member = start(given)
+    stage.members.set(name.text, member)
+    stage.events.set(name.text, member.events())
+    await member.joined()
+  },
+  join: (stage, { args: [a, b] }) => stage.member(a).join(b.isText ? b.text : stage.member(b).address),
+  leave: (stage, step) => {
+    const { drain, force } = Object.fromEntries(step.options.map(({ key, text }) => [key, text]))
+    return stage.member(step.args[0]).leave({ drain: drain && Number(drain), force: force === 'true' })
+  },
+  close: (stage, { args: [a] }) => stage.member(a).close(),
+  address: (stage, { args: [a] }) => (stage.member(a).address === null ? 'none' : 'some'),
+  members: (stage, { args: [a], expect }) => {
+    const count = () => stage.member(a).members().filter((member) => member.isReachable).length
+    return becomes(count, wantedNumber(expect)).then(() => wantedNumber(expect))
+  },
+  stats: (stage, { args: [a, name], expect }) => {
+    const count = () => stage.member(a).stats()[name.text] ?? 0
+    return becomes(count, wantedNumber(expect)).then(() => wantedNumber(expect))
+  },
+  async event(stage, { args: [a, kind] }) {
+    const signal = AbortSignal.timeout(PATIENCE_MS)
+    const events = stage.events.get(a.text)
+    while ((await events.next({ signal })).kind !== kind.text);
+  },
+  enqueue: (stage, step) => {
+    const [a, queue, body] = step.args
+    return stage.queue(a, queue).enqueue(body.bytes, options(step, ENQUEUE))
+  },
+  enqueue_many: (stage, step) => {
+    const [a, queue, ...bodies] = step.args
+    return stage.queue(a, queue).enqueueMany(bodies.map((body) => body.bytes), options(step, ENQUEUE))
+  },
+  receive: (stage, step) => {
+    const { max = 1, ...rest } = options(step, {})
+    return stage.queue(...step.args).receiveMany(max, rest)
+  },
+  ack: (stage, { args }) => stage.delivery(...args).ack(),
+  ack_many: (stage, { args: [a, ...names] }) => {
+    const deliveries = names.map((name) => stage.delivery(a, name))
+    return deliveries[0].queue.ackMany(deliveries)
+  },
+  nack: (stage, step) => stage.delivery(...step.args).nack(options(step, {})),
+  release: (stage, { args }) => stage.delivery(...args).release(),
+  extend: (stage, step) => stage.delivery(...step.args).extend(options(step, {})),
+  drop: (stage, { args }) => stage.delivery(...args)[Symbol.dispose](),
+  subscribe: (stage, step) => stage.queue(...step.args).subscribe(options(step, {})),
+  next: async (stage, step) => {
+    const next = await stage.subscription(step.args[0]).reader.next({ wait: 0, ...options(step, {}) })
+    return next ? [next] : []
+  },
+  credit: (stage, { args: [s, more] }) => stage.subscription(s).reader.credit(Number(more.text)),
+  unsubscribe: (stage, { args: [s] }) => stage.subscription(s).reader.close(),
+}
+
+const wantedNumber = (expect) => Number(expect[0][0].text)
+
+/** Compares what a step gave with what stands behind its `->`. */
+function compare(stage, step, { value, error }) {
+  const [first] = step.expect[0] ?? []
+  if (first?.is('error')) {
+    assert.ok(error, `gave no error, ${step.expect[0][1].text} was expected`)
+    return assert.equal(error.number, Number(step.expect[0][1].text), error.message)
+  }
+  if (error) throw error
+  if (first === undefined || first.is('ok')) return undefined
+  if (COMPARED[step.verb]) return COMPARED[step.verb](stage, step, value)
+  return assert.equal(String(value), first.text)
+}
+
+const COMPARED = {
+  enqueue(stage, { expect: [[name, ...fields]] }, receipt) {
+    stage.bind(name.text, receipt.id)
+    for (const { key, text } of fields) assert.equal(String(receipt[key]), text, key)
+  },
+  enqueue_many(stage, { expect: [names] }, receipts) {
+    assert.equal(receipts.length, names.length, 'receipts')
+    names.forEach((name, i) => stage.bind(name.text, receipts[i].id))
+  },
+  receive: (stage, step, deliveries) => received(stage, step, deliveries, step.args[0]),
+  next: (stage, step, deliveries) => received(stage, step, deliveries, stage.subscription(step.args[0]).member),
+  subscribe(stage, { args: [member], expect: [[name]] }, reader) {
+    stage.subscriptions.set(name.text, { member, reader })
+  },
+  ack_many(stage, { expect: [numbers] }, codes) {
+    assert.deepEqual(codes, numbers.map(({ text }) => Number(text)))
+  },
+}
+
+function received(stage, { expect }, deliveries, member) {
+  const shown = deliveries.map((delivery) => `${delivery.text().slice(0, 40)} attempts=${delivery.attempts}`)
+  const wanted = expect[0][0].is('empty') ? [] : expect
+  assert.equal(deliveries.length, wanted.length, `received ${shown.join(', ') || 'nothing'}`)
+  wanted.forEach(([name, ...words], i) => {
+    const delivery = deliveries[i]
+    stage.bind(name.text, delivery.id)
+    stage.kept.push(delivery)
+    stage.deliveries.set(`${member.text} ${name.text}`, delivery)
+    for (const word of words) {
+      if (word.isText && word.key === undefined) assert.ok(word.bytes.equals(delivery.body), `the body of ${name.text}`)
+      else if (word.key === 'attempts') assert.equal(delivery.attempts, Number(word.text), 'attempts')
+      else {
+        assert.ok(word.key?.startsWith('header.'), `\`${word.text}\` cannot be expected`)
+        assert.equal(delivery.headers[word.key.slice('header.'.length)], word.text, word.key)
+      }
+    }
+  })
+}
+
+async function run(file) {
+  const steps = parse(file, readFileSync(new URL(file, FOLDER), 'utf8'))
+  const stage = new Stage()
+  try {
+    for (const step of steps) {
+      try {
+        compare(stage, step, await outcome(() => VERBS[step.verb](stage, step)))
+      } catch (error) {
+        error.message = `${file}:${step.line}: ${step.verb}: ${error.message}`
+        throw error
+      }
+    }
+  } finally {
+    await stage.end()
+  }
+}
+
+const files = readdirSync(FOLDER).filter((name) => name.endsWith('.scn')).sort()
+
+describe('every scenario', { concurrency: 4 }, () => {
+  assert.ok(files.length > 0, 'there are scenarios')
+  for (const file of files) test(file, () => run(file))
+})
+
+test('a slip of the pen in a scenario is told with file and line', () => {
+  for (const [text, told] of [
+    ['\n\nopne a', 'x.scn:3: there is no step `opne`'],
+    ['enqueue a jobs', 'x.scn:1: `enqueue` takes 3 to 3 arguments, not 2'],
+    ['receive a jobs weight=1', 'x.scn:1: `receive` has no key `weight`'],
+    ['receive a jobs ->', 'x.scn:1: nothing stands behind `->` or a comma'],
+    ['receive a jobs -> m1,', 'x.scn:1: nothing stands behind `->` or a comma'],
+    ['enqueue a jobs "one', 'x.scn:1: a text has no end'],
+    ['enqueue a jobs bytes:many', 'x.scn:1: `bytes:many` has no number'],
+    ['# nothing', 'x.scn:1: no step at all'],
+  ]) {
+    assert.throws(() => parse('x.scn', text), { message: told })
+  }
+})
+
+test('a step that differs from its expectation fails', () => {
+  const stage = new Stage()
+  const one = parse('x.scn', 'enqueue a jobs "one" -> m1 copies=2')[0]
+  assert.throws(() => compare(stage, one, { value: { id: '1-1', copies: 1 } }), /copies/)
+  const none = parse('x.scn', 'receive a jobs -> m1 "one"')[0]
+  assert.throws(() => compare(stage, none, { value: [] }), /received nothing/)
+  const fails = parse('x.scn', 'close a -> error 501')[0]
+  assert.throws(() => compare(stage, fails, { value: undefined }), /gave no error, 501/)
+})

@@ -1,0 +1,56 @@
+// What people write first, as TypeScript. It is compiled by `tsc --strict`, and then it is run: Node.js 20 does
+// not know `await using` yet, so tsc writes it out.
+
+import primer, { open, start, MemberDown, NotNow, PrimerError } from 'primer'
+import type { Delivery, Event, Member, Queue, Receipt, Subscription } from 'primer'
+
+interface Email {
+  to: string
+}
+
+let closed: { readonly isClosed: boolean }
+{
+  await using member = await open({ cluster: 'types', lease: '30s', enqueueTimeout: 2_000 })
+  closed = member
+  const emails: Queue<Email> = member.queue<Email>('emails', { onShort: 'degrade' })
+
+  const receipt: Receipt = await emails.enqueue({ to: 'ada' }, { copies: 1, headers: { kind: 'hello' }, timeout: '2s' })
+  const [first] = await emails.enqueueMany([{ to: 'bob' }, { to: 'eve' }])
+  if (receipt.copies !== 1 || first?.wanted !== 1) throw new Error('a receipt says how many members hold it')
+
+  const delivery: Delivery<Email> | null = await emails.receive({ wait: '5s', signal: AbortSignal.timeout(60_000) })
+  if (!delivery) throw new Error('the message is there')
+  const to: string = delivery.json().to
+  const kind: string | undefined = delivery.headers['kind']
+  await delivery.ack()
+
+  const subscription: Subscription<Email> = emails.subscribe({ credit: 8 })
+  const others: string[] = []
+  for await (const message of subscription) {
+    others.push(message.json().to)
+    await message.ack()
+    if (others.length === 2) break
+  }
+
+  const members: Member[] = member.members()
+  const count: number | undefined = member.stats()['members']
+  const events = member.events()
+  const event: Event | null = await events.next({ wait: 0 })
+  events.close()
+  using let_go = await emails.receive()
+
+  try {
+    await emails.enqueue({ to: 'nobody' }, { copies: 3, onShort: 'fail' })
+  } catch (error) {
+    if (!(error instanceof NotNow)) throw error
+    const number: number = error.number
+    if (number !== 202 || error.code !== 'PRIMER_UNREACHABLE') throw error
+  }
+  console.log(JSON.stringify({ to, kind, others, members: members.length, event, let_go, count: typeof count }))
+}
+if (!closed.isClosed) throw new Error('leaving the block closes the member')
+
+// The same values by every name.
+const same: typeof open = primer.open
+const error: unknown = await start().close().catch((reason: unknown) => reason)
+if (same !== open || error instanceof PrimerError || error instanceof MemberDown) throw new Error('not the same')

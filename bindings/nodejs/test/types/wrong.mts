@@ -1,0 +1,24 @@
+// Mistakes that the types must find. It is never run.
+
+import { open, Primer, type Delivery } from 'primer'
+
+export async function mistakes(): Promise<void> {
+  // @ts-expect-error: an unknown option
+  const member = await open({ colour: 'red' })
+  // @ts-expect-error: made by open() only
+  new Primer()
+  const queue = member.queue<{ to: string }>('jobs')
+  // @ts-expect-error: a body of another shape
+  await queue.enqueue({ from: 'ada' })
+  // @ts-expect-error: not a duration
+  await queue.receive({ wait: 'soon' })
+  // @ts-expect-error: one of three words
+  await queue.enqueue('text', { onShort: 'perhaps' })
+  // @ts-expect-error: it may be null
+  await (await queue.receive()).ack()
+  // @ts-expect-error: read only
+  queue.name = 'other'
+  const delivery: Delivery<{ to: string }> | null = await queue.receive()
+  // @ts-expect-error: the body has no such field
+  delivery?.json().from
+}
