@@ -1,0 +1,225 @@
+//! Options from maps: every key is known, every value in its range.
+//!
+//! Errors: 101 naming the option.
+
+use std::time::Duration;
+
+use primer::{
+    EnqueueOptions, Error, ErrorKind, OnShort, ReceiveOptions, Result, SubscribeOptions, limits,
+};
+use rustler::{Atom, Binary, MapIterator, Term};
+
+use crate::atoms;
+
+/// A map of options of which every entry must be asked for.
+struct Reader<'a> {
+    map: Term<'a>,
+    asked: Vec<Atom>,
+    found: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn new(map: Term<'a>) -> Self {
+        Self {
+            map,
+            asked: Vec::new(),
+            found: 0,
+        }
+    }
+
+    fn take(&mut self, key: Atom) -> Option<Term<'a>> {
+        self.asked.push(key);
+        let value = self.map.map_get(key).ok()?;
+        self.found += 1;
+        Some(value)
+    }
+
+    /// A whole number of at most `max`.
+    fn number(&mut self, key: Atom, max: u64) -> Result<Option<u64>> {
+        let Some(value) = self.take(key) else {
+            return Ok(None);
+        };
+        match value.decode::<u64>() {
+            Ok(number) if number <= max => Ok(Some(number)),
+            _ => Err(wrong(key, value, "is not a number in its range")),
+        }
+    }
+
+    /// Milliseconds.
+    fn duration(&mut self, key: Atom) -> Result<Option<Duration>> {
+        Ok(self.number(key, u64::MAX)?.map(Duration::from_millis))
+    }
+
+    /// Refuses what was not asked for.
+    fn finish(self) -> Result<()> {
+        if self.map.map_size().is_ok_and(|size| size == self.found) {
+            return Ok(());
+        }
+        let known = |key: &Term| self.asked.iter().any(|asked| asked == key);
+        let unknown = MapIterator::new(self.map)
+            .and_then(|mut entries| entries.find(|(key, _)| !known(key)))
+            .map_or_else(String::new, |(key, _)| shown(key));
+        Err(Error::new(ErrorKind::InvalidArgument)
+            .because("there is no such option")
+            .with("option", unknown))
+    }
+}
+
+/// 101 for the value of one option.
+fn wrong(key: Atom, value: Term, reason: &str) -> Error {
+    Error::new(ErrorKind::InvalidArgument)
+        .because(reason)
+        .with("option", format!("{key:?}"))
+        .with("value", shown(value))
+}
+
+/// A small term's text. Printing a large one could keep a scheduler busy.
+fn shown(term: Term) -> String {
+    if let Ok(binary) = Binary::from_term(term) {
+        let start = binary.as_slice().get(..40).unwrap_or(binary.as_slice());
+        return String::from_utf8_lossy(start).into_owned();
+    }
+    if term.is_atom() || term.decode::<i64>().is_ok() {
+        return format!("{term:?}").chars().take(40).collect();
+    }
+    String::from("a term of another type")
+}
+
+/// `#{copies, on_short, timeout, headers}`.
+pub(crate) fn enqueue(map: Term) -> Result<EnqueueOptions> {
+    let mut reader = Reader::new(map);
+    let copies = reader.number(atoms::copies(), u64::from(u16::MAX))?;
+    let on_short = match reader.take(atoms::on_short()) {
+        Some(value) => Some(on_short(value)?),
+        None => None,
+    };
+    let timeout = reader.duration(atoms::timeout())?;
+    let headers = match reader.take(atoms::headers()) {
+        Some(value) => headers(value)?,
+        None => Vec::new(),
+    };
+    reader.finish()?;
+    Ok(EnqueueOptions {
+        copies: copies.and_then(|number| u16::try_from(number).ok()),
+        on_short,
+        timeout,
+        headers,
+    })
+}
+
+fn on_short(value: Term) -> Result<OnShort> {
+    if atoms::degrade() == value {
+        Ok(OnShort::Degrade)
+    } else if atoms::fail() == value {
+        Ok(OnShort::Fail)
+    } else if atoms::wait() == value {
+        Ok(OnShort::Wait)
+    } else {
+        Err(wrong(
+            atoms::on_short(),
+            value,
+            "is not degrade, fail or wait",
+        ))
+    }
+}
+
+/// A map or a list of pairs of binaries; the list keeps its order.
+fn headers(value: Term) -> Result<Vec<(String, String)>> {
+    let bad = || wrong(atoms::headers(), value, "is not pairs of UTF-8 binaries");
+    let pair = |key: Term, value: Term| Some((utf8(key)?, utf8(value)?));
+    // One more than is allowed, so that the verb sees that there are too many.
+    let most = limits::HEADERS_MAX + 1;
+    if let Some(entries) = MapIterator::new(value) {
+        return entries
+            .take(most)
+            .map(|(key, value)| pair(key, value).ok_or_else(bad))
+            .collect();
+    }
+    cells(value, most, |entry| {
+        let (key, value) = entry.decode::<(Term, Term)>().ok()?;
+        pair(key, value)
+    })
+    .ok_or_else(bad)
+}
+
+/// What `read` makes of the first `most` elements of a proper list; none of anything else, or when it
+/// makes none of an element. (Rustler's own iterator panics at an improper list.)
+pub(crate) fn cells<'a, T>(
+    list: Term<'a>,
+    most: usize,
+    mut read: impl FnMut(Term<'a>) -> Option<T>,
+) -> Option<Vec<T>> {
+    let mut elements = Vec::new();
+    let mut rest = list;
+    while elements.len() < most {
+        let Ok((head, tail)) = rest.list_get_cell() else {
+            return rest.is_empty_list().then_some(elements);
+        };
+        elements.push(read(head)?);
+        rest = tail;
+    }
+    Some(elements)
+}
+
+fn utf8(term: Term) -> Option<String> {
+    let binary = Binary::from_term(term).ok()?;
+    Some(std::str::from_utf8(binary.as_slice()).ok()?.to_owned())
+}
+
+/// `#{max, wait, lease}`.
+pub(crate) fn receive(map: Term) -> Result<ReceiveOptions> {
+    let mut reader = Reader::new(map);
+    let max = reader.number(atoms::max(), u64::from(u32::MAX))?;
+    let wait = reader.duration(atoms::wait())?;
+    let lease = reader.duration(atoms::lease())?;
+    reader.finish()?;
+    let default = ReceiveOptions::default();
+    Ok(ReceiveOptions {
+        max: max
+            .and_then(|number| usize::try_from(number).ok())
+            .unwrap_or(default.max),
+        wait: wait.unwrap_or(default.wait),
+        lease,
+    })
+}
+
+/// `#{credit, lease, mode}`; true for push, the default mode.
+pub(crate) fn subscribe(map: Term) -> Result<(SubscribeOptions, bool)> {
+    let mut reader = Reader::new(map);
+    let credit = reader.number(atoms::credit(), u64::from(u32::MAX))?;
+    let lease = reader.duration(atoms::lease())?;
+    let pushes = match reader.take(atoms::mode()) {
+        None => true,
+        Some(mode) if atoms::push() == mode => true,
+        Some(mode) if atoms::pull() == mode => false,
+        Some(mode) => return Err(wrong(atoms::mode(), mode, "is not push or pull")),
+    };
+    reader.finish()?;
+    let default = SubscribeOptions::default();
+    let credit = credit
+        .and_then(|number| u32::try_from(number).ok())
+        .unwrap_or(default.credit);
+    Ok((SubscribeOptions { credit, lease }, pushes))
+}
+
+/// One duration of that name, or none.
+pub(crate) fn one_duration(map: Term, key: Atom) -> Result<Option<Duration>> {
+    let mut reader = Reader::new(map);
+    let duration = reader.duration(key)?;
+    reader.finish()?;
+    Ok(duration)
+}
+
+/// `#{drain, force}`.
+pub(crate) fn leave(map: Term) -> Result<(Option<Duration>, bool)> {
+    let mut reader = Reader::new(map);
+    let drain = reader.duration(atoms::drain())?;
+    let force = match reader.take(atoms::force()) {
+        None => false,
+        Some(value) => value
+            .decode::<bool>()
+            .map_err(|_| wrong(atoms::force(), value, "is not true or false"))?,
+    };
+    reader.finish()?;
+    Ok((drain, force))
+}

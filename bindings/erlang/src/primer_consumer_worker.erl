@@ -1,0 +1,86 @@
+%% @private One worker of a {@link primer_consumer}.
+-module(primer_consumer_worker).
+-behaviour(gen_server).
+
+-include_lib("kernel/include/logger.hrl").
+
+-export([start_link/2]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
+
+-record(worker, {
+    module :: module(),
+    subscription :: primer:handle(),
+    state :: term()
+}).
+
+-spec start_link(module(), primer_consumer:options()) -> gen_server:start_ret().
+start_link(Module, Options) ->
+    gen_server:start_link(?MODULE, {Module, Options}, []).
+
+-spec init({module(), primer_consumer:options()}) -> {ok, #worker{}} | {stop, term()}.
+init({Module, #{queue := Queue} = Options}) ->
+    %% So that a stop by the supervisor runs terminate/2.
+    process_flag(trap_exit, true),
+    {ok, State} = Module:init(maps:get(args, Options, [])),
+    Subscribe = maps:merge(#{credit => 1}, maps:with([credit, lease], Options)),
+    case primer:subscribe(Queue, Subscribe) of
+        {ok, Subscription} ->
+            {ok, #worker{module = Module, subscription = Subscription, state = State}};
+        {error, Error} ->
+            {stop, Error}
+    end.
+
+-spec handle_call(term(), gen_server:from(), #worker{}) -> {reply, {error, unknown}, #worker{}}.
+handle_call(_, _From, Worker) ->
+    {reply, {error, unknown}, Worker}.
+
+-spec handle_cast(term(), #worker{}) -> {noreply, #worker{}}.
+handle_cast(_, Worker) ->
+    {noreply, Worker}.
+
+-spec handle_info(term(), #worker{}) -> {noreply, #worker{}} | {stop, term(), #worker{}}.
+handle_info({primer, Subscription, {error, Error}}, #worker{subscription = Subscription} = Worker) ->
+    {stop, Error, Worker};
+handle_info({primer, Subscription, Delivery}, #worker{subscription = Subscription} = Worker) ->
+    {noreply, handle(Delivery, Worker)};
+handle_info(_, Worker) ->
+    {noreply, Worker}.
+
+handle(Delivery, #worker{module = Module, state = State} = Worker) ->
+    try Module:handle_message(Delivery, State) of
+        {Verdict, After} ->
+            told(settle(Verdict, Delivery), Delivery),
+            Worker#worker{state = After}
+    catch
+        Class:Reason:Stack ->
+            ?LOG_ERROR(#{
+                label => {primer_consumer, raised},
+                module => Module,
+                message => maps:with([id, queue, attempts], Delivery),
+                raised => {Class, Reason, Stack}
+            }),
+            told(primer:nack(Delivery), Delivery),
+            Worker
+    end.
+
+settle(ack, Delivery) -> primer:ack(Delivery);
+settle(nack, Delivery) -> primer:nack(Delivery);
+settle({nack, Options}, Delivery) -> primer:nack(Delivery, Options);
+settle(release, Delivery) -> primer:release(Delivery);
+settle(noreply, _Delivery) -> ok.
+
+%% A verdict that came too late changes nothing: someone else has the message, or it is finished.
+told(ok, _Delivery) ->
+    ok;
+told({error, Error}, Delivery) ->
+    ?LOG_WARNING(#{
+        label => {primer_consumer, not_settled},
+        message => maps:with([id, queue, attempts], Delivery),
+        error => Error
+    }).
+
+-spec terminate(term(), #worker{}) -> ok.
+terminate(Reason, #worker{module = Module, subscription = Subscription, state = State}) ->
+    _ = primer:close(Subscription),
+    _ = erlang:function_exported(Module, terminate, 2) andalso Module:terminate(Reason, State),
+    ok.
