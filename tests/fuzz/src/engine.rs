@@ -320,7 +320,7 @@ impl Bench {
 
     /// The peers are gone; a user of this member notices nothing of what they did.
     fn part_and_serve(&mut self) {
-        for link in std::mem::take(&mut self.links) {
+        while let Some(link) = self.links.pop() {
             self.feed(Input::Unlinked(link));
         }
         self.key = self.engine.queue("of our own").unwrap();

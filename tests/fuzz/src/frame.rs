@@ -5,7 +5,7 @@ use primer_proto::base::{Chance, Error, limits};
 use primer_proto::copies::{Item, Section};
 use primer_proto::engine::{Message, Writer, cut, decode};
 use primer_proto::queue::Message as Queue;
-use primer_proto::wire::Ids;
+use primer_proto::wire::{Ids, SEQUENCE_MAX};
 
 use crate::corpus::golden;
 use crate::make::{self, Pool};
@@ -131,7 +131,7 @@ fn sibling(last: &Message, chance: &mut Chance) -> Message {
         match queue.as_mut() {
             Queue::Repl(repl) => {
                 for item in &mut repl.section.items {
-                    item.sequence = item.sequence.wrapping_add(1 + chance.below(3));
+                    item.sequence = (item.sequence + 1 + chance.below(3)).min(SEQUENCE_MAX);
                 }
             }
             Queue::SetDone(done) | Queue::DoneOk(done) => {

@@ -16,7 +16,7 @@ use primer_proto::membership::{Heartbeat, Meta};
 use primer_proto::metadata::Stock;
 use primer_proto::queue::Message as Queue;
 use primer_proto::queue::{Claim, Deliver, Demand, Done, Ending, Settle, Settled};
-use primer_proto::wire::Ids;
+use primer_proto::wire::{Ids, SEQUENCE_MAX};
 
 /// Who and what messages speak of.
 pub(crate) struct Pool {
@@ -66,6 +66,11 @@ pub(crate) fn number(chance: &mut Chance) -> u64 {
     }
 }
 
+/// A place in an origin's order; higher ones are refused by whoever reads them.
+fn sequence(chance: &mut Chance) -> u64 {
+    number(chance).min(SEQUENCE_MAX)
+}
+
 fn number32(chance: &mut Chance) -> u32 {
     u32::try_from(number(chance)).unwrap_or(u32::MAX)
 }
@@ -93,13 +98,14 @@ fn holders(pool: &Pool, chance: &mut Chance) -> Holders {
 fn ids(pool: &Pool, chance: &mut Chance) -> Ids {
     let mut ids = Ids::none(boot(pool, chance));
     for _ in 0..chance.below(4) {
-        let first = number(chance);
+        let first = sequence(chance);
         let span = if chance.percent(5) {
             chance.below(5_000)
         } else {
             chance.below(5)
         };
-        if let Some(last) = first.checked_add(span) {
+        let last = first + span;
+        if last <= SEQUENCE_MAX {
             ids.push(first, last);
         }
     }
@@ -118,7 +124,7 @@ fn headers(chance: &mut Chance) -> Headers {
 
 fn item(chance: &mut Chance) -> Item {
     Item {
-        sequence: number(chance),
+        sequence: sequence(chance),
         stamp: Stamp(number(chance)),
         attempts: number32(chance),
         lease: number32(chance),

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use primer_check::{Extra, Hex, Kind, Verb};
-use primer_proto::base::{MessageId, SessionId, StoreId};
+use primer_proto::base::{LinkId, MessageId, SessionId, StoreId};
 use primer_proto::engine::{Answer, Command, Leased, Message, Reply};
-use primer_proto::queue::Message as QueueMessage;
+use primer_proto::queue::{Deliver, Message as QueueMessage};
 
 use crate::agenda::{MS, Micros};
 use crate::ledger::id_of;
@@ -74,14 +74,30 @@ impl World {
         }
     }
 
-    /// Notes when an owner gives leases to another member.
-    pub fn note_given(&mut self, seat: usize, message: &Message) {
+    /// Notes what only an onlooker can know later: who was ever sent a copy of a message, and when
+    /// an owner gave a lease to another member.
+    pub fn note_sent(&mut self, seat: usize, link: LinkId, message: &Message) {
         let Message::Queue(message) = message else {
             return;
         };
-        let QueueMessage::Deliver(deliver) = message.as_ref() else {
-            return;
-        };
+        match message.as_ref() {
+            QueueMessage::Deliver(deliver) => self.note_given(seat, deliver),
+            QueueMessage::Repl(repl) => {
+                let Some(store) = self.store_behind(link) else {
+                    return;
+                };
+                for id in repl.section.ids() {
+                    let stores = self.ledger.sent.entry(id).or_default();
+                    if !stores.contains(&store) {
+                        stores.push(store);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn note_given(&mut self, seat: usize, deliver: &Deliver) {
         let Some(store) = self.life(seat).map(|life| life.store) else {
             return;
         };

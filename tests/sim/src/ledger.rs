@@ -29,6 +29,8 @@ pub(crate) struct Ledger {
     pub acked: BTreeSet<MessageId>,
     /// When each lease was given, at its owner.
     pub given: BTreeMap<LeaseName, Micros>,
+    /// Every store that was ever sent a copy of a message.
+    pub sent: BTreeMap<MessageId, Vec<StoreId>>,
     /// (seat, life, message): done there, and so it must stay.
     pub watched: Vec<(usize, u32, MessageId)>,
 }

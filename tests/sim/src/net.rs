@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 use primer_proto::Input;
-use primer_proto::base::{Error, ErrorKind, LinkId, limits};
+use primer_proto::base::{Error, ErrorKind, LinkId, StoreId, limits};
 use primer_proto::engine::{Lane, Message, Writer, cut, decode};
 
 use crate::agenda::{MS, Micros, SECOND};
@@ -247,10 +247,10 @@ impl World {
     /// An end learns that its link is gone.
     pub fn unlinked(&mut self, link: usize, side: usize) {
         let end = &mut self.links[link].ends[side];
-        if end.state != State::Up {
+        // One that is still shaking hands hears of it when it has done so.
+        if std::mem::replace(&mut end.state, State::Gone) != State::Up {
             return;
         }
-        end.state = State::Gone;
         let seat = end.seat;
         for way in &mut self.links[link].ways[side] {
             way.waiting.clear();
@@ -479,6 +479,14 @@ impl World {
                 }
             }
         }
+    }
+
+    /// The store of the process at the other end of a link, while that process is up.
+    pub fn store_behind(&self, id: LinkId) -> Option<StoreId> {
+        let (link, side) = place(id);
+        let peer = &self.links.get(link)?.ends[1 - side];
+        let life = self.life(peer.seat)?;
+        (life.number == peer.life).then_some(life.store)
     }
 
     /// A full lane, or one that is free again.

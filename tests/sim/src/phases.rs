@@ -128,7 +128,10 @@ impl World {
     fn leftover(&mut self) -> Option<String> {
         let held = self.gauge("messages");
         if held > 0 {
-            return Some(format!("{held} copies are left"));
+            return Some(format!(
+                "{held} copies are left, at {}",
+                self.where_kept("messages")
+            ));
         }
         let held = self.users.held.values();
         let unsettled = held
@@ -182,10 +185,19 @@ impl World {
             let is_pinned = self.living().count() < self.seats.len();
             let kept = self.gauge(name);
             if kept > 0 && !(is_pinned && name == "tombstones") {
-                return Some(format!("{kept} {name} are left"));
+                let at = self.where_kept(name);
+                return Some(format!("{kept} {name} are left, at {at}"));
             }
         }
         None
+    }
+
+    fn where_kept(&self, name: &str) -> String {
+        let living = self.living().filter_map(|(seat, life)| {
+            let count = life.engine.stats().get(name).copied().unwrap_or_default();
+            (count > 0).then(|| format!("m{seat}: {count}"))
+        });
+        living.collect::<Vec<_>>().join(", ")
     }
 
     /// The checkers' word.

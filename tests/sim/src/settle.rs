@@ -26,6 +26,7 @@ impl World {
                 None => return,
             },
         };
+        self.settle_twins(&held);
         let handle = held.handle.clone();
         let (f, command) = match how {
             How::Ack | How::AckAndKeep => (Verb::Ack, Command::Ack(handle)),
@@ -42,6 +43,18 @@ impl World {
                 held: vec![held],
             },
         );
+    }
+
+    /// In a split one subscription may have a message from two owners; the member counts it once,
+    /// so settling one of the two makes room.
+    fn settle_twins(&mut self, held: &Held) {
+        for other in self.users.held.values_mut() {
+            let is_twin = other.seat == held.seat
+                && other.handle.session == held.handle.session
+                && other.handle.id == held.handle.id
+                && other.handle.own != held.handle.own;
+            other.is_settled |= is_twin;
+        }
     }
 
     /// Several deliveries are acked in one call.

@@ -1,7 +1,7 @@
 //! Looking at every member from above, between events: what no single history shows.
 
 use primer_check::Verb;
-use primer_proto::base::{MemberId, MessageId};
+use primer_proto::base::{MemberId, MessageId, StoreId};
 
 use crate::agenda::{MS, Micros};
 use crate::ledger::WATCHED_MAX;
@@ -30,12 +30,11 @@ impl World {
         let answered = closing.filter(|(_, closing)| closing.is_answered);
         let over: Vec<MessageId> = answered
             .filter(|(id, closing)| {
+                let holders = closing.handle.holders.iter().map(|holder| holder.store);
+                let sent = self.ledger.sent.get(id).into_iter().flatten();
+                let stores: Vec<StoreId> = holders.chain(sent.copied()).collect();
                 self.living().all(|(_, life)| {
-                    let is_holder = closing
-                        .handle
-                        .holders
-                        .iter()
-                        .any(|holder| holder.store == life.store);
+                    let is_holder = stores.contains(&life.store);
                     !life.engine.holds(**id) && (!is_holder || life.engine.is_done(**id))
                 })
             })

@@ -454,7 +454,7 @@ impl World {
                     .line(self.now, seat, "send", [link.0, lane as u64], || {
                         format!("{message:?}")
                     });
-                self.note_given(seat, &message);
+                self.note_sent(seat, link, &message);
                 self.send(seat, link, lane, message);
             }
             Effect::Dial(address) => {

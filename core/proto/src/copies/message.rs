@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use super::holder::{Holder, Holders, Own};
 use crate::base::{BootId, Error, ErrorKind, MemberId, MessageId, Result, Stamp, StoreId, limits};
-use crate::wire::{Ids, Put, Reader};
+use crate::wire::{Ids, Put, Reader, SEQUENCE_MAX};
 
 /// A message's headers, in the producer's order; shared, never copied.
 pub type Headers = Arc<Vec<(String, String)>>;
@@ -130,6 +130,9 @@ impl Item {
 
     fn read(base: &mut (u64, u64), reader: &mut Reader) -> Result<Self> {
         base.0 = base.0.wrapping_add(unzigzag(reader.varint()?) as u64);
+        if base.0 > SEQUENCE_MAX {
+            return Err(Error::new(ErrorKind::Corrupt).because("a sequence is too large"));
+        }
         base.1 = base.1.wrapping_add(unzigzag(reader.varint()?) as u64);
         let attempts = reader.varint32()?;
         let lease = reader.varint32()?;

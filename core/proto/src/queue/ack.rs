@@ -66,6 +66,12 @@ impl Queues {
         self.tombs.get(id).is_some() || self.prints.holds(id)
     }
 
+    /// True for an id of this boot that was not given to any message yet: whatever a peer says of it
+    /// must not meet the message that will have it.
+    pub(super) fn is_unborn(&self, id: MessageId) -> bool {
+        id.origin == self.settings.boot && id.sequence >= self.next_sequence
+    }
+
     /// Ends all of these with one ending, as the one who asks the others.
     pub(super) fn end_all(&mut self, now: Now, ids: &Ids, ending: Ending) {
         for id in ids.iter() {

@@ -29,6 +29,10 @@ impl Queues {
                 self.tell_done(now, from, id, &holders);
                 continue;
             }
+            if self.is_unborn(id) {
+                refused.push(item.sequence, item.sequence);
+                continue;
+            }
             let _ = self.clock.hear(now, item.stamp);
             if let Some(index) = self.index.get(id) {
                 self.merge_copy(now, index, own, &holders);

@@ -45,7 +45,7 @@ impl Queues {
 
     /// Ends one message here; answers every store that may hold it, as far as is known together.
     fn end_here(&mut self, now: Now, id: MessageId, done: &Done) -> Holders {
-        if self.prints.holds(id) {
+        if self.prints.holds(id) || self.is_unborn(id) {
             return done.holders.clone();
         }
         if let Some(tomb) = self.tombs.get(id) {
@@ -160,9 +160,14 @@ impl Queues {
         for id in ids.iter() {
             self.take_out(now, id);
         }
+        let is_own = ids.origin == self.settings.boot;
+        let born = if is_own { self.next_sequence.saturating_sub(1) } else { u64::MAX };
         for (first, last) in &ids.ranges {
-            self.tombs.remove(ids.origin, *first, *last);
-            self.prints.insert(ids.origin, *first, *last);
+            let last = (*last).min(born);
+            if *first <= last {
+                self.tombs.remove(ids.origin, *first, last);
+                self.prints.insert(ids.origin, *first, last);
+            }
         }
     }
 

@@ -6,6 +6,9 @@ use smallvec::SmallVec;
 use super::{Put, Reader};
 use crate::base::{BootId, Error, ErrorKind, MessageId, Result};
 
+/// No boot gives out a higher sequence, so that the next one can always be counted.
+pub const SEQUENCE_MAX: u64 = u64::MAX >> 1;
+
 /// Ids of one origin: ascending or not, as they came; each range is (first, last).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ids {
@@ -107,7 +110,7 @@ impl Ids {
             let first = end.wrapping_add(step as u64);
             let span = reader.varint()?;
             total = total.saturating_add(span).saturating_add(1);
-            let last = first.checked_add(span);
+            let last = first.checked_add(span).filter(|last| *last <= SEQUENCE_MAX);
             let (Some(last), true) = (last, total <= ids_max) else {
                 return Err(Error::new(ErrorKind::Corrupt).because("too many ids in a frame"));
             };

@@ -7,6 +7,6 @@ mod ids;
 mod reader;
 mod writer;
 
-pub use ids::Ids;
+pub use ids::{Ids, SEQUENCE_MAX};
 pub use reader::Reader;
 pub use writer::Put;
