@@ -9,7 +9,7 @@ use super::command::{EventKind, Reply};
 use super::effect::{Effect, Lane};
 use super::frame::Message;
 use crate::base::{
-    BootId, Error, ErrorKind, LinkId, MemberId, Millis, Now, StoreId, Ticket, limits,
+    BootId, Error, ErrorKind, Instant, LinkId, MemberId, Millis, Now, StoreId, Ticket, limits,
 };
 use crate::crdt::Delta;
 use crate::membership::{Change, Dialler, Heartbeat, Hello, MemberInfo, Meta, Pulse};
@@ -55,11 +55,16 @@ impl Engine {
         hello: &Hello,
         dialled: Option<String>,
     ) {
+        let member = hello.member();
+        if self.is_stale_dial(member, dialled.as_deref()) {
+            let error = Error::new(ErrorKind::Closed).because("that member left meanwhile");
+            self.out.push(Effect::Hangup(link, error));
+            return self.choose_dials(now);
+        }
         let joins = match &dialled {
             Some(address) => self.dialler.linked(address),
             None => Vec::new(),
         };
-        let member = hello.member();
         let checked = hello.check(&self.hello());
         let rival = self.by_member.get(&member).copied();
         let refused = checked.err().or_else(|| self.conflict(now, rival, hello));
@@ -88,6 +93,21 @@ impl Engine {
             return;
         }
         self.welcome(now, link, fresh, hello);
+    }
+
+    /// A dial that was under way while its target (or this member) left the set: taken up, it would
+    /// join two clusters again that just parted.
+    fn is_stale_dial(&mut self, member: MemberId, dialled: Option<&str>) -> bool {
+        let Some(address) = dialled else { return false };
+        let is_stale =
+            !self.dialler.is_asked_for(address) && !self.view.members().contains_key(&member);
+        if is_stale {
+            // Off the books: it is not dialled again unless somebody wants it.
+            self.dialler.linked(address);
+            self.dialler
+                .unlinked(Instant::NEVER, address, &mut self.chance);
+        }
+        is_stale
     }
 
     fn welcome(&mut self, now: Now, link: LinkId, mut fresh: Link, hello: &Hello) {
@@ -149,8 +169,9 @@ impl Engine {
             self.event(now, EventKind::Conflict, member, String::new());
         }
         for ticket in joins {
-            self.joins.remove(ticket);
-            self.out.push(Effect::Reply(*ticket, Err(error.clone())));
+            if self.joins.remove(ticket).is_some() {
+                self.out.push(Effect::Reply(*ticket, Err(error.clone())));
+            }
         }
         if let Some(address) = dialled {
             self.dialler.failed(now.mono, address, &mut self.chance);
@@ -248,8 +269,10 @@ impl Engine {
         }
         let lost = Error::new(ErrorKind::Interrupted).because("the link was lost while joining");
         for ticket in gone.joins {
-            self.joins.remove(&ticket);
-            self.out.push(Effect::Reply(ticket, Err(lost.clone())));
+            // One that ran out of time has its answer.
+            if self.joins.remove(&ticket).is_some() {
+                self.out.push(Effect::Reply(ticket, Err(lost.clone())));
+            }
         }
         self.forget_stock(now, gone.member);
         self.queues.peer_unlinked(now, gone.member);

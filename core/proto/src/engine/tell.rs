@@ -99,9 +99,11 @@ impl Engine {
         self.silent.clear();
         self.unreachable.clear();
         for waiting in self.dialler.clear() {
-            self.joins.remove(&waiting);
-            let error = Error::new(ErrorKind::Unreachable).because("this member left its cluster");
-            self.out.push(Effect::Reply(waiting, Err(error)));
+            if self.joins.remove(&waiting).is_some() {
+                let error =
+                    Error::new(ErrorKind::Unreachable).because("this member left its cluster");
+                self.out.push(Effect::Reply(waiting, Err(error)));
+            }
         }
         self.config.seeds.clear();
         self.config.store = StoreId(self.chance.bits() | 1);

@@ -106,6 +106,13 @@ impl Dialler {
         core::mem::take(&mut target.joins)
     }
 
+    /// True when somebody asked for this address: a seed, or a join that waits.
+    #[must_use]
+    pub fn is_asked_for(&self, address: &str) -> bool {
+        let target = self.targets.get(address);
+        target.is_some_and(|target| target.is_seed || !target.joins.is_empty())
+    }
+
     /// The link that this address leads to is gone: dial again soon.
     pub fn unlinked(&mut self, now: Instant, address: &str, chance: &mut Chance) {
         if let Some(target) = self.targets.get_mut(address) {

@@ -10,7 +10,7 @@ use super::slot::{Lessee, Place, Slot};
 use super::{Queues, limits};
 use crate::base::{BootId, Error, ErrorKind, Instant, MemberId, MessageId, Now, Result, Ticket};
 use crate::copies::{Holder, Holders};
-use crate::wire::Ids;
+use crate::wire::{Ids, SEQUENCE_MAX};
 
 impl Queues {
     /// One message is finished.
@@ -37,9 +37,14 @@ impl Queues {
         self.reply(ticket, Ok(Reply::Codes(codes)));
     }
 
-    /// Records the end here and tells every holder. Errors: 402.
+    /// Records the end here and tells every holder. Errors: 402, 101.
     fn ack_one(&mut self, now: Now, handle: &Handle) -> Result<()> {
         let id = handle.id;
+        if self.is_unborn(id) || id.sequence > SEQUENCE_MAX {
+            return Err(Error::new(ErrorKind::InvalidArgument)
+                .because("no message has ever had that handle")
+                .with("message", id));
+        }
         if self.is_done(id) {
             self.counters.acks_late += 1;
             self.settled_by(now, handle);

@@ -161,7 +161,11 @@ impl Queues {
             self.take_out(now, id);
         }
         let is_own = ids.origin == self.settings.boot;
-        let born = if is_own { self.next_sequence.saturating_sub(1) } else { u64::MAX };
+        let born = if is_own {
+            self.next_sequence.saturating_sub(1)
+        } else {
+            u64::MAX
+        };
         for (first, last) in &ids.ranges {
             let last = (*last).min(born);
             if *first <= last {
