@@ -18,6 +18,7 @@ use primer_proto::queue::Message as Queue;
 use primer_proto::{Engine, Input};
 
 use crate::make::{self, Pool};
+use crate::tell;
 
 const CLUSTER: ClusterId = ClusterId(1);
 const STEPS_MAX: u64 = 120;
@@ -273,7 +274,12 @@ impl Bench {
             wall_ms: 1_000_000 + self.now,
         };
         let mut effects = Vec::new();
+        tell(|| format!("{} {input:?}", self.now));
         self.engine.handle(now, input, &mut effects);
+        for effect in &effects {
+            tell(|| format!("    {effect:?}"));
+        }
+        tell(|| format!("    audit {:?}", self.engine.audit()));
         assert!(effects.len() <= EFFECTS_MAX, "{} effects", effects.len());
         let mut replies = Vec::new();
         for effect in effects {

@@ -21,6 +21,7 @@ mod make;
 mod options;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use primer_proto::base::Chance;
@@ -80,10 +81,21 @@ pub fn run(target: &str, until: Until, seed: u64) -> Option<Report> {
     Some(report)
 }
 
-/// Tries one case again by its own seed. Answers what the panic said; none for an unknown target.
+/// True while one case is tried again: then it tells what it does.
+static IS_TOLD: AtomicBool = AtomicBool::new(false);
+
+/// Prints a step of a case that is tried again.
+fn tell(what: impl FnOnce() -> String) {
+    if IS_TOLD.load(Ordering::Relaxed) {
+        println!("{}", what());
+    }
+}
+
+/// Tries one case again by its own seed, and prints its steps. Answers what the panic said; none for an unknown target.
 #[must_use]
 pub fn replay(target: &str, own: u64) -> Option<Result<(), String>> {
     let (_, case) = TARGETS.iter().find(|(name, _)| *name == target)?;
+    IS_TOLD.store(true, Ordering::Relaxed);
     Some(once(*case, own))
 }
 

@@ -23,6 +23,8 @@ pub(crate) struct Core {
     pub(crate) waiters: Table,
     sessions: HashMap<SessionId, Arc<Buffer>>,
     links: HashMap<LinkId, Arc<Link>>,
+    /// Links that were hung up and still write what was queued on them.
+    ending: HashMap<LinkId, Arc<Link>>,
     /// Links that became full while effects were applied.
     full: Vec<LinkId>,
     /// The latest time the engine was told.
@@ -51,6 +53,7 @@ impl Core {
             waiters: Table::default(),
             sessions: HashMap::new(),
             links: HashMap::new(),
+            ending: HashMap::new(),
             full: Vec::new(),
             latest: Instant(0),
             armed: Instant::NEVER,
@@ -200,6 +203,7 @@ impl Core {
             Effect::Dial(address) => chores.orders.push(Order::Dial(address)),
             Effect::Hangup(id, error) => {
                 if let Some(link) = self.links.remove(&id) {
+                    self.ending.insert(id, link.clone());
                     chores.hangups.push((link, error));
                 }
             }
@@ -220,11 +224,16 @@ impl Core {
     /// Forgets a link.
     pub(crate) fn remove_link(&mut self, link: LinkId) {
         self.links.remove(&link);
+        self.ending.remove(&link);
     }
 
-    /// The links that are up.
+    /// The links that are up, and those whose last words are on their way.
     pub(crate) fn links(&self) -> Vec<Arc<Link>> {
-        self.links.values().cloned().collect()
+        self.links
+            .values()
+            .chain(self.ending.values())
+            .cloned()
+            .collect()
     }
 
     /// The buffer of a session that is open.
