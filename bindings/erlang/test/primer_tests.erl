@@ -25,12 +25,14 @@ all_test_() ->
         fun waiting_callers_block_no_scheduler/0,
         fun a_killed_caller_takes_its_demand_back/0,
         fun late_answers_do_not_stay_in_the_mailbox/0,
+        fun a_given_up_wait_says_whether_its_answer_comes/0,
         fun close_answers_those_who_wait/0,
         fun a_closed_subscription_sends_nothing_more/0,
         fun events_come_as_messages/0,
         fun answers_make_no_atoms/0,
         fun batches_keep_their_order/0,
-        fun a_member_closes_with_its_last_handle/0
+        fun a_member_closes_with_its_last_handle/0,
+        fun threads_end_with_their_members/0
     ],
     [{timeout, 120, {name(Test), {spawn, Test}}} || Test <- Tests].
 
@@ -374,6 +376,31 @@ collect(Subscription, Left, Seen) ->
             collect(Subscription, Left, Seen)
     end.
 
+a_given_up_wait_says_whether_its_answer_comes() ->
+    Queue = queue(),
+    {ok, Subscription} = primer:subscribe(Queue, #{mode => pull, lease => ?LONG}),
+    Wait = fun() ->
+        {later, Later} = primer_nif:next(Subscription, true),
+        Reference = make_ref(),
+        later = primer_nif:await_later(Later, Reference),
+        {Later, Reference}
+    end,
+    {Early, _} = Wait(),
+    true = primer_nif:cancel_later(Early),
+    {ok, _} = primer:enqueue(Queue, <<"1">>),
+    {ok, #{body := <<"1">>}} = primer:next(Subscription, ?LIMIT),
+    {Late, Reference} = Wait(),
+    {ok, _} = primer:enqueue(Queue, <<"2">>),
+    receive
+        {primer, Reference, {ok, #{body := <<"2">>}}} -> false = primer_nif:cancel_later(Late)
+    end,
+    %% Given up in a process that then ends: the message is free for others.
+    {Pid, Monitor} = spawn_monitor(fun() -> Wait() end),
+    receive {'DOWN', Monitor, process, Pid, normal} -> ok end,
+    {ok, _} = primer:enqueue(Queue, <<"3">>),
+    {ok, #{body := <<"3">>}} = primer:next(Subscription, ?LIMIT),
+    ?assertEqual({messages, []}, process_info(self(), messages)).
+
 close_answers_those_who_wait() ->
     Member = member(),
     {ok, Queue} = primer:queue(Member, <<"jobs">>),
@@ -477,3 +504,37 @@ a_member_closes_with_its_last_handle() ->
     kill(Holder),
     receive {primer, Events, #{kind := unreachable}} -> ok end,
     ok = primer:close(First).
+
+threads_end_with_their_members() ->
+    Before = threads(),
+    Holder = holder(fun() ->
+        Members = [member() || _ <- lists:seq(1, 10)],
+        [
+            begin
+                {ok, Queue} = primer:queue(Member, <<"jobs">>),
+                {ok, Subscription} = primer:subscribe(Queue),
+                {ok, Events} = primer:events(Member),
+                {Queue, Subscription, Events}
+            end
+         || Member <- Members
+        ]
+    end),
+    Before =:= 0 orelse ?assert(threads() >= Before + 20),
+    kill(Holder),
+    until_threads(Before).
+
+%% Linux tells; elsewhere there is nothing to compare.
+threads() ->
+    case file:list_dir("/proc/self/task") of
+        {ok, Threads} -> length(Threads);
+        {error, _} -> 0
+    end.
+
+until_threads(Most) ->
+    case threads() > Most of
+        true ->
+            timer:sleep(10),
+            until_threads(Most);
+        false ->
+            ok
+    end.

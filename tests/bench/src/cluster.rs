@@ -142,10 +142,10 @@ fn produce(queue: &Queue, bytes: usize, window: usize, count: usize) -> Outcome<
     let body = Bytes::from(vec![b'x'; bytes]);
     let mut under_way: VecDeque<Pending<Receipt>> = VecDeque::with_capacity(window);
     for _ in 0..count {
-        if under_way.len() == window {
-            if let Some(oldest) = under_way.pop_front() {
-                oldest.wait().map_err(text)?;
-            }
+        if under_way.len() == window
+            && let Some(oldest) = under_way.pop_front()
+        {
+            oldest.wait().map_err(text)?;
         }
         under_way.push_back(queue.enqueue(body.clone()).copies(3).start());
     }

@@ -40,9 +40,9 @@ fn bench(is_smoke: bool, is_json: bool, has_faces: bool) -> Outcome<()> {
     };
     let count = effort.messages;
     let (local, cluster) = (Local::open()?, Cluster::start()?);
-    let mut rows = rows(&local, &cluster, count);
     #[cfg(feature = "nats")]
     let peer = primer_bench::nats::Nats::start()?;
+    let mut rows = rows(&local, &cluster, count);
     #[cfg(feature = "nats")]
     if let Some(peer) = &peer {
         let measure = Box::new(move || peer.windowed(BODY, 1_000, count / 8));

@@ -55,10 +55,10 @@ impl Process {
         std::thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
                 // A killed process may leave half a line, which is nobody's word.
-                if let Some(word) = parse(&line) {
-                    if words.send((index, word)).is_err() {
-                        return;
-                    }
+                if let Some(word) = parse(&line)
+                    && words.send((index, word)).is_err()
+                {
+                    return;
                 }
             }
             let _ = words.send((index, Word::Gone));

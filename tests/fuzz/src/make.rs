@@ -88,11 +88,17 @@ fn own(pool: &Pool, chance: &mut Chance) -> Own {
 }
 
 fn holders(pool: &Pool, chance: &mut Chance) -> Holders {
-    let count = match chance.below(20) {
-        0 => limits::HOLDERS_MAX as u64,
-        _ => chance.below(5),
-    };
-    (0..count).map(|_| *pick(&pool.holders, chance)).collect()
+    let mut holders = pool.holders.clone();
+    chance.shuffle(&mut holders);
+    holders.truncate(chance.below(5) as usize);
+    if chance.percent(5) {
+        let others = (1..=limits::HOLDERS_MAX as u64).map(|n| Holder {
+            member: MemberId(u128::from(n)),
+            store: StoreId(n),
+        });
+        holders.extend(others.take(limits::HOLDERS_MAX - holders.len()));
+    }
+    holders.into()
 }
 
 fn ids(pool: &Pool, chance: &mut Chance) -> Ids {

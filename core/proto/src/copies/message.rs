@@ -360,10 +360,15 @@ pub(crate) fn read_holders(reader: &mut Reader) -> Result<Holders> {
     }
     let mut holders = Vec::with_capacity(count);
     for _ in 0..count {
-        holders.push(Holder {
+        let holder = Holder {
             member: MemberId(reader.u128()?),
             store: StoreId(reader.u64()?),
-        });
+        };
+        // Its second place could never be confirmed.
+        if holders.contains(&holder) {
+            return Err(Error::new(ErrorKind::Corrupt).because("a holder is named twice"));
+        }
+        holders.push(holder);
     }
     Ok(holders.into())
 }

@@ -200,6 +200,7 @@ impl Engine {
         let mut answered = Vec::new();
         if let Some(link) = self.links.get_mut(&stays) {
             link.addresses.extend(fresh.addresses);
+            self.led_to.insert(link.member, link.addresses.clone());
             if link.is_synced {
                 answered = fresh.joins;
             } else {
@@ -230,6 +231,7 @@ impl Engine {
         for address in &fresh.addresses {
             self.dialler.covered(address);
         }
+        self.led_to.insert(member, fresh.addresses.clone());
         self.counters.links_up += 1;
         self.links.insert(link, fresh);
         self.by_member.insert(member, link);
@@ -411,6 +413,11 @@ impl Engine {
                     }
                 }
                 Change::Left(member) => {
+                    // A seed that left on purpose is no way in any more: dialled for ever, it
+                    // would be brought back.
+                    for address in self.led_to.remove(&member).unwrap_or_default() {
+                        self.dialler.unseed(&address);
+                    }
                     self.silent.remove(&member);
                     self.unreachable.remove(&member);
                     self.queues.peer_gone(now, member);

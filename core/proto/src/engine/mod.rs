@@ -63,6 +63,8 @@ pub struct Engine {
     queues: Queues,
     links: BTreeMap<LinkId, Link>,
     by_member: BTreeMap<MemberId, LinkId>,
+    /// Addresses that have led to a member, so that seeds of one that left can be struck out.
+    led_to: BTreeMap<MemberId, Vec<String>>,
     /// Members without a link: since when, and whether there ever was one.
     silent: BTreeMap<MemberId, (Instant, bool)>,
     unreachable: alloc::collections::BTreeSet<MemberId>,
@@ -103,6 +105,7 @@ impl Engine {
             queues,
             links: BTreeMap::new(),
             by_member: BTreeMap::new(),
+            led_to: BTreeMap::new(),
             silent: BTreeMap::new(),
             unreachable: alloc::collections::BTreeSet::new(),
             joins: BTreeMap::new(),

@@ -106,6 +106,13 @@ impl Dialler {
         core::mem::take(&mut target.joins)
     }
 
+    /// A seed is one no more, until a join or a restart.
+    pub fn unseed(&mut self, address: &str) {
+        if let Some(target) = self.targets.get_mut(address) {
+            target.is_seed = false;
+        }
+    }
+
     /// True when somebody asked for this address: a seed, or a join that waits.
     #[must_use]
     pub fn is_asked_for(&self, address: &str) -> bool {

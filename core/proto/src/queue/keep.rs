@@ -19,6 +19,10 @@ impl Queues {
             Err(_) => return self.refuse_copies(from, &repl, Refused::Unsupported),
         };
         let holders = crate::copies::with(&repl.section.holders, &[self.me]);
+        if !holders.contains(&self.me) {
+            // The set is full: what cannot be counted is not kept.
+            return self.refuse_copies(from, &repl, Refused::Unsupported);
+        }
         let own = repl.section.own;
         for item in repl.section.items {
             let id = MessageId {

@@ -277,7 +277,7 @@ impl Queues {
         }
         let key = QueueKey(self.shelves.len() as u32);
         let name: Arc<str> = name.into();
-        self.shelves.push(Shelf::new(name.clone()));
+        self.shelves.push(Shelf::new(name.clone(), key));
         self.names.insert(name, key);
         Ok(key)
     }

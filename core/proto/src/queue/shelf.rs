@@ -29,10 +29,10 @@ pub(super) struct Shelf {
 }
 
 impl Shelf {
-    pub(super) fn new(name: Arc<str>) -> Self {
+    pub(super) fn new(name: Arc<str>, key: QueueKey) -> Self {
         Self {
             name,
-            ready: Ready::default(),
+            ready: Ready::new(key),
             waiters: VecDeque::new(),
             sessions: VecDeque::new(),
             listed: BTreeSet::new(),

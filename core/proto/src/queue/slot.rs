@@ -274,8 +274,10 @@ impl Index {
 }
 
 /// The order in which a queue's messages are given: by stamp, as far as that is known.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Ready {
+    /// Whose messages: a slot may have gone to another queue's since an entry was made.
+    queue: QueueKey,
     /// Those that came in order: nearly all.
     fresh: VecDeque<(Stamp, u32)>,
     /// Those that came back, or came from another owner.
@@ -284,6 +286,22 @@ pub(super) struct Ready {
 }
 
 impl Ready {
+    pub(super) fn new(queue: QueueKey) -> Self {
+        Self {
+            queue,
+            fresh: VecDeque::new(),
+            again: BTreeMap::new(),
+            count: 0,
+        }
+    }
+
+    /// Whether an entry still stands for a ready message of this queue.
+    fn is_live(&self, slab: &Slab, stamp: Stamp, index: u32) -> bool {
+        slab.get(index).is_some_and(|slot| {
+            slot.place == Place::Ready && slot.stamp == stamp && slot.queue == self.queue
+        })
+    }
+
     pub(super) fn count(&self) -> usize {
         self.count
     }
@@ -315,10 +333,7 @@ impl Ready {
                 _ => self.fresh.pop_front()?,
             };
             // An entry is not taken out when its message ends; it is passed over here.
-            let is_live = slab
-                .get(index)
-                .is_some_and(|slot| slot.place == Place::Ready && slot.stamp == stamp);
-            if is_live {
+            if self.is_live(slab, stamp, index) {
                 self.count -= 1;
                 return Some(index);
             }
@@ -329,10 +344,9 @@ impl Ready {
     pub(super) fn lost_one(&mut self, slab: &Slab) {
         self.count = self.count.saturating_sub(1);
         if self.fresh.len() > 2 * self.count + 64 {
-            self.fresh.retain(|(stamp, index)| {
-                slab.get(*index)
-                    .is_some_and(|slot| slot.place == Place::Ready && slot.stamp == *stamp)
-            });
+            let mut fresh = core::mem::take(&mut self.fresh);
+            fresh.retain(|(stamp, index)| self.is_live(slab, *stamp, *index));
+            self.fresh = fresh;
         }
     }
 }

@@ -35,7 +35,7 @@ macro_rules! scenarios {
 
 scenarios! {
     ack_many address basics bodies closed copies drop_remote enqueue_many events five headers join
-    join_refused late_ack lease_expiry lease_holds lease_lost leave leave_alone leave_close memory nack options
+    join_refused late_ack lease_expiry lease_holds lease_lost leave leave_alone leave_close leave_seed memory nack options
     order receive_max release remote seeds short_alone stats subscribe subscribe_remote unreachable
     unsubscribe wrong_calls
 }
