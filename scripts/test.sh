@@ -26,9 +26,20 @@ step_lint() {
 
 step_tidy() { cargo run --quiet --locked -p primer-tidy; }
 
-step_rust() { cargo test --locked; }
+# The simulator's tests want an optimised build with its assertions on: they are the next step.
+step_rust() {
+    local others=()
+    local package
+    for package in "${bindings[@]}" primer-sim; do
+        others+=(--exclude "$package")
+    done
+    cargo test --locked --workspace "${others[@]}"
+}
 
-step_sim() { scripts/run.sh sim "${SEEDS:-2000}"; }
+step_sim() {
+    PRIMER_SIM_SEEDS=200 cargo test --locked --profile sim -p primer-sim
+    scripts/run.sh sim "${SEEDS:-2000}"
+}
 
 step_fuzz() { SEED=1 scripts/run.sh fuzz 10; }
 

@@ -471,7 +471,7 @@ impl World {
                 if is_silent {
                     let peer = &self.links[link].ends[1 - side];
                     let (seat, life) = (peer.seat, peer.life);
-                    let at = self.now + 2 * SECOND + self.net_dice.below(20 * SECOND);
+                    let at = self.now + 2 * SECOND + self.net_dice.below(90 * SECOND);
                     let side = 1 - side;
                     self.local(at, seat, life, Local::Unlinked { link, side });
                 } else {

@@ -53,8 +53,7 @@ impl World {
 
     /// Starts a process: a new boot and a new store at an old place.
     pub fn boot(&mut self, seat: usize) {
-        let stays_down = self.plan.is_mourned && self.phase != Phase::Load;
-        if self.life(seat).is_some() || stays_down {
+        if self.life(seat).is_some() || self.stays_down(seat) {
             return;
         }
         let boot = BootId((self.id_dice.bits() >> 1) | 1);
@@ -103,6 +102,16 @@ impl World {
             self.ask(seat, Command::Joined, What::Joined);
         }
         self.people(seat);
+    }
+
+    /// True for who is mourned. Somebody's seed comes back in any case: two members that remember
+    /// nothing and whose only seed is dead cannot find each other, and need not.
+    fn stays_down(&self, seat: usize) -> bool {
+        let address = &self.seats[seat].address;
+        let is_seed = address
+            .as_ref()
+            .is_some_and(|address| self.seats.iter().any(|other| other.seeds.contains(address)));
+        self.plan.is_mourned && self.phase != Phase::Load && !is_seed
     }
 
     /// Asks a member to join by its first seed.
@@ -186,10 +195,9 @@ impl World {
     /// Nothing fails any more; who is down comes back, unless the plan mourns it.
     pub fn heal(&mut self) {
         self.phase = Phase::Heal;
-        let is_mourned = self.plan.is_mourned;
         for seat in 0..self.seats.len() {
             self.resume(seat);
-            if self.life(seat).is_none() && !is_mourned {
+            if self.life(seat).is_none() && !self.stays_down(seat) {
                 let at = self.now + self.fault_dice.below(2 * SECOND);
                 self.agenda.add(at, Event::Boot(seat));
             }
