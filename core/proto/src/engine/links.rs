@@ -400,8 +400,9 @@ impl Engine {
     /// What a change of the set means for the queues, the dialler and the host.
     fn changed(&mut self, now: Now, changes: &[Change]) {
         for change in changes {
-            match *change {
+            match change {
                 Change::Joined(member) | Change::Renewed(member) => {
+                    let member = *member;
                     let store = self.view.members().get(&member).map(MemberInfo::store);
                     self.queues
                         .peer_known(now, member, store.unwrap_or_default());
@@ -412,7 +413,8 @@ impl Engine {
                         self.event(now, EventKind::Joined, member, String::new());
                     }
                 }
-                Change::Left(member) => {
+                Change::Left(member, name) => {
+                    let member = *member;
                     // A seed that left on purpose is no way in any more: dialled for ever, it
                     // would be brought back.
                     for address in self.led_to.remove(&member).unwrap_or_default() {
@@ -421,7 +423,7 @@ impl Engine {
                     self.silent.remove(&member);
                     self.unreachable.remove(&member);
                     self.queues.peer_gone(now, member);
-                    self.event(now, EventKind::Left, member, String::new());
+                    self.event_of(now, EventKind::Left, member, name.clone(), String::new());
                     if let Some(link) = self.by_member.get(&member) {
                         let error = Error::new(ErrorKind::Closed).because("the member left");
                         self.out.push(Effect::Hangup(*link, error));

@@ -119,6 +119,18 @@ impl Engine {
     pub(super) fn event(&mut self, now: Now, kind: EventKind, member: MemberId, detail: String) {
         let info = self.view.members().get(&member);
         let name = info.map(|info| info.name.clone()).unwrap_or_default();
+        self.event_of(now, kind, member, name, detail);
+    }
+
+    /// An event about a member that is not in the set any more.
+    pub(super) fn event_of(
+        &mut self,
+        now: Now,
+        kind: EventKind,
+        member: MemberId,
+        name: String,
+        detail: String,
+    ) {
         self.out.push(Effect::Event(Event {
             at_ms: now.wall_ms,
             kind,

@@ -64,12 +64,12 @@ impl MemberInfo {
 }
 
 /// What a merge changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// New in the set.
     Joined(MemberId),
-    /// Gone from the set.
-    Left(MemberId),
+    /// Gone from the set, with the name it had.
+    Left(MemberId, String),
     /// In the set with another life.
     Renewed(MemberId),
 }
@@ -166,8 +166,10 @@ impl View {
                 Some(_) => {}
             }
         }
-        let gone = before.keys().filter(|id| !self.members.contains_key(*id));
-        changes.extend(gone.map(|id| Change::Left(*id)));
+        let gone = before
+            .into_iter()
+            .filter(|(id, _)| !self.members.contains_key(id));
+        changes.extend(gone.map(|(id, info)| Change::Left(id, info.name)));
         changes
     }
 
