@@ -60,6 +60,9 @@ step_nodejs() { face nodejs; }
 step_erlang() { face erlang; }
 step_uniffi() { face uniffi; }
 
+# One letter through Python, Node.js and Erlang, with the faces just built.
+step_journey() { tests/journey/run.sh; }
+
 step_examples() {
     local folder
     for folder in examples/*/; do
@@ -78,7 +81,7 @@ step_demo() { scripts/run.sh demo --small; }
 
 step_bench() { PROFILE=face scripts/run.sh bench --smoke; }
 
-steps=(fmt tidy lint rust sim fuzz kill c python nodejs erlang uniffi examples demo bench)
+steps=(fmt tidy lint rust sim fuzz kill c python nodejs erlang journey uniffi examples demo bench)
 
 if [ "${1:-}" = --list ]; then
     printf '%s\n' "${steps[@]}"
