@@ -45,16 +45,17 @@ impl Queues {
                 .because("no message has ever had that handle")
                 .with("message", id));
         }
-        if self.is_done(id) {
-            self.counters.acks_late += 1;
-            self.settled_by(now, handle);
-            return Err(done_already());
-        }
-        self.counters.acked += 1;
+        // What is held is not finished, so the memory of finished ones is asked only for others.
         let holders = match self.take_out(now, id) {
             Some(slot) => crate::copies::with(&slot.holders, &handle.holders),
+            None if self.is_done(id) => {
+                self.counters.acks_late += 1;
+                self.settled_by(now, handle);
+                return Err(done_already());
+            }
             None => handle.holders.clone(),
         };
+        self.counters.acked += 1;
         self.bury(
             now,
             (id.origin, id.sequence, id.sequence),
@@ -95,8 +96,7 @@ impl Queues {
 
     /// Takes a message out of its slot, its queue and its lease.
     pub(super) fn take_out(&mut self, now: Now, id: MessageId) -> Option<Slot> {
-        let index = self.index.get(id)?;
-        self.index.remove(id);
+        let index = self.index.take(id)?;
         self.wheel.clear(index);
         let slot = self.slab.remove(index)?;
         self.memory_used = self.memory_used.saturating_sub(slot.weight());

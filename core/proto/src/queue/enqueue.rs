@@ -226,12 +226,18 @@ impl Queues {
     }
 
     /// The ownership that a message accepted here begins with.
-    fn first_own(&self, id: MessageId) -> Own {
-        Own {
-            epoch: 0,
-            rank: crate::copies::rank(id, self.me.store),
-            store: self.me.store,
+    fn first_own(&mut self, id: MessageId) -> Own {
+        // One hash a block: all its messages rank alike.
+        let block = id.sequence >> crate::copies::BLOCK_BITS;
+        if self.block_own.0 != block || self.block_own.1.store != self.me.store {
+            let own = Own {
+                epoch: 0,
+                rank: crate::copies::rank(id, self.me.store),
+                store: self.me.store,
+            };
+            self.block_own = (block, own);
         }
+        self.block_own.1
     }
 
     /// Puts a slot into the slab, the index and, when it is ready, its queue.

@@ -41,7 +41,7 @@ use crate::base::{
     Alarms, BootId, Chance, Clock, Error, ErrorKind, Instant, MemberId, MessageId, Millis, Now,
     QueueKey, Result, SessionId, StoreId, Ticket, Wheel, id, limits,
 };
-use crate::copies::{Holder, Holders, Placement};
+use crate::copies::{Holder, Holders, Own, Placement};
 use batch::Batch;
 use done::{Prints, Tombs};
 use handover::Leaving;
@@ -195,6 +195,8 @@ pub struct Queues {
     free_batches: Vec<u32>,
     batch_wheel: Wheel,
     next_sequence: u64,
+    /// The first ownership of the block of ids that is being given out.
+    block_own: (u64, Own),
     placement: Placement,
     peers: BTreeMap<MemberId, Peer>,
     /// Members that left the set: their stores are lost.
@@ -241,6 +243,7 @@ impl Queues {
             free_batches: Vec::new(),
             batch_wheel: Wheel::new(now.mono),
             next_sequence: 1,
+            block_own: (u64::MAX, Own::default()),
             placement,
             peers: BTreeMap::new(),
             gone: BTreeSet::new(),

@@ -189,22 +189,21 @@ impl Window {
         }
     }
 
-    fn remove(&mut self, sequence: u64) {
+    fn take(&mut self, sequence: u64) -> Option<u32> {
         let offset = sequence
             .checked_sub(self.base)
             .and_then(|o| usize::try_from(o).ok());
         match offset.and_then(|offset| self.slots.get_mut(offset)) {
             Some(place) if *place != NONE => {
-                *place = NONE;
+                let index = core::mem::replace(place, NONE);
                 self.live -= 1;
                 while self.slots.front() == Some(&NONE) {
                     self.slots.pop_front();
                     self.base += 1;
                 }
+                Some(index)
             }
-            _ => {
-                self.strays.remove(&sequence);
-            }
+            _ => self.strays.remove(&sequence),
         }
     }
 
@@ -261,15 +260,16 @@ impl Index {
         window.insert(id.sequence, index);
     }
 
-    pub(super) fn remove(&mut self, id: MessageId) {
+    pub(super) fn take(&mut self, id: MessageId) -> Option<u32> {
         if id.origin == self.me {
-            self.own.remove(id.sequence);
-        } else if let Some(window) = self.others.get_mut(&id.origin) {
-            window.remove(id.sequence);
-            if window.is_empty() {
-                self.others.remove(&id.origin);
-            }
+            return self.own.take(id.sequence);
         }
+        let window = self.others.get_mut(&id.origin)?;
+        let index = window.take(id.sequence);
+        if window.is_empty() {
+            self.others.remove(&id.origin);
+        }
+        index
     }
 }
 
@@ -381,7 +381,7 @@ mod tests {
                     let skip = chance.below(model.len() as u64 + 1) as usize;
                     model.keys().nth(skip).copied()
                 } {
-                    index.remove(id);
+                    index.take(id);
                     model.remove(&id);
                 }
             }
@@ -402,7 +402,7 @@ mod tests {
         (1..=100_000).for_each(|n| {
             window.insert(n, n as u32);
             if n > 1 {
-                window.remove(n);
+                window.take(n);
             }
         });
         assert_eq!(window.get(1), Some(1));
