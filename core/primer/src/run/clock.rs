@@ -26,13 +26,15 @@ impl Clock {
     /// The time. Two threads may read it in one order and use it in another: the driver never
     /// lets it go back.
     pub(crate) fn now(&self) -> Now {
-        let mono = self.mono_ms();
+        self.at(Instant(self.mono_ms()))
+    }
+
+    /// A time that was read before.
+    pub(crate) fn at(&self, mono: Instant) -> Now {
+        let wall_at_start = self.wall_at_start_ms.load(Ordering::Relaxed);
         Now {
-            mono: Instant(mono),
-            wall_ms: self
-                .wall_at_start_ms
-                .load(Ordering::Relaxed)
-                .saturating_add(mono),
+            mono,
+            wall_ms: wall_at_start.saturating_add(mono.0),
         }
     }
 

@@ -71,6 +71,11 @@ impl Core {
         }
     }
 
+    /// The latest time the engine was told.
+    pub(crate) fn latest(&self) -> Instant {
+        self.latest
+    }
+
     /// Hands `input` to the engine; its effects gather until [`Core::apply`].
     /// Errors: 599 when the engine panicked; it is never called again.
     pub(crate) fn handle(&mut self, now: Now, input: Input) -> Result<()> {

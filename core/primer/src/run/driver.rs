@@ -173,8 +173,9 @@ impl Driver {
         if self.gate.load(Ordering::Acquire) == FORGOTTEN {
             return Err(closed());
         }
-        let now = self.clock.now();
+        let read = (!command.is_timeless()).then(|| self.clock.now());
         let mut core = self.core.lock();
+        let now = read.unwrap_or_else(|| self.clock.at(core.latest()));
         core.check()?;
         if manner != Manner::Never && core.waiters.is_full() {
             return Err(Error::new(ErrorKind::Full).because("too many calls wait at this member"));

@@ -37,6 +37,8 @@ pub struct Wheel {
     heads: [u32; SLOTS * LEVELS],
     occupied: [u64; LEVELS],
     now: u64,
+    /// Not after any deadline; found anew when it is reached.
+    earliest: Instant,
 }
 
 impl Wheel {
@@ -48,6 +50,7 @@ impl Wheel {
             heads: [NONE; SLOTS * LEVELS],
             occupied: [0; LEVELS],
             now: now.0,
+            earliest: Instant::NEVER,
         }
     }
 
@@ -119,7 +122,10 @@ impl Wheel {
                 }
             }
         }
-        if self.first().is_none_or(|(_, _, start)| start > now.0) {
+        self.earliest = self
+            .first()
+            .map_or(Instant::NEVER, |(_, _, start)| Instant(start));
+        if self.earliest > now {
             self.now = self.now.max(now.0);
         }
     }
@@ -127,8 +133,7 @@ impl Wheel {
     /// When the next deadline may be: never late, perhaps early.
     #[must_use]
     pub fn next(&self) -> Instant {
-        self.first()
-            .map_or(Instant::NEVER, |(_, _, start)| Instant(start))
+        self.earliest
     }
 
     fn pop(&mut self, list: usize) -> Option<u32> {
@@ -158,6 +163,7 @@ impl Wheel {
     }
 
     fn place(&mut self, key: u32, at: u64) {
+        self.earliest = self.earliest.min(Instant(at));
         let differs = 63 - (at ^ self.now).max(1).leading_zeros();
         let level = (differs / 6).min(LEVELS as u32 - 1) as usize;
         let slot = (at >> (6 * level)) as usize & (SLOTS - 1);

@@ -83,6 +83,16 @@ pub enum Command {
 }
 
 impl Command {
+    /// True for an ack that starts no lease and sets no deadline that matters: the driver may give it
+    /// the last time it told the engine, and save a look at the clock.
+    #[must_use]
+    pub fn is_timeless(&self) -> bool {
+        match self {
+            Command::Ack(handle) => handle.session.is_none(),
+            _ => false,
+        }
+    }
+
     /// True for those that may dial or leave.
     pub(super) fn is_about_links(&self) -> bool {
         matches!(
