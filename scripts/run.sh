@@ -31,7 +31,7 @@ build_faces() {
         # shellcheck disable=SC2046  # several flags
         cc -std=c99 -O2 bindings/c/bench/local.c -o "$c/local" -Wl,-rpath,"$c/prefix/lib" \
             $(PKG_CONFIG_PATH=$c/prefix/lib/pkgconfig pkg-config --cflags --libs primer)
-        bindings/python/test.sh --install
+        PRIMER_PROFILE=$PROFILE bindings/python/test.sh --install
         bindings/nodejs/build.sh
         (cd bindings/erlang && PRIMER_PROFILE=$PROFILE rebar3 compile)
     } >&2
