@@ -1,7 +1,7 @@
 # Primer's commands. Each does its own set-up on a fresh machine (scripts/setup.sh) and calls what each
 # language expects; what a step does stands in its script.
 #
-# Variables: SEEDS, RUNS, SECS, PREFIX, and CARGO_TARGET_DIR. Without the last one cargo builds into
+# Variables: SEEDS, RUNS, SECS, SEED, PREFIX, and CARGO_TARGET_DIR. Without the last one cargo builds into
 # target/, or, where CI=true starts from a fresh clone each time, into the user's cache.
 
 ifndef CARGO_TARGET_DIR
@@ -16,6 +16,7 @@ export CARGO_TARGET_DIR := $(abspath $(CARGO_TARGET_DIR))
 SEEDS ?= 2000
 RUNS ?= 50
 SECS ?= 60
+SEED ?= 1
 PREFIX ?= /usr/local
 ARGS ?= --faces
 
@@ -46,9 +47,9 @@ bench: ## every row of the bench beside the machine's limits
 fuzz: ## each fuzz target for SECS
 	@scripts/run.sh fuzz $(SECS)
 
-chaos: ## partitions and delays between real processes
-	@echo "chaos: comes with the cluster issue; until then: make sim, make kill"
-	@exit 2
+chaos: ## partitions, pauses and kills between real processes, as root: make chaos SEED=7
+	@scripts/setup.sh chaos
+	@scripts/run.sh chaos --seed $(SEED)
 
 soak: ## the simulator and the kill test for a long while
 	@scripts/run.sh sim 100000

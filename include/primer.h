@@ -42,12 +42,17 @@
 /** Options that take every default; later versions may add more at the end. */
 #define PRIMER_OPTIONS_INIT \
     {sizeof(primer_options_t), NULL, NULL, NULL, NULL, PRIMER_DEFAULT, PRIMER_DEFAULT, \
-     PRIMER_DEFAULT, PRIMER_DEFAULT, PRIMER_DEFAULT, PRIMER_DEFAULT, PRIMER_DEFAULT}
+     PRIMER_DEFAULT, PRIMER_DEFAULT, PRIMER_DEFAULT, PRIMER_DEFAULT, PRIMER_DEFAULT, \
+     NULL, NULL, NULL, PRIMER_DEFAULT, NULL, NULL, NULL, NULL, PRIMER_DEFAULT, PRIMER_DEFAULT}
 #define PRIMER_ENQUEUE_OPTIONS_INIT \
-    {sizeof(primer_enqueue_options_t), PRIMER_DEFAULT, PRIMER_DEFAULT, PRIMER_DEFAULT, NULL, 0}
-#define PRIMER_RECEIVE_OPTIONS_INIT {sizeof(primer_receive_options_t), 0, PRIMER_DEFAULT}
+    {sizeof(primer_enqueue_options_t), PRIMER_DEFAULT, PRIMER_DEFAULT, PRIMER_DEFAULT, NULL, 0, \
+     PRIMER_DEFAULT, PRIMER_DEFAULT, PRIMER_DEFAULT, PRIMER_DEFAULT, PRIMER_DEFAULT, PRIMER_DEFAULT, \
+     PRIMER_DEFAULT}
+#define PRIMER_RECEIVE_OPTIONS_INIT \
+    {sizeof(primer_receive_options_t), 0, PRIMER_DEFAULT, NULL, PRIMER_DEFAULT}
 #define PRIMER_SUBSCRIBE_OPTIONS_INIT \
-    {sizeof(primer_subscribe_options_t), PRIMER_DEFAULT, PRIMER_DEFAULT}
+    {sizeof(primer_subscribe_options_t), PRIMER_DEFAULT, PRIMER_DEFAULT, NULL, PRIMER_DEFAULT, \
+     PRIMER_DEFAULT, PRIMER_DEFAULT}
 
 /** A string literal as bytes: primer_header_t h = {PRIMER_TEXT("to"), PRIMER_TEXT("ada")}; */
 #define PRIMER_TEXT(literal) {(const uint8_t *)("" literal), sizeof(literal) - 1}
@@ -89,6 +94,21 @@
 #define PRIMER_ON_SHORT_WAIT 2
 
 /**
+ * if_no_group: it waits in the queue itself, for consumers without a group.
+ */
+#define PRIMER_IF_NO_GROUP_HOLD 0
+
+/**
+ * if_no_group: it is let go of; the receipt says 0 copies.
+ */
+#define PRIMER_IF_NO_GROUP_DROP 1
+
+/**
+ * if_no_group: answer PRIMER_E_NOT_FOUND.
+ */
+#define PRIMER_IF_NO_GROUP_REFUSE 2
+
+/**
  * primer_completion_kind: it failed; primer_completion_code tells why.
  */
 #define PRIMER_COMPLETION_FAILED 0
@@ -114,10 +134,32 @@
 #define PRIMER_COMPLETION_EVENT 4
 
 /**
- * primer_completion_kind: a subscription or an event reader has something, or is closed; the ticket
- * is the token that was given to its notify function.
+ * primer_completion_kind: a subscription or a reader has something, or is closed; the ticket is the
+ * token that was given to its notify function.
  */
 #define PRIMER_COMPLETION_READY 5
+
+/**
+ * primer_completion_kind: a broadcast.
+ */
+#define PRIMER_COMPLETION_BROADCAST 6
+
+/**
+ * primer_completion_kind: a change.
+ */
+#define PRIMER_COMPLETION_CHANGE 7
+
+/**
+ * What a member told everyone who listens to a topic. Free it with primer_broadcast_free; its texts and
+ * its body are good until then.
+ */
+typedef struct primer_broadcast_t primer_broadcast_t;
+
+/**
+ * A key that has another value, or none. Free it with primer_change_free; its text and its value are good
+ * until then.
+ */
+typedef struct primer_change_t primer_change_t;
 
 /**
  * One late answer. Free it with primer_completion_free.
@@ -132,10 +174,16 @@ typedef struct primer_completions_t primer_completions_t;
 
 /**
  * A message on lease to this process. Free it with primer_delivery_free: settled before (ack, nack,
- * release) it is merely freed; unsettled it is released, that is, it goes back at once and the attempt
+ * reject, release) it is merely freed; unsettled it is released, that is, it goes back at once and the attempt
  * is not counted. Bytes that its functions answer are good until then.
  */
 typedef struct primer_delivery_t primer_delivery_t;
+
+/**
+ * Keys and their values at one moment. Free it with primer_entries_free; its texts and bytes are good
+ * until then.
+ */
+typedef struct primer_entries_t primer_entries_t;
 
 /**
  * Something that happened. Free it with primer_event_free; its texts are good until then.
@@ -147,6 +195,11 @@ typedef struct primer_event_t primer_event_t;
  * look. Free it with primer_events_free.
  */
 typedef struct primer_events_t primer_events_t;
+
+/**
+ * The groups of a queue at one moment. Free it with primer_groups_free; its texts are good until then.
+ */
+typedef struct primer_groups_t primer_groups_t;
 
 /**
  * The member set at one moment. Free it with primer_members_free; its texts are good until then.
@@ -175,6 +228,23 @@ typedef struct primer_subscription_t primer_subscription_t;
  * closed.
  */
 typedef struct primer_t primer_t;
+
+/**
+ * A reader of what is broadcast to one topic, from the moment it was made. 1,024 broadcasts and 8 MiB
+ * are kept for one that does not look. Free it with primer_topic_free, which closes it.
+ */
+typedef struct primer_topic_t primer_topic_t;
+
+/**
+ * What is under a key. Free it with primer_value_free; its bytes are good until then.
+ */
+typedef struct primer_value_t primer_value_t;
+
+/**
+ * A reader of changes of the keys that begin with a prefix, from the moment it was made. 1,024 changes
+ * and 8 MiB are kept for one that does not look. Free it with primer_watch_free, which closes it.
+ */
+typedef struct primer_watch_t primer_watch_t;
 
 /**
  * What every function that can fail answers: PRIMER_OK, PRIMER_EMPTY, PRIMER_LATER, or the number
@@ -270,6 +340,50 @@ typedef struct primer_options_t {
      * Largest body, in bytes: 512 KiB. Beyond it enqueue answers PRIMER_E_TOO_LARGE.
      */
     int64_t body_bytes_max;
+    /**
+     * What others are told to dial, "host:port", where that is not the address it listens at.
+     */
+    const char *advertise;
+    /**
+     * How members are looked for, beside seeds: "local", among the processes of this user on this machine,
+     * or "none". NULL: "local" exactly when a cluster is named, and neither seeds nor a place to listen at.
+     */
+    const char *discover;
+    /**
+     * A directory of this member's own, made when it is missing, none: it is the same member again after
+     * a restart. One process at a time.
+     */
+    const char *data_dir;
+    /**
+     * A member without a name and a data directory that was unreachable for this long, an hour, is taken
+     * out of the set; it loses nothing, and is in it again when it comes back.
+     */
+    int64_t retire_after_ms;
+    /**
+     * The cluster's secret, none, or up to three, comma separated: all are proven, all are accepted. Links
+     * are encrypted, and another machine's addresses may be used.
+     */
+    const char *secret;
+    /**
+     * Certificates instead of a secret: paths of PEM files. Who may be a member,
+     */
+    const char *tls_ca;
+    /**
+     * this member's certificate,
+     */
+    const char *tls_cert;
+    /**
+     * and the key of it.
+     */
+    const char *tls_key;
+    /**
+     * Given out this often, a message is a dead letter: it goes on in the queue `<queue>.dead`: 16.
+     */
+    int64_t max_attempts;
+    /**
+     * A member unreachable for this long is no holder any more: its copies are made elsewhere: 60,000.
+     */
+    int64_t repair_after_ms;
 } primer_options_t;
 
 /**
@@ -354,6 +468,35 @@ typedef struct primer_enqueue_options_t {
      * How many.
      */
     size_t headers_len;
+    /**
+     * In which order it is given out, 0 (last) to 9 (first): 4.
+     */
+    int64_t priority;
+    /**
+     * Given out only after so long, in ms, a year at most: at once.
+     */
+    int64_t delay_ms;
+    /**
+     * Given out only from then on, in ms since 1970; instead of delay_ms. A past date is now.
+     */
+    int64_t at_ms;
+    /**
+     * Not given out after so long, in ms: it expires. For ever.
+     */
+    int64_t ttl_ms;
+    /**
+     * Given out this often it is a dead letter, in the queue `<queue>.dead`: the owner's.
+     */
+    int64_t max_attempts;
+    /**
+     * 1: finished when it is given out: one copy, never repeated, lost with its member. 0, the default:
+     * repeated until it is acked.
+     */
+    int64_t at_most_once;
+    /**
+     * What becomes of it where the queue has no group: PRIMER_IF_NO_GROUP_HOLD, _DROP or _REFUSE.
+     */
+    int64_t if_no_group;
 } primer_enqueue_options_t;
 
 /**
@@ -398,6 +541,15 @@ typedef struct primer_receive_options_t {
      * How long what is received is the caller's, in ms; PRIMER_DEFAULT takes the member's.
      */
     int64_t lease_ms;
+    /**
+     * In which group, NULL for the queue itself; one that does not exist is created. Copied.
+     */
+    const char *group;
+    /**
+     * 1: a group that is created gets what waits in the queue, too. 0, the default: only what comes from
+     * then on.
+     */
+    int64_t backlog;
 } primer_receive_options_t;
 
 /**
@@ -416,7 +568,48 @@ typedef struct primer_subscribe_options_t {
      * How long what is delivered is the caller's, in ms; PRIMER_DEFAULT takes the member's.
      */
     int64_t lease_ms;
+    /**
+     * In which group, NULL for the queue itself; one that does not exist is created. Copied.
+     */
+    const char *group;
+    /**
+     * 1: a group that is created gets what waits in the queue, too. 0, the default: only what comes from
+     * then on.
+     */
+    int64_t backlog;
+    /**
+     * Nothing more while the bodies of unsettled deliveries are this many bytes or more together; one
+     * message is always allowed. PRIMER_DEFAULT sets no such bound.
+     */
+    int64_t credit_bytes;
+    /**
+     * For so long, in ms, Primer's own thread extends the lease of an unsettled delivery, also while the
+     * program is busy; then it runs out as usual. PRIMER_DEFAULT: not at all.
+     */
+    int64_t max_run_ms;
 } primer_subscribe_options_t;
+
+/**
+ * A key and its value.
+ */
+typedef struct primer_entry_t {
+    /**
+     * The key.
+     */
+    const char *key;
+    /**
+     * The value that is read.
+     */
+    struct primer_bytes_t value;
+    /**
+     * When that was written, by its writer's clock, in milliseconds since 1970.
+     */
+    uint64_t at_ms;
+    /**
+     * How many values were written at the same time and lost to it: see primer_entries_other.
+     */
+    size_t others_len;
+} primer_entry_t;
 
 /**
  * It is done.
@@ -593,7 +786,9 @@ const char *primer_last_error_message(void);
  * Opens a member: binds, starts its one thread, dials the seeds and waits until one answered, two
  * seconds at most. It never fails for an absent seed: a member serves alone too. `options` may be
  * NULL: one member in memory, without a socket.
- * Errors: 101, 106 (an address that is not loopback), 502 (it cannot bind).
+ * Errors: 101, 106 (an address that is not loopback, and neither secret nor certificates), 107 or 108 (a
+ * data directory of another cluster, or in use), 502 (it cannot bind or use a directory), 503 (what lies
+ * there is damaged).
  */
 primer_code_t primer_open(const struct primer_options_t *options,
                           struct primer_t **primer);
@@ -637,7 +832,7 @@ primer_code_t primer_joined_start(const struct primer_t *primer,
 
 /**
  * Dials `address` ("host:port") and joins its cluster.
- * Errors: 101, 106, 107, 108, 202 (nobody answers there), 302, 501.
+ * Errors: 101, 106, 107 (another cluster, or another secret), 108, 202 (nobody answers there), 302, 501.
  */
 primer_code_t primer_join(const struct primer_t *primer,
                           const char *address);
@@ -667,6 +862,34 @@ primer_code_t primer_leave_start(const struct primer_t *primer,
                                  bool force,
                                  const struct primer_completions_t *completions,
                                  uint64_t *ticket);
+
+/**
+ * Takes a member, by its id, out of the set for good: it is refused until it has joined afresh. It deletes
+ * nothing: what it holds is set aside there (see primer_reclaim). For members that will not come back, so
+ * that nothing waits for them, and for those that must not. Never waits.
+ * Errors: 101 (no id, or this member's own), 102 (none of the set), 501.
+ */
+primer_code_t primer_evict(const struct primer_t *primer,
+                           const char *member);
+
+/**
+ * After this member was evicted (an event tells): gives the messages that it set aside out again, or drops
+ * them when `keep` is false; some may have been done elsewhere meanwhile. Writes how many; `count` may be
+ * NULL. Never waits. Errors: 101, 501.
+ */
+primer_code_t primer_reclaim(const struct primer_t *primer,
+                             bool keep,
+                             uint64_t *count);
+
+/**
+ * Takes these secrets instead of those it has, one to three, from now on; links that are up stay. All are
+ * proven and all are accepted, so a secret is changed by giving every member the old and the new one, in
+ * any order, and then every member the new one alone. Never waits.
+ * Errors: 101 (none, too many, or a weak one), 106 (a member that was opened without), 501.
+ */
+primer_code_t primer_rotate(const struct primer_t *primer,
+                            const char *const *secrets,
+                            size_t count);
 
 /**
  * Closes the member: new work is refused, calls that wait answer 501, what is queued for other
@@ -775,7 +998,7 @@ void primer_queue_free(struct primer_queue_t *queue);
 /**
  * Puts a message into the queue: copies `body_len` bytes and waits until as many members as wanted
  * hold it. `options` and `receipt` may be NULL.
- * Errors: 101, 104, 201, 202, 203, 301, 501.
+ * Errors: 101, 102 (if_no_group), 104, 201, 202, 203, 301, 501.
  */
 primer_code_t primer_queue_enqueue(const struct primer_queue_t *queue,
                                    const void *body,
@@ -796,7 +1019,7 @@ primer_code_t primer_queue_enqueue_many(const struct primer_queue_t *queue,
 /**
  * Leases up to `capacity` messages, 4,096 at most, oldest first: writes their handles and how many; the
  * caller frees each. `options` may be NULL: it does not wait. PRIMER_EMPTY when there was none in time.
- * Errors: 101, 501.
+ * Errors: 101, 201, 203, 501.
  */
 primer_code_t primer_queue_receive(const struct primer_queue_t *queue,
                                    const struct primer_receive_options_t *options,
@@ -831,6 +1054,14 @@ primer_code_t primer_queue_nack(const struct primer_queue_t *queue,
                                 int64_t delay_ms);
 
 /**
+ * It can never succeed: it goes to the queue `<queue>.dead` at once, with `reason` (of which 512 bytes
+ * are kept) in its headers. Errors: 101, 202, 302, 401, 402, 501.
+ */
+primer_code_t primer_queue_reject(const struct primer_queue_t *queue,
+                                  const struct primer_delivery_t *delivery,
+                                  const char *reason);
+
+/**
  * It was not tried: again at once, for anyone, the attempt not counted.
  * Errors: 101, 202, 302, 401, 402, 501.
  */
@@ -846,6 +1077,47 @@ primer_code_t primer_queue_extend(const struct primer_queue_t *queue,
                                   int64_t lease_ms);
 
 /**
+ * Creates a named group of the queue: from now on each message goes to every group once, and the
+ * consumers of one group share its messages. With `backlog` it gets what waits in the queue, too. One that
+ * exists stays as it is; consuming in a group creates it as well. Never waits.
+ * Errors: 101, 201 (64 groups), 203, 501.
+ */
+primer_code_t primer_queue_create_group(const struct primer_queue_t *queue,
+                                        const char *group,
+                                        bool backlog);
+
+/**
+ * Removes a group with what it was still owed, on every member; one that is not there is no error. Never
+ * waits. Errors: 101, 203, 501.
+ */
+primer_code_t primer_queue_remove_group(const struct primer_queue_t *queue,
+                                        const char *group);
+
+/**
+ * The queue's groups as this member knows them, ascending; there may be none. Never waits.
+ * Errors: 101, 501.
+ */
+primer_code_t primer_queue_groups(const struct primer_queue_t *queue,
+                                  struct primer_groups_t **groups);
+
+/**
+ * How many groups. 0 for a handle that is not live.
+ */
+size_t primer_groups_len(const struct primer_groups_t *groups);
+
+/**
+ * Writes the name of group number `index`, from 0. PRIMER_EMPTY when there are no more. Errors: 101.
+ */
+primer_code_t primer_groups_at(const struct primer_groups_t *groups,
+                               size_t index,
+                               const char **name);
+
+/**
+ * Frees the list. NULL is nothing.
+ */
+void primer_groups_free(struct primer_groups_t *groups);
+
+/**
  * The message's body. Empty for a handle that is not live.
  */
 struct primer_bytes_t primer_delivery_body(const struct primer_delivery_t *delivery);
@@ -859,6 +1131,11 @@ struct primer_message_id_t primer_delivery_id(const struct primer_delivery_t *de
  * How often the message was given out, this time included. 0 for a handle that is not live.
  */
 uint32_t primer_delivery_attempts(const struct primer_delivery_t *delivery);
+
+/**
+ * In which order it was given out: 0 (last) to 9 (first). -1 for a handle that is not live.
+ */
+int32_t primer_delivery_priority(const struct primer_delivery_t *delivery);
 
 /**
  * How many headers the message has. 0 for a handle that is not live.
@@ -890,7 +1167,7 @@ void primer_delivery_free_many(struct primer_delivery_t *const *deliveries,
                                size_t count);
 
 /**
- * Subscribes to a queue. `options` may be NULL. Errors: 101, 201, 501.
+ * Subscribes to a queue. `options` may be NULL. Errors: 101, 201, 203, 501.
  */
 primer_code_t primer_queue_subscribe(const struct primer_queue_t *queue,
                                      const struct primer_subscribe_options_t *options,
@@ -1010,7 +1287,7 @@ primer_code_t primer_events_notify(const struct primer_events_t *events,
                                    uint64_t token);
 
 /**
- * Frees the reader. NULL is nothing.
+ * Frees the reader; threads that wait in it answer 501. NULL is nothing.
  */
 void primer_events_free(struct primer_events_t *events);
 
@@ -1020,8 +1297,8 @@ void primer_events_free(struct primer_events_t *events);
 uint64_t primer_event_at_ms(const struct primer_event_t *event);
 
 /**
- * What happened: "joined", "left", "unreachable", "reachable", "conflict" or "takeover"; later versions
- * may add others. "" for a handle that is not live.
+ * What happened: "joined", "left", "suspect", "unreachable", "reachable", "split", "healed", "conflict",
+ * "evicted" or "takeover"; later versions may add others. "" for a handle that is not live.
  */
 const char *primer_event_kind(const struct primer_event_t *event);
 
@@ -1044,6 +1321,246 @@ const char *primer_event_detail(const struct primer_event_t *event);
  * Frees an event. NULL is nothing.
  */
 void primer_event_free(struct primer_event_t *event);
+
+/**
+ * Tells everyone in the cluster who listens to `topic`, this member included: at once, best effort,
+ * nothing is stored and nobody answers. The body has 64 KiB at most and is copied; it may be NULL when
+ * it is empty. Never waits. Errors: 101, 104, 203 (too much at a time; the message says for how long), 501.
+ */
+primer_code_t primer_broadcast(const struct primer_t *primer,
+                               const char *topic,
+                               const void *body,
+                               size_t body_len);
+
+/**
+ * Makes a reader of what is broadcast to `topic` from now on, here and elsewhere. Errors: 101.
+ */
+primer_code_t primer_on(const struct primer_t *primer,
+                        const char *topic,
+                        struct primer_topic_t **reader);
+
+/**
+ * The next broadcast, waiting for up to `wait_ms` (0: not at all, or PRIMER_FOREVER); the caller frees
+ * it. PRIMER_EMPTY when none came. Errors: 101, 501 when the reader or the member is closed and all were
+ * read.
+ */
+primer_code_t primer_topic_next(const struct primer_topic_t *topic,
+                                int64_t wait_ms,
+                                struct primer_broadcast_t **broadcast);
+
+/**
+ * primer_topic_next that does not wait: see primer_queue_enqueue_start.
+ */
+primer_code_t primer_topic_next_start(const struct primer_topic_t *topic,
+                                      const struct primer_completions_t *completions,
+                                      struct primer_broadcast_t **broadcast,
+                                      uint64_t *ticket);
+
+/**
+ * Takes up to `capacity` broadcasts that are there: writes their handles and how many; the caller frees
+ * each. PRIMER_EMPTY when there was none. Errors: 101.
+ */
+primer_code_t primer_topic_take(const struct primer_topic_t *topic,
+                                struct primer_broadcast_t **taken,
+                                size_t capacity,
+                                size_t *len);
+
+/**
+ * How many broadcasts this reader was too slow for. 0 for a handle that is not live.
+ */
+uint64_t primer_topic_missed(const struct primer_topic_t *topic);
+
+/**
+ * A descriptor to poll for reading, as primer_subscription_fd.
+ */
+int primer_topic_fd(const struct primer_topic_t *topic);
+
+/**
+ * Tells `completions`, with PRIMER_COMPLETION_READY and `token`, as primer_subscription_notify.
+ */
+primer_code_t primer_topic_notify(const struct primer_topic_t *topic,
+                                  const struct primer_completions_t *completions,
+                                  uint64_t token);
+
+/**
+ * Hears nothing more: threads that wait in it answer 501 now, and everyone does once what is here was
+ * read. Idempotent; the handle stays, to be freed. Errors: 101.
+ */
+primer_code_t primer_topic_close(const struct primer_topic_t *topic);
+
+/**
+ * Closes and frees the reader; threads that wait in it answer 501. NULL is nothing.
+ */
+void primer_topic_free(struct primer_topic_t *topic);
+
+/**
+ * To which topic. "" for a handle that is not live.
+ */
+const char *primer_broadcast_topic(const struct primer_broadcast_t *broadcast);
+
+/**
+ * By which member, by its id. "" for a handle that is not live.
+ */
+const char *primer_broadcast_from(const struct primer_broadcast_t *broadcast);
+
+/**
+ * What it said, good until the broadcast is freed. Nothing for a handle that is not live.
+ */
+struct primer_bytes_t primer_broadcast_body(const struct primer_broadcast_t *broadcast);
+
+/**
+ * Frees a broadcast. NULL is nothing.
+ */
+void primer_broadcast_free(struct primer_broadcast_t *broadcast);
+
+/**
+ * Writes a value under `key` for the whole cluster: here at once, elsewhere soon. Of two writes that did
+ * not know of each other the later one is read, and the other can be listed. A key has 1 to 255 bytes, a
+ * value 64 KiB at most; it is copied, and may be NULL when it is empty. Never waits.
+ * Errors: 101, 104, 201 (100,000 keys), 203 (200 writes a second; the message says for how long), 501.
+ */
+primer_code_t primer_put(const struct primer_t *primer,
+                         const char *key,
+                         const void *value,
+                         size_t value_len);
+
+/**
+ * What is under `key` as this member knows it; the caller frees it. PRIMER_EMPTY, and NULL, when there is
+ * nothing. Never waits. Errors: 101, 501.
+ */
+primer_code_t primer_get(const struct primer_t *primer,
+                         const char *key,
+                         struct primer_value_t **value);
+
+/**
+ * Removes `key` for the whole cluster; one that is not there is no error. A write that did not know of
+ * it wins. Never waits. Errors: 101, 203, 501.
+ */
+primer_code_t primer_delete(const struct primer_t *primer,
+                            const char *key);
+
+/**
+ * The keys that begin with `prefix`, "" for all, ascending, with their values; there may be none. Never
+ * waits. Errors: 101, 501.
+ */
+primer_code_t primer_list(const struct primer_t *primer,
+                          const char *prefix,
+                          struct primer_entries_t **entries);
+
+/**
+ * The value's bytes, good until it is freed. Nothing for a handle that is not live.
+ */
+struct primer_bytes_t primer_value_bytes(const struct primer_value_t *value);
+
+/**
+ * Frees a value. NULL is nothing.
+ */
+void primer_value_free(struct primer_value_t *value);
+
+/**
+ * How many keys. 0 for a handle that is not live.
+ */
+size_t primer_entries_len(const struct primer_entries_t *entries);
+
+/**
+ * Writes entry number `index`, from 0, in the order of the keys. PRIMER_EMPTY when there are no more.
+ * Errors: 101.
+ */
+primer_code_t primer_entries_at(const struct primer_entries_t *entries,
+                                size_t index,
+                                struct primer_entry_t *entry);
+
+/**
+ * Writes value number `other`, from 0, of those that lost to entry `index`, newest first. PRIMER_EMPTY
+ * when there are no more. Errors: 101.
+ */
+primer_code_t primer_entries_other(const struct primer_entries_t *entries,
+                                   size_t index,
+                                   size_t other,
+                                   struct primer_bytes_t *value);
+
+/**
+ * Frees the list. NULL is nothing.
+ */
+void primer_entries_free(struct primer_entries_t *entries);
+
+/**
+ * Makes a reader of changes of the keys that begin with `prefix`, "" for all, from now on, whoever makes
+ * them. Errors: 101.
+ */
+primer_code_t primer_watch(const struct primer_t *primer,
+                           const char *prefix,
+                           struct primer_watch_t **watch);
+
+/**
+ * The next change, waiting for up to `wait_ms` (0: not at all, or PRIMER_FOREVER); the caller frees it.
+ * PRIMER_EMPTY when none came. Errors: 101, 501 when the reader or the member is closed and all were read.
+ */
+primer_code_t primer_watch_next(const struct primer_watch_t *watch,
+                                int64_t wait_ms,
+                                struct primer_change_t **change);
+
+/**
+ * primer_watch_next that does not wait: see primer_queue_enqueue_start.
+ */
+primer_code_t primer_watch_next_start(const struct primer_watch_t *watch,
+                                      const struct primer_completions_t *completions,
+                                      struct primer_change_t **change,
+                                      uint64_t *ticket);
+
+/**
+ * Takes up to `capacity` changes that are there: writes their handles and how many; the caller frees
+ * each. PRIMER_EMPTY when there was none. Errors: 101.
+ */
+primer_code_t primer_watch_take(const struct primer_watch_t *watch,
+                                struct primer_change_t **taken,
+                                size_t capacity,
+                                size_t *len);
+
+/**
+ * How many changes this reader was too slow for. 0 for a handle that is not live.
+ */
+uint64_t primer_watch_missed(const struct primer_watch_t *watch);
+
+/**
+ * A descriptor to poll for reading, as primer_subscription_fd.
+ */
+int primer_watch_fd(const struct primer_watch_t *watch);
+
+/**
+ * Tells `completions`, with PRIMER_COMPLETION_READY and `token`, as primer_subscription_notify.
+ */
+primer_code_t primer_watch_notify(const struct primer_watch_t *watch,
+                                  const struct primer_completions_t *completions,
+                                  uint64_t token);
+
+/**
+ * Hears nothing more: threads that wait in it answer 501 now, and everyone does once what is here was
+ * read. Idempotent; the handle stays, to be freed. Errors: 101.
+ */
+primer_code_t primer_watch_close(const struct primer_watch_t *watch);
+
+/**
+ * Closes and frees the reader; threads that wait in it answer 501. NULL is nothing.
+ */
+void primer_watch_free(struct primer_watch_t *watch);
+
+/**
+ * Which key. "" for a handle that is not live.
+ */
+const char *primer_change_key(const struct primer_change_t *change);
+
+/**
+ * Writes the key's value, good until the change is freed. PRIMER_EMPTY when the key was removed.
+ * Errors: 101.
+ */
+primer_code_t primer_change_value(const struct primer_change_t *change,
+                                  struct primer_bytes_t *value);
+
+/**
+ * Frees a change. NULL is nothing.
+ */
+void primer_change_free(struct primer_change_t *change);
 
 /**
  * Makes a queue of late answers. Errors: 502 when the system gives no descriptor.
@@ -1099,7 +1616,8 @@ void primer_completions_free(struct primer_completions_t *completions);
 uint64_t primer_completion_ticket(const struct primer_completion_t *completion);
 
 /**
- * What the answer holds: PRIMER_COMPLETION_FAILED, _DONE, _RECEIPTS, _DELIVERIES, _EVENT or _READY.
+ * What the answer holds: PRIMER_COMPLETION_FAILED, _DONE, _RECEIPTS, _DELIVERIES, _EVENT, _BROADCAST,
+ * _CHANGE or _READY.
  */
 int32_t primer_completion_kind(const struct primer_completion_t *completion);
 
@@ -1134,6 +1652,20 @@ primer_code_t primer_completion_deliveries(const struct primer_completion_t *com
  */
 primer_code_t primer_completion_event(const struct primer_completion_t *completion,
                                       struct primer_event_t **event);
+
+/**
+ * Takes the broadcast out of the answer; the caller frees it. PRIMER_EMPTY when there is none (any
+ * more). Errors: 101.
+ */
+primer_code_t primer_completion_broadcast(const struct primer_completion_t *completion,
+                                          struct primer_broadcast_t **broadcast);
+
+/**
+ * Takes the change out of the answer; the caller frees it. PRIMER_EMPTY when there is none (any more).
+ * Errors: 101.
+ */
+primer_code_t primer_completion_change(const struct primer_completion_t *completion,
+                                       struct primer_change_t **change);
 
 /**
  * Frees an answer, and releases the deliveries that were not taken out of it. NULL is nothing.
@@ -1185,6 +1717,15 @@ primer_code_t primer_queue_nack_start(const struct primer_queue_t *queue,
                                       int64_t delay_ms,
                                       const struct primer_completions_t *completions,
                                       uint64_t *ticket);
+
+/**
+ * primer_queue_reject that does not wait: see primer_queue_enqueue_start.
+ */
+primer_code_t primer_queue_reject_start(const struct primer_queue_t *queue,
+                                        const struct primer_delivery_t *delivery,
+                                        const char *reason,
+                                        const struct primer_completions_t *completions,
+                                        uint64_t *ticket);
 
 /**
  * primer_queue_release that does not wait: see primer_queue_enqueue_start.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The project's longer runs, each one command:
 #
-#   scripts/run.sh sim SEEDS | kill RUNS | bench [ARGS] | fuzz SECONDS | demo [ARGS] | header | install PREFIX
+#   scripts/run.sh sim SEEDS | kill RUNS | chaos [ARGS] | bench [ARGS] | fuzz SECONDS | demo [ARGS] | header | install PREFIX
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
@@ -13,6 +13,9 @@ run_sim() { cargo run --quiet --locked --profile sim -p primer-sim -- --seeds "$
 
 # Real processes, one killed under load.
 run_kill() { cargo run --quiet --locked --profile face -p primer-cluster -- --runs "${1:-50}"; }
+
+# Real processes in network namespaces, split, paused and killed; needs root, says what it did not run.
+run_chaos() { cargo run --quiet --locked --profile face -p primer-chaos -- "$@"; }
 
 # One row a line: row, value, unit, reference, ratio. PROFILE is the cargo profile (release).
 run_bench() {

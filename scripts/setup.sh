@@ -2,7 +2,7 @@
 # Installs what is missing on this machine, and nothing else: Debian packages for missing commands,
 # a Python environment under build/venv, the npm packages that a lock file names.
 #
-#   scripts/setup.sh [core|c|python|nodejs|erlang|uniffi|examples|demo|test]...     (test: everything)
+#   scripts/setup.sh [core|c|python|nodejs|erlang|uniffi|examples|demo|chaos|test]...     (test: everything)
 #
 # Fast when all is there. Nothing global besides those packages, nothing outside the repository and
 # the user's cache. Rust and Node.js are not installed: it says what it misses.
@@ -111,7 +111,12 @@ setup() {
         want erl erlang-nox
         want rebar3 rebar3
         ;;
-    test) setup core && setup examples && setup uniffi ;;
+    # Only root can use them, and only root finds them by their names.
+    chaos)
+        setup core
+        [ "$(id -u)" != 0 ] || { want ip iproute2 && want tc iproute2 && want iptables-restore iptables; }
+        ;;
+    test) setup core && setup examples && setup uniffi && setup chaos ;;
     *) die "there is no part '$1'" ;;
     esac
 }

@@ -45,6 +45,9 @@ step_fuzz() { SEED=1 scripts/run.sh fuzz 10; }
 
 step_kill() { scripts/run.sh kill 5; }
 
+# Where namespaces cannot be made (no root) it says which scenarios were not run.
+step_chaos() { scripts/run.sh chaos --short; }
+
 # The face's own script: builds it and runs all of its tests.
 face() {
     [ -d "bindings/$1" ] || return 0
@@ -81,7 +84,7 @@ step_demo() { scripts/run.sh demo --small; }
 
 step_bench() { PROFILE=face scripts/run.sh bench --smoke; }
 
-steps=(fmt tidy lint rust sim fuzz kill c python nodejs erlang journey uniffi examples demo bench)
+steps=(fmt tidy lint rust sim fuzz kill chaos c python nodejs erlang journey uniffi examples demo bench)
 
 if [ "${1:-}" = --list ]; then
     printf '%s\n' "${steps[@]}"

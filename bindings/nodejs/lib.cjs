@@ -9,12 +9,14 @@ for (const name of ['dispose', 'asyncDispose']) {
 
 const { InDoubt, MemberDown, NotNow, PrimerError, TooLate, WrongCall } = require('./lib/errors.cjs')
 const { Delivery } = require('./lib/delivery.cjs')
-const { Events, Subscription } = require('./lib/reader.cjs')
+const { Broadcast, Events, Topic, Watch } = require('./lib/news.cjs')
+const { Subscription } = require('./lib/reader.cjs')
 const { Queue, Receipt } = require('./lib/queue.cjs')
+const { Reject, Worker } = require('./lib/worker.cjs')
 const { Primer, open, start } = require('./lib/primer.cjs')
 
 module.exports = {
   open, start,
-  Primer, Queue, Subscription, Events, Delivery, Receipt,
+  Primer, Queue, Subscription, Events, Topic, Watch, Broadcast, Delivery, Receipt, Worker, Reject,
   PrimerError, WrongCall, NotNow, InDoubt, TooLate, MemberDown,
 }

@@ -1,11 +1,16 @@
 /// <reference types="node" />
 /// <reference lib="esnext.disposable" />
 
+import { EventEmitter } from 'node:events'
+
 /** A duration: a number of milliseconds, or text: "250ms", "30s", "5m", "2h", "1d". */
 export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`
 
 /** What to do when fewer members than wanted can take a copy in time. */
 export type OnShort = 'degrade' | 'fail' | 'wait'
+
+/** What becomes of a message where its queue has no group: it waits there, the receipt says 0 copies, or 102. */
+export type IfNoGroup = 'hold' | 'drop' | 'refuse'
 
 /** Text (as UTF-8), bytes, or a plain object or array, which is sent as JSON under `content-type: application/json`. */
 export type Body<T = unknown> = string | NodeJS.ArrayBufferView | ArrayBuffer | SharedArrayBuffer | (T & object)
@@ -23,6 +28,15 @@ export interface Options {
   listen?: string | null | false
   /** Addresses that are dialled for ever. */
   seeds?: string | readonly string[]
+  /** What others are told to dial, "host:port", where that is not where this member listens. */
+  advertise?: string
+  /**
+   * How members find each other without addresses: "local", those of this user on this machine, is the default
+   * where a cluster is named and neither seeds nor a place to listen are; null (or "none"): not at all.
+   */
+  discover?: 'local' | 'none' | null | false
+  /** A directory of this member's own, made when it is missing: it is the same member again after a restart. */
+  dataDir?: string
   /** Copies of a message, this member's included, 1 to 16. Default: 2, or 1 when alone. */
   copies?: number
   /** Default: "degrade". */
@@ -31,16 +45,62 @@ export interface Options {
   enqueueTimeout?: Duration
   /** How long a delivered message is its consumer's. Default: 30 s. */
   lease?: Duration
+  /** Given out this often, a message is a dead letter: it goes on in the queue "<queue>.dead". Default: 16. */
+  maxAttempts?: number
   /** An owner unreachable for this long loses its messages to a holder of a copy. Default: 10 s. */
   takeoverAfter?: Duration
+  /** A member unreachable for this long is no holder any more: its copies are made elsewhere. Default: 60 s. */
+  repairAfter?: Duration
+  /**
+   * A member without a name and a directory that was unreachable for this long leaves the set; it loses nothing and
+   * is in it again when it comes back. Default: 1 h.
+   */
+  retireAfter?: Duration
   /** Budget for held messages; beyond it enqueue fails with 203. */
   memoryBytesMax?: number
   /** Largest body; beyond it enqueue fails with 104. Default: 524,288. */
   bodyBytesMax?: number
+  /**
+   * What all members share and nobody else knows (`openssl rand -base64 32`); up to three while it is changed. With
+   * one, members talk over TLS and may be on other machines.
+   */
+  secret?: string | readonly string[]
+  /** A PEM file: the authority that every member's certificate comes from. Goes with the next two. */
+  tlsCa?: string
+  /** A PEM file: this member's certificate. */
+  tlsCert?: string
+  /** A PEM file: its key, which others must not be able to read. */
+  tlsKey?: string
+}
+
+/** What a producer may ask for a message. */
+export interface Terms {
+  /** 0 (last) to 9 (first). Default: 4. */
+  priority?: number
+  /** Given out only after so long; a year at most. */
+  delay?: Duration
+  /** Given out only from then on, instead of `delay`: a Date, or milliseconds since 1970. A past date is now. */
+  at?: Date | number
+  /** Not given out after so long: it expires. */
+  ttl?: Duration
+  /** Given out this often it is a dead letter, in the queue "<queue>.dead". Default: the owner's. */
+  maxAttempts?: number
+  /** Finished when it is given out: one copy, never repeated, lost with its member. */
+  atMostOnce?: boolean
+  /** What becomes of it where the queue has no group. Default: "hold". */
+  ifNoGroup?: IfNoGroup
+}
+
+/** In which group a consumer is. */
+export interface InGroup {
+  /** Its name; one that does not exist is created. Default: the queue itself. */
+  group?: string
+  /** A group that is created gets what waits in the queue, too. Default: only what comes from then on. */
+  backlog?: boolean
 }
 
 /** Options of one enqueue; what is not given is the queue's default, then the member's. */
-export interface EnqueueOptions {
+export interface EnqueueOptions extends Terms {
   /** Copies wanted, this member's included. */
   copies?: number
   /** What to do with fewer. */
@@ -53,7 +113,7 @@ export interface EnqueueOptions {
 }
 
 /** Options of one receive. */
-export interface ReceiveOptions {
+export interface ReceiveOptions extends InGroup {
   /** How long to wait for the first message. Default: not at all. Infinity waits until one comes. */
   wait?: Duration | typeof Infinity
   lease?: Duration
@@ -62,16 +122,30 @@ export interface ReceiveOptions {
 }
 
 /** Options of one subscription. */
-export interface SubscribeOptions {
+export interface SubscribeOptions extends InGroup {
   /** Unsettled deliveries at most, 1 to 65,536. Default: 64. */
   credit?: number
+  /** Nothing more while the bodies of unsettled deliveries are so many bytes; one message is always allowed. */
+  creditBytes?: number
   lease?: Duration
+  /** For so long Primer itself extends the lease of an unsettled delivery, also while the event loop is blocked. */
+  maxRun?: Duration
   /** Ends the iteration with the signal's reason. */
   signal?: AbortSignal
 }
 
+/** Options of a worker. */
+export interface WorkerOptions extends Omit<SubscribeOptions, 'credit'> {
+  /** Handlers at a time. Default: 1. */
+  concurrency?: number
+  /** For so long a handler's message is its own, however short the lease. Default: an hour. */
+  maxRun?: Duration
+  /** Closes the worker without a drain. */
+  signal?: AbortSignal
+}
+
 /** Defaults of a queue's calls. */
-export interface QueueOptions {
+export interface QueueOptions extends Omit<Terms, 'at'> {
   copies?: number
   onShort?: OnShort
   timeout?: Duration
@@ -79,7 +153,7 @@ export interface QueueOptions {
   headers?: Headers
 }
 
-/** Options of a wait for the next delivery or event. */
+/** Options of a wait for the next delivery or piece of news. */
 export interface NextOptions {
   /** How long to wait. Default: until there is one. */
   wait?: Duration | typeof Infinity
@@ -98,7 +172,8 @@ export interface Member {
   isReachable: boolean
 }
 
-export type EventKind = 'joined' | 'left' | 'unreachable' | 'reachable' | 'conflict' | 'takeover'
+export type EventKind =
+  | 'joined' | 'left' | 'suspect' | 'unreachable' | 'reachable' | 'split' | 'healed' | 'conflict' | 'evicted' | 'takeover'
 
 /** Something that happened to the cluster. */
 export interface Event {
@@ -109,6 +184,23 @@ export interface Event {
   member: string
   name: string
   detail: string
+}
+
+/** A key with the value that is read. Its bytes are this entry's own; small ones share memory. */
+export interface Entry {
+  key: string
+  value: Buffer
+  /** When it was written, by its writer's clock: milliseconds since 1970. */
+  atMs: number
+  /** Values that were written at the same time and lost to it, newest first. */
+  others: Buffer[]
+}
+
+/** A key that has another value. */
+export interface Change {
+  key: string
+  /** Null when it was removed. */
+  value: Buffer | null
 }
 
 /** Starts a member and waits until a seed answered, none is configured, or two seconds passed. */
@@ -141,6 +233,32 @@ export class Primer implements AsyncDisposable {
   events(options?: { signal?: AbortSignal }): Events
   /** The queue of that name; it need not exist. `options` are the defaults of its calls. */
   queue<T = unknown>(name: string, options?: QueueOptions): Queue<T>
+  /**
+   * Takes a member out of the set for good, by its id. It deletes nothing: what it holds is set aside there. 101 for
+   * this member itself, 102 for none of the set.
+   */
+  evict(member: string): void
+  /** After this member was evicted: gives what it set aside out again, or drops it. How many messages that were. */
+  reclaim(options: { keep: boolean }): number
+  /**
+   * Takes these secrets of the cluster from now on, one to three, instead of those it has; links that are up stay. All
+   * of them are accepted: give every member the old and the new one, then every member the new one alone.
+   */
+  rotate(secrets: string | readonly string[]): void
+  /** Tells everyone who listens to the topic, this member included: at once, best effort, nothing is stored. Up to 64 KiB. */
+  broadcast<T = unknown>(topic: string, body: Body<T>): void
+  /** A reader of what is broadcast to the topic from now on. `T` is what its JSON bodies are. */
+  on<T = unknown>(topic: string, options?: { signal?: AbortSignal }): Topic<T>
+  /** Writes a key for the whole cluster: here at once, elsewhere soon. Up to 64 KiB. */
+  put<T = unknown>(key: string, value: Body<T>): void
+  /** What is under the key as this member knows it; null when nothing is. */
+  get(key: string): Buffer | null
+  /** Removes a key for the whole cluster; one that is not there is no error. */
+  delete(key: string): void
+  /** The keys that begin with the prefix (all), ascending. */
+  list(prefix?: string): Entry[]
+  /** A reader of changes of the keys that begin with the prefix (all), from now on. */
+  watch(prefix?: string, options?: { signal?: AbortSignal }): Watch
 }
 
 /** A best-effort-order queue. `T` is what its JSON bodies are. */
@@ -158,12 +276,25 @@ export class Queue<T = unknown> {
   receiveMany(max: number, options?: ReceiveOptions): Promise<Delivery<T>[]>
   /** Push: at most `credit` unsettled deliveries at a time. */
   subscribe(options?: SubscribeOptions): Subscription<T>
+  /**
+   * Creates a named group: from now on each message goes to every group once, and a group's consumers share them.
+   * With `backlog` it gets what waits in the queue, too. One that exists stays.
+   */
+  createGroup(group: string, options?: { backlog?: boolean }): void
+  /** Removes a group with what it was still owed; one that is not there is no error. */
+  removeGroup(group: string): void
+  /** The names of the queue's groups as this member knows them, ascending. */
+  groups(): string[]
+  /** Calls `handler` for each message, `concurrency` at a time, from now on. */
+  worker(handler: Handler<T>, options?: WorkerOptions): Worker
   /** As `delivery.ack()`. */
   ack(delivery: Delivery<T>): Promise<void>
   /** Acks up to 4,096 deliveries; one number each, 0 or the error's. */
   ackMany(deliveries: Iterable<Delivery<T>>): Promise<number[]>
   /** As `delivery.nack()`. */
   nack(delivery: Delivery<T>, options?: { delay?: Duration }): Promise<void>
+  /** As `delivery.reject()`. */
+  reject(delivery: Delivery<T>, reason: string): Promise<void>
   /** As `delivery.release()`. */
   release(delivery: Delivery<T>): Promise<void>
   /** As `delivery.extend()`. */
@@ -194,12 +325,70 @@ export class Subscription<T = unknown> extends Reader<Delivery<T>> {
   credit(more: number): Promise<void>
 }
 
+/** Works on one message. The signal is aborted when the worker is closed and waits no longer. */
+export type Handler<T = unknown> = (delivery: Delivery<T>, context: { signal: AbortSignal }) => unknown
+
+/** Thrown by a handler: the message can never succeed; it is a dead letter at once, with this reason. */
+export class Reject extends Error {
+  constructor(reason?: string)
+}
+
+/**
+ * Calls a handler for each message of a queue until it is closed. What returns is acked, what throws is nacked with the
+ * back-off, a `Reject` makes a dead letter; what the handler settled itself stays so. A failure is the event
+ * `failed` (error, delivery), or a warning of the process where nobody listens. Its leases are kept by Primer's own
+ * thread, also while the event loop is blocked.
+ */
+export class Worker extends EventEmitter implements AsyncDisposable {
+  private constructor()
+  /** Resolves when every handler has ended, which needs the worker or its member to be closed. */
+  readonly ended: Promise<void>
+  /**
+   * Takes no more and waits up to `drain` (without one: as long as it takes) for the handlers that run. True when all
+   * ended; else their signal is aborted and what they have goes back at once. Idempotent.
+   */
+  close(options?: { drain?: Duration }): Promise<boolean>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
 /** What happened to the cluster, as one member sees it, from the moment the reader was made. */
 export class Events extends Reader<Event> {
   private constructor()
   readonly primer: Primer
   /** Events that were missed, because nobody had looked for longer than 1,024 of them. */
   readonly missed: number
+}
+
+/** What is broadcast to a topic, from the moment the reader was made. */
+export class Topic<T = unknown> extends Reader<Broadcast<T>> {
+  private constructor()
+  readonly primer: Primer
+  readonly topic: string
+  /** Broadcasts that were missed, because nobody had looked for longer than 1,024 of them, or 8 MiB. */
+  readonly missed: number
+}
+
+/** Changes of the keys that begin with a prefix, from the moment the reader was made. */
+export class Watch extends Reader<Change> {
+  private constructor()
+  readonly primer: Primer
+  readonly prefix: string
+  /** Changes that were missed, because nobody had looked for longer than 1,024 of them, or 8 MiB. */
+  readonly missed: number
+}
+
+/** What a member told everyone who listens to a topic. */
+export class Broadcast<T = unknown> {
+  private constructor()
+  readonly topic: string
+  /** The id of the member that told it. */
+  readonly from: string
+  /** Its bytes, a copy of this reader's own. Small ones share memory: keep a copy to keep it for long. */
+  readonly body: Buffer
+  /** The body as text. */
+  text(): string
+  /** The body as the value that its JSON describes. */
+  json(): T
 }
 
 /** An enqueue's honest answer. */
@@ -228,6 +417,10 @@ export class Delivery<T = unknown> implements Disposable {
   readonly headerPairs: [string, string][]
   /** How often the message was given out, this time included. */
   readonly attempts: number
+  /** 0 (last) to 9 (first). */
+  readonly priority: number
+  /** True once it was acked, nacked, rejected or released by way of this object. */
+  readonly isSettled: boolean
   readonly queue: Queue<T>
   /** The body as text. */
   text(): string
@@ -237,6 +430,8 @@ export class Delivery<T = unknown> implements Disposable {
   ack(): Promise<void>
   /** It failed: again after `delay`; without one after 1 s, doubling with each attempt up to 10 minutes. */
   nack(options?: { delay?: Duration }): Promise<void>
+  /** It can never succeed: at once a dead letter in the queue "<queue>.dead"; its headers keep 512 bytes of the reason. */
+  reject(reason: string): Promise<void>
   /** It was not tried: again at once, for anyone, the attempt not counted. */
   release(): Promise<void>
   /** Its lease lasts this long from now; without one as long as the member's default. */
@@ -266,6 +461,8 @@ export class WrongCall extends PrimerError {
 /** 2xx: try again later; nothing happened. */
 export class NotNow extends PrimerError {
   protected constructor()
+  /** When to try again, in ms, where that is known. */
+  readonly retryAfterMs: number | undefined
 }
 /** 3xx: it may have happened; retry if a duplicate is harmless. */
 export class InDoubt extends PrimerError {

@@ -4,7 +4,7 @@ import primer from './lib.cjs'
 
 export const {
   open, start,
-  Primer, Queue, Subscription, Events, Delivery, Receipt,
+  Primer, Queue, Subscription, Events, Topic, Watch, Broadcast, Delivery, Receipt, Worker, Reject,
   PrimerError, WrongCall, NotNow, InDoubt, TooLate, MemberDown,
 } = primer
 export default primer

@@ -27,6 +27,11 @@ if [ "${1:-}" = "--install" ]; then
     exit 0
 fi
 
+# Members of one cluster's name and one user meet there: these are to meet only each other.
+PRIMER_RUNTIME_DIR="$(mktemp -d)"
+export PRIMER_RUNTIME_DIR
+trap 'rm -rf "$PRIMER_RUNTIME_DIR"' EXIT
+
 cd "$here"
 mypy --strict python/primer
 mypy --strict --config-file pyproject.toml tests bench.py "$root/examples/python"

@@ -12,6 +12,13 @@ root=$PWD
 here=$root/bindings/uniffi
 out=$root/build/uniffi
 target=${CARGO_TARGET_DIR:-$root/target}
+
+# Members that name a cluster look for each other in this directory: here they meet nobody else's.
+PRIMER_RUNTIME_DIR=$(mktemp -d)
+export PRIMER_RUNTIME_DIR
+trap 'rm -rf "$PRIMER_RUNTIME_DIR"' EXIT
+trap 'exit 1' HUP INT TERM
+
 case $(uname) in Darwin) library=libprimer_uniffi.dylib ;; *) library=libprimer_uniffi.so ;; esac
 scenarios=("$root"/tests/conformance/scenarios/*.scn)
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the examples against an installed library, found by pkg-config, and runs both: hello, and
+# Builds the examples against an installed library, found by pkg-config, and runs them: hello, fanout, and
 # workers as two processes. An example that says the wrong thing fails.
 #
 # The library is installed under the build folder unless PRIMER_PREFIX names where it is already.
@@ -16,7 +16,7 @@ PKG_CONFIG_PATH=$PRIMER_PREFIX/lib/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH
 LD_LIBRARY_PATH=$PRIMER_PREFIX/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 export PKG_CONFIG_PATH LD_LIBRARY_PATH
 
-for name in hello workers; do
+for name in hello workers fanout; do
     # shellcheck disable=SC2046  # several flags
     ${CC:-cc} -std=c99 -Wall -Wextra -Werror -pedantic -O2 "$here/$name.c" \
         $(pkg-config --cflags --libs primer) -o "$build/$name"
@@ -31,10 +31,18 @@ said() {
     }
 }
 
+# Members of one cluster's name that one user runs meet: these shall meet none but each other.
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+PRIMER_RUNTIME_DIR=$scratch
+export PRIMER_RUNTIME_DIR
+
 out=$("$build/hello")
 said hello 'bob received "hello from ann" (attempt 1)' "$out"
 
-scratch=$(mktemp -d)
+out=$("$build/fanout")
+said fanout 'bob heard "soup is ready" on kitchen' "$out"
+
 boss='' helper=''
 end() {
     [ -z "$boss" ] || kill "$boss" 2>/dev/null || true
@@ -57,4 +65,4 @@ exec 4>&-
 wait "$helper"
 helper=''
 said workers '30 squares, their sum is 9455' "$out"
-echo "examples/c: 2 examples ran"
+echo "examples/c: 3 examples ran"

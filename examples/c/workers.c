@@ -74,6 +74,8 @@ static void loop(primer_queue_t *queue, int (*handle)(primer_delivery_t *), int 
     primer_delivery_t *delivery;
     int goes_on = 1;
     options.credit = CREDIT;
+    /* However long a message takes here, up to five minutes, nobody else is given it meanwhile. */
+    options.max_run_ms = 5 * 60 * 1000;
     must(primer_queue_subscribe(queue, &options, &subscription));
     struct pollfd fds[] = {{primer_subscription_fd(subscription), POLLIN, 0}, {input, POLLIN, 0}};
     while (goes_on && poll(fds, 2, -1) > 0 && !fds[1].revents) {

@@ -7,6 +7,7 @@ defmodule Words.MixProject do
       version: "0.1.0",
       elixir: "~> 1.14",
       start_permanent: Mix.env() == :prod,
+      elixirc_paths: ["lib", Path.expand("../../bindings/erlang/elixir", __DIR__)],
       deps: deps()
     ]
   end

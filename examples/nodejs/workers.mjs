@@ -47,22 +47,18 @@ async function produce() {
 async function work(seed) {
   const primer = await open({ cluster: 'workers', seeds: seed })
   const results = primer.queue('results', { copies: 1 })
-  const stop = new AbortController()
 
-  const working = (async () => {
-    for await (const delivery of primer.queue('tasks').subscribe({ credit: 8, signal: stop.signal })) {
+  const worker = primer.queue('tasks').worker(
+    async (delivery) => {
       const { number } = delivery.json()
+      // What returns is acked, so after the result is safe: the other way round a crash between the two would lose it.
       await results.enqueue({ number, square: number * number, by: process.pid })
-      // Acked after the result is safe: the other way round a crash between the two would lose it.
-      await delivery.ack()
-    }
-  })()
+    },
+    { concurrency: 8, maxRun: '5m' },
+  )
 
   const order = await primer.queue('stop').receive({ wait: Infinity })
   await order.ack()
-  stop.abort('stopped')
-  await working.catch((reason) => {
-    if (reason !== 'stopped') throw reason
-  })
+  await worker.close({ drain: '20s' })
   await primer.close()
 }

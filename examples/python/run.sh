@@ -8,6 +8,11 @@ python="$root/build/venv/bin/python"
 
 "$python" -c 'import primer._primer' 2>/dev/null || "$root/bindings/python/test.sh" --install
 
+# Members of one cluster's name and one user meet there: these are to meet only each other.
+PRIMER_RUNTIME_DIR="$(mktemp -d)"
+export PRIMER_RUNTIME_DIR
+trap 'rm -rf "$PRIMER_RUNTIME_DIR"' EXIT
+
 # run NAME LAST-LINE: its last line must match.
 run() {
     local said
@@ -19,4 +24,5 @@ run() {
 run hello '^bob received "hello from ann" \(attempt 1\)$'
 run workers '^30 squares by [12] workers, their sum is 9455$'
 run workers_aio '^30 squares, their sum is 9455$'
-echo "examples/python: 3 examples ran"
+run fanout '^bob again heard: tea is ready$'
+echo "examples/python: 4 examples ran"

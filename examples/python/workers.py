@@ -3,40 +3,33 @@
 build/venv/bin/python examples/python/workers.py
 
 The boss starts two workers, each a process of its own, and gives them its address. Every seventh
-number fails at first; it comes back and is tried again, perhaps by the other worker. A worker ends
+number fails at first, which the log tells; it comes back and is tried again, perhaps by the other worker. A worker ends
 when its standard input does, so none outlives its boss.
 """
 
 import os
 import subprocess
 import sys
-import threading
 
 import primer
 
 NUMBERS = range(1, 31)
 
 
-def end_with_input(node: primer.Primer) -> None:
-    """Closes the member when standard input ends; that ends its iterations."""
-    sys.stdin.read()
-    node.close()
-
-
 def work(address: str) -> None:
-    """One worker: squares numbers until it is told to end."""
+    """One worker: squares numbers, four at a time, until its standard input ends."""
     with primer.open(cluster="workers", seeds=[address]) as node:
-        threading.Thread(target=end_with_input, args=(node,), daemon=True).start()
         squares = node.queue("squares", copies=2)
-        for message in node.queue("numbers").subscribe(credit=4):
-            try:
-                with message:
-                    number = int(message.body)
-                    if number % 7 == 0 and message.attempts == 1:
-                        raise RuntimeError(f"{number}: not today")
-                    squares.enqueue(f"{number} {number * number} {os.getpid()}".encode())
-            except RuntimeError as error:
-                print(f"failed, will be tried again: {error}", flush=True)
+
+        @node.worker("numbers", concurrency=4, max_run="5m")
+        def square(message: primer.Delivery) -> None:
+            number = int(message.body)
+            if number % 7 == 0 and message.attempts == 1:
+                raise RuntimeError(f"{number}: not today")
+            squares.enqueue(f"{number} {number * number} {os.getpid()}".encode())
+
+        sys.stdin.read()
+        square.close(drain="20s")
 
 
 def main() -> None:

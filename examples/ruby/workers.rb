@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
-# Work for several members: each pulls under its own credit; what fails is tried again.
+# Work for several members: each pulls under its own credit; what fails is tried again, and what takes
+# longer than its lease stays with its worker, for up to five minutes.
 #
 #   ruby -I build/uniffi/ruby examples/ruby/workers.rb
 
@@ -24,7 +25,7 @@ end
 
 Primer.open(cluster: "workers") do |boss|
   workers = Array.new(3) { Primer.open(cluster: "workers", seeds: [boss.address]) }
-  subscriptions = workers.map { |worker| worker.queue("numbers").subscribe(credit: 4) }
+  subscriptions = workers.map { |worker| worker.queue("numbers").subscribe(credit: 4, max_run_ms: 300_000) }
   threads = workers.zip(subscriptions).map do |worker, subscription|
     Thread.new { work(subscription, worker.queue("squares")) }
   end

@@ -9,16 +9,20 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use primer::{
-    Answer, Completion, Completions, Delivery, Error, Event, Outcome, Pending, Receipt, Result,
+    Answer, Completion, Completions, Delivery, Error, Events, Outcome, Pending, Receipt, Result,
+    Topic, Watch,
 };
 
 use crate::boundary::{boundary, contained, leave, wrong};
 use crate::code::{PRIMER_EMPTY, PRIMER_LATER, PRIMER_OK, primer_code_t};
 use crate::delivery::{hand_out, primer_delivery_t};
-use crate::event::{Told, primer_event_t};
-use crate::handle::{borrow, free, give, give_many, held};
+use crate::event::primer_event_t;
+use crate::handle::{Held, borrow, free, give, give_many, held};
 use crate::options::patience;
+use crate::reader::News;
+use crate::topic::primer_broadcast_t;
 use crate::values::{Out, handle_out, out, primer_receipt_t, slice_out};
+use crate::watch::primer_change_t;
 
 /// A queue of late answers, with one descriptor to poll. One is enough for a loop, however many members,
 /// queues and subscriptions it has. Free it with primer_completions_free.
@@ -47,7 +51,8 @@ pub struct Late {
     error: Option<Error>,
     receipts: Vec<Receipt>,
     deliveries: Mutex<Vec<Delivery>>,
-    event: Mutex<Option<Event>>,
+    /// An event, a broadcast or a change.
+    news: Mutex<Option<Outcome>>,
 }
 
 /// primer_completion_kind: it failed; primer_completion_code tells why.
@@ -60,9 +65,13 @@ pub const PRIMER_COMPLETION_RECEIPTS: i32 = 2;
 pub const PRIMER_COMPLETION_DELIVERIES: i32 = 3;
 /// primer_completion_kind: an event.
 pub const PRIMER_COMPLETION_EVENT: i32 = 4;
-/// primer_completion_kind: a subscription or an event reader has something, or is closed; the ticket
-/// is the token that was given to its notify function.
+/// primer_completion_kind: a subscription or a reader has something, or is closed; the ticket is the
+/// token that was given to its notify function.
 pub const PRIMER_COMPLETION_READY: i32 = 5;
+/// primer_completion_kind: a broadcast.
+pub const PRIMER_COMPLETION_BROADCAST: i32 = 6;
+/// primer_completion_kind: a change.
+pub const PRIMER_COMPLETION_CHANGE: i32 = 7;
 
 /// Makes a queue of late answers. Errors: 502 when the system gives no descriptor.
 #[unsafe(no_mangle)]
@@ -173,7 +182,8 @@ pub unsafe extern "C" fn primer_completion_ticket(completion: *const primer_comp
     })
 }
 
-/// What the answer holds: PRIMER_COMPLETION_FAILED, _DONE, _RECEIPTS, _DELIVERIES, _EVENT or _READY.
+/// What the answer holds: PRIMER_COMPLETION_FAILED, _DONE, _RECEIPTS, _DELIVERIES, _EVENT, _BROADCAST,
+/// _CHANGE or _READY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn primer_completion_kind(completion: *const primer_completion_t) -> i32 {
     contained(PRIMER_COMPLETION_FAILED, || {
@@ -257,21 +267,30 @@ pub unsafe extern "C" fn primer_completion_event(
     completion: *const primer_completion_t,
     event: *mut *mut primer_event_t,
 ) -> primer_code_t {
-    boundary(|| {
-        // SAFETY: the header's promise.
-        let out = unsafe { handle_out("event", event) }?;
-        let late = borrow::<Late>(completion)?;
-        let taken = late
-            .event
-            .lock()
-            .unwrap_or_else(|held| held.into_inner())
-            .take();
-        let Some(event) = taken else {
-            return Ok(PRIMER_EMPTY);
-        };
-        give(Told::new(&event), out)?;
-        Ok(PRIMER_OK)
-    })
+    // SAFETY: the header's promise.
+    unsafe { take_news::<Events>(completion, "event", event) }
+}
+
+/// Takes the broadcast out of the answer; the caller frees it. PRIMER_EMPTY when there is none (any
+/// more). Errors: 101.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn primer_completion_broadcast(
+    completion: *const primer_completion_t,
+    broadcast: *mut *mut primer_broadcast_t,
+) -> primer_code_t {
+    // SAFETY: the header's promise.
+    unsafe { take_news::<Topic>(completion, "broadcast", broadcast) }
+}
+
+/// Takes the change out of the answer; the caller frees it. PRIMER_EMPTY when there is none (any more).
+/// Errors: 101.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn primer_completion_change(
+    completion: *const primer_completion_t,
+    change: *mut *mut primer_change_t,
+) -> primer_code_t {
+    // SAFETY: the header's promise.
+    unsafe { take_news::<Watch>(completion, "change", change) }
 }
 
 /// Frees an answer, and releases the deliveries that were not taken out of it. NULL is nothing.
@@ -339,6 +358,35 @@ unsafe fn open_answers(
     Ok(if count == 0 { PRIMER_EMPTY } else { PRIMER_OK })
 }
 
+/// Takes the news of one kind out of an answer.
+///
+/// # Safety
+/// `item` is NULL or may be written.
+unsafe fn take_news<N: News>(
+    completion: *const primer_completion_t,
+    argument: &'static str,
+    item: *mut *mut <N::Shown as Held>::Opaque,
+) -> primer_code_t {
+    boundary(|| {
+        // SAFETY: the caller's promise.
+        let out = unsafe { handle_out(argument, item) }?;
+        let late = borrow::<Late>(completion)?;
+        if late.kind != N::KIND {
+            return Ok(PRIMER_EMPTY);
+        }
+        let taken = late
+            .news
+            .lock()
+            .unwrap_or_else(|held| held.into_inner())
+            .take();
+        let Some(item) = taken.and_then(N::open) else {
+            return Ok(PRIMER_EMPTY);
+        };
+        give(N::Shown::from(&item), out)?;
+        Ok(PRIMER_OK)
+    })
+}
+
 impl Late {
     fn new(completion: Completion) -> Self {
         let mut late = Late {
@@ -347,7 +395,7 @@ impl Late {
             error: None,
             receipts: Vec::new(),
             deliveries: Mutex::default(),
-            event: Mutex::default(),
+            news: Mutex::default(),
         };
         match completion.outcome {
             Ok(outcome) => late.open(outcome),
@@ -364,6 +412,10 @@ impl Late {
             self.deliveries = Mutex::new(deliveries);
             PRIMER_COMPLETION_DELIVERIES
         };
+        let mut tell = |kind, news| {
+            self.news = Mutex::new(Some(news));
+            kind
+        };
         self.kind = match outcome {
             Outcome::Done => PRIMER_COMPLETION_DONE,
             Outcome::Ready => PRIMER_COMPLETION_READY,
@@ -377,10 +429,9 @@ impl Late {
                 self.receipts = receipts;
                 PRIMER_COMPLETION_RECEIPTS
             }
-            Outcome::Event(event) => {
-                self.event = Mutex::new(Some(event));
-                PRIMER_COMPLETION_EVENT
-            }
+            Outcome::Event(_) => tell(PRIMER_COMPLETION_EVENT, outcome),
+            Outcome::Broadcast(_) => tell(PRIMER_COMPLETION_BROADCAST, outcome),
+            Outcome::Change(_) => tell(PRIMER_COMPLETION_CHANGE, outcome),
         };
     }
 

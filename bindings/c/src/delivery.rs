@@ -11,7 +11,7 @@ use crate::handle::{borrow, free, free_many, give_many, held, look};
 use crate::values::{Out, out, primer_bytes_t, primer_header_t, primer_message_id_t, slice, view};
 
 /// A message on lease to this process. Free it with primer_delivery_free: settled before (ack, nack,
-/// release) it is merely freed; unsettled it is released, that is, it goes back at once and the attempt
+/// reject, release) it is merely freed; unsettled it is released, that is, it goes back at once and the attempt
 /// is not counted. Bytes that its functions answer are good until then.
 pub struct primer_delivery_t {
     _opaque: (),
@@ -43,8 +43,9 @@ impl Leased {
 
 impl Drop for Leased {
     fn drop(&mut self) {
-        if let Some(delivery) = self.delivery.take()
-            && *self.is_kept.get_mut()
+        // Else it is dropped where it is, which carries nothing about.
+        if *self.is_kept.get_mut()
+            && let Some(delivery) = self.delivery.take()
         {
             delivery.keep();
         }
@@ -84,6 +85,16 @@ pub unsafe extern "C" fn primer_delivery_attempts(delivery: *const primer_delive
         borrow::<Leased>(delivery)
             .and_then(|leased| Ok(leased.delivery()?.attempts()))
             .unwrap_or_default()
+    })
+}
+
+/// In which order it was given out: 0 (last) to 9 (first). -1 for a handle that is not live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn primer_delivery_priority(delivery: *const primer_delivery_t) -> i32 {
+    contained(-1, || {
+        borrow::<Leased>(delivery)
+            .and_then(|leased| Ok(leased.delivery()?.priority().into()))
+            .unwrap_or(-1)
     })
 }
 

@@ -2,9 +2,11 @@
 //!
 //! One type, one table, one owner: whoever got a handle from an output frees it, once.
 
+use std::ffi::{CString, c_char};
+
 use primer::{Error, ErrorKind, Result};
 
-use crate::boundary::wrong;
+use crate::boundary::{contained, wrong};
 use crate::table::{Pin, Table};
 use crate::values::Out;
 
@@ -32,6 +34,20 @@ pub fn borrow<T: Held>(handle: *const T::Opaque) -> Result<Pin<'static, T>> {
 pub unsafe fn look<T: Held>(handle: *const T::Opaque) -> Result<&'static T> {
     // SAFETY: the caller's promise is the table's.
     unsafe { T::table().peek(handle.addr() as u64) }.ok_or_else(|| not_live::<T>(handle.is_null()))
+}
+
+/// A text of a handle's value; "" for a handle that is not live.
+///
+/// # Safety
+/// The handle is not freed while the answer is used.
+pub unsafe fn word<T: Held>(
+    handle: *const T::Opaque,
+    pick: impl FnOnce(&'static T) -> &'static CString,
+) -> *const c_char {
+    contained(c"".as_ptr(), || {
+        // SAFETY: the caller's promise.
+        unsafe { look::<T>(handle) }.map_or(c"".as_ptr(), |value| pick(value).as_ptr())
+    })
 }
 
 /// Ends a handle; NULL, a freed or a foreign one is nothing.
@@ -104,7 +120,10 @@ pub(crate) use held;
 /// a leak.
 #[unsafe(no_mangle)]
 pub extern "C" fn primer_handles_live() -> usize {
-    use crate::{completion, delivery, event, lists, primer, queue, subscription};
+    use crate::reader::Reader;
+    use crate::{
+        completion, delivery, event, keys, lists, primer, queue, subscription, topic, watch,
+    };
 
     fn live<T: Held>() -> usize {
         T::table().live()
@@ -113,8 +132,14 @@ pub extern "C" fn primer_handles_live() -> usize {
         + live::<queue::NamedQueue>()
         + live::<subscription::Feed>()
         + live::<delivery::Leased>()
-        + live::<event::Reader>()
+        + live::<Reader<::primer::Events>>()
         + live::<event::Told>()
+        + live::<Reader<::primer::Topic>>()
+        + live::<topic::Heard>()
+        + live::<Reader<::primer::Watch>>()
+        + live::<watch::Changed>()
+        + live::<keys::Value>()
+        + live::<keys::Entries>()
         + live::<completion::Late>()
         + live::<completion::Inbox>()
         + live::<lists::Members>()

@@ -9,7 +9,7 @@ use crate::code::{PRIMER_EMPTY, PRIMER_OK, primer_code_t};
 use crate::completion::{later, primer_completions_t, ticket_out};
 use crate::handle::{borrow, free, give, held, look};
 use crate::options::{number, on_short, options, primer_options_t, span};
-use crate::values::{Out, handle_out, out, slice, text, text_or_null};
+use crate::values::{Out, handle_out, out, out_or_null, slice, text, text_or_null};
 
 /// This process's place in a cluster: one member. Free it with primer_free. The handles of its queues,
 /// subscriptions and deliveries stay good until they are freed; their verbs answer 501 once it is
@@ -29,7 +29,9 @@ pub struct Place {
 /// Opens a member: binds, starts its one thread, dials the seeds and waits until one answered, two
 /// seconds at most. It never fails for an absent seed: a member serves alone too. `options` may be
 /// NULL: one member in memory, without a socket.
-/// Errors: 101, 106 (an address that is not loopback), 502 (it cannot bind).
+/// Errors: 101, 106 (an address that is not loopback, and neither secret nor certificates), 107 or 108 (a
+/// data directory of another cluster, or in use), 502 (it cannot bind or use a directory), 503 (what lies
+/// there is damaged).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn primer_open(
     options: *const primer_options_t,
@@ -123,7 +125,7 @@ pub unsafe extern "C" fn primer_joined_start(
 }
 
 /// Dials `address` ("host:port") and joins its cluster.
-/// Errors: 101, 106, 107, 108, 202 (nobody answers there), 302, 501.
+/// Errors: 101, 106, 107 (another cluster, or another secret), 108, 202 (nobody answers there), 302, 501.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn primer_join(
     primer: *const primer_t,
@@ -185,6 +187,65 @@ pub unsafe extern "C" fn primer_leave_start(
         let place = borrow::<Place>(primer)?;
         let drain = span("drain_ms", drain_ms)?;
         done_later(completions, ticket, || Ok(place.primer.leave(drain, force)))
+    })
+}
+
+/// Takes a member, by its id, out of the set for good: it is refused until it has joined afresh. It deletes
+/// nothing: what it holds is set aside there (see primer_reclaim). For members that will not come back, so
+/// that nothing waits for them, and for those that must not. Never waits.
+/// Errors: 101 (no id, or this member's own), 102 (none of the set), 501.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn primer_evict(
+    primer: *const primer_t,
+    member: *const c_char,
+) -> primer_code_t {
+    boundary(|| {
+        let place = borrow::<Place>(primer)?;
+        // SAFETY: the header's promise.
+        let member = unsafe { text("member", member) }?;
+        place.primer.evict(member.parse()?)?;
+        Ok(PRIMER_OK)
+    })
+}
+
+/// After this member was evicted (an event tells): gives the messages that it set aside out again, or drops
+/// them when `keep` is false; some may have been done elsewhere meanwhile. Writes how many; `count` may be
+/// NULL. Never waits. Errors: 101, 501.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn primer_reclaim(
+    primer: *const primer_t,
+    keep: bool,
+    count: *mut u64,
+) -> primer_code_t {
+    boundary(|| {
+        // SAFETY: the header's promise.
+        let out = unsafe { out_or_null(count, 0) };
+        out.put(borrow::<Place>(primer)?.primer.reclaim(keep)?);
+        Ok(PRIMER_OK)
+    })
+}
+
+/// Takes these secrets instead of those it has, one to three, from now on; links that are up stay. All are
+/// proven and all are accepted, so a secret is changed by giving every member the old and the new one, in
+/// any order, and then every member the new one alone. Never waits.
+/// Errors: 101 (none, too many, or a weak one), 106 (a member that was opened without), 501.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn primer_rotate(
+    primer: *const primer_t,
+    secrets: *const *const c_char,
+    count: usize,
+) -> primer_code_t {
+    boundary(|| {
+        let place = borrow::<Place>(primer)?;
+        // SAFETY: the header's promise.
+        let secrets = unsafe { slice("secrets", secrets, count) }?;
+        let secrets = secrets
+            .iter()
+            // SAFETY: the header's promise.
+            .map(|secret| unsafe { text("secret", *secret) })
+            .collect::<Result<Vec<_>>>()?;
+        place.primer.rotate(secrets)?;
+        Ok(PRIMER_OK)
     })
 }
 
@@ -286,6 +347,13 @@ unsafe fn open_options(given: *const primer_options_t) -> Result<Options> {
         ("name", given.name),
         ("listen", given.listen),
         ("seeds", given.seeds),
+        ("advertise", given.advertise),
+        ("discover", given.discover),
+        ("data_dir", given.data_dir),
+        ("secret", given.secret),
+        ("tls_ca", given.tls_ca),
+        ("tls_cert", given.tls_cert),
+        ("tls_key", given.tls_key),
     ] {
         // SAFETY: the caller's promise.
         let value = unsafe { text_or_null(key, value) }?;
@@ -295,7 +363,10 @@ unsafe fn open_options(given: *const primer_options_t) -> Result<Options> {
         ("copies", given.copies),
         ("enqueue_timeout_ms", given.enqueue_timeout_ms),
         ("lease_ms", given.lease_ms),
+        ("max_attempts", given.max_attempts),
         ("takeover_after_ms", given.takeover_after_ms),
+        ("repair_after_ms", given.repair_after_ms),
+        ("retire_after_ms", given.retire_after_ms),
         ("memory_bytes_max", given.memory_bytes_max),
         ("body_bytes_max", given.body_bytes_max),
     ] {

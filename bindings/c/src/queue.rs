@@ -70,7 +70,7 @@ pub unsafe extern "C" fn primer_queue_free(queue: *mut primer_queue_t) {
 
 /// Puts a message into the queue: copies `body_len` bytes and waits until as many members as wanted
 /// hold it. `options` and `receipt` may be NULL.
-/// Errors: 101, 104, 201, 202, 203, 301, 501.
+/// Errors: 101, 102 (if_no_group), 104, 201, 202, 203, 301, 501.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn primer_queue_enqueue(
     queue: *const primer_queue_t,
@@ -118,7 +118,7 @@ pub unsafe extern "C" fn primer_queue_enqueue_many(
 
 /// Leases up to `capacity` messages, 4,096 at most, oldest first: writes their handles and how many; the
 /// caller frees each. `options` may be NULL: it does not wait. PRIMER_EMPTY when there was none in time.
-/// Errors: 101, 501.
+/// Errors: 101, 201, 203, 501.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn primer_queue_receive(
     queue: *const primer_queue_t,
@@ -200,6 +200,23 @@ pub unsafe extern "C" fn primer_queue_nack(
         let leased = borrow::<Leased>(delivery)?;
         let delay = span("delay_ms", delay_ms)?;
         done(queue.queue.nack(leased.delivery()?, delay))
+    })
+}
+
+/// It can never succeed: it goes to the queue `<queue>.dead` at once, with `reason` (of which 512 bytes
+/// are kept) in its headers. Errors: 101, 202, 302, 401, 402, 501.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn primer_queue_reject(
+    queue: *const primer_queue_t,
+    delivery: *const primer_delivery_t,
+    reason: *const c_char,
+) -> primer_code_t {
+    boundary(|| {
+        let queue = borrow::<NamedQueue>(queue)?;
+        let leased = borrow::<Leased>(delivery)?;
+        // SAFETY: the header's promise.
+        let reason = unsafe { text("reason", reason) }?;
+        done(queue.queue.reject(leased.delivery()?, reason))
     })
 }
 

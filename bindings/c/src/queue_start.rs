@@ -1,6 +1,6 @@
 //! primer_queue_t's verbs for event loops: the answer at once, or a ticket.
 
-use std::ffi::c_void;
+use std::ffi::{c_char, c_void};
 
 use crate::boundary::boundary;
 use crate::code::{PRIMER_EMPTY, PRIMER_OK, primer_code_t};
@@ -14,6 +14,7 @@ use crate::primer::done_later;
 use crate::queue::{NamedQueue, primer_queue_t};
 use crate::values::{
     message, messages, out, out_or_null, primer_bytes_t, primer_receipt_t, receipts_out, slice_out,
+    text,
 };
 
 /// primer_queue_enqueue that does not wait. PRIMER_OK: it is done, the receipt is written, no completion
@@ -131,6 +132,27 @@ pub unsafe extern "C" fn primer_queue_nack_start(
         let leased = borrow::<Leased>(delivery)?;
         let delay = span("delay_ms", delay_ms)?;
         let start = || Ok(queue.queue.nack(leased.delivery()?, delay));
+        done_later(completions, ticket, start)
+    })
+}
+
+/// primer_queue_reject that does not wait: see primer_queue_enqueue_start.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn primer_queue_reject_start(
+    queue: *const primer_queue_t,
+    delivery: *const primer_delivery_t,
+    reason: *const c_char,
+    completions: *const primer_completions_t,
+    ticket: *mut u64,
+) -> primer_code_t {
+    boundary(|| {
+        // SAFETY: the header's promise.
+        let ticket = unsafe { ticket_out(ticket) }?;
+        let queue = borrow::<NamedQueue>(queue)?;
+        let leased = borrow::<Leased>(delivery)?;
+        // SAFETY: the header's promise.
+        let reason = unsafe { text("reason", reason) }?;
+        let start = || Ok(queue.queue.reject(leased.delivery()?, reason));
         done_later(completions, ticket, start)
     })
 }

@@ -33,7 +33,7 @@ pub struct Feed {
     bell: Bell,
 }
 
-/// Subscribes to a queue. `options` may be NULL. Errors: 101, 201, 501.
+/// Subscribes to a queue. `options` may be NULL. Errors: 101, 201, 203, 501.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn primer_queue_subscribe(
     queue: *const primer_queue_t,

@@ -20,11 +20,13 @@ const PAGE_SLOTS: u32 = 64;
 const PAGES: usize = 22;
 const INDEX_BITS: u32 = 28;
 const INDEX_MAX: u32 = (1 << INDEX_BITS) - PAGE_SLOTS;
-const GENERATION_MAX: u64 = (1 << 31) - 1;
+const GENERATION_MAX: u64 = (1 << 30) - 1;
 /// Set in every handle: such a number is no user address on any 64-bit machine that Rust knows, so
 /// an address that is passed for a handle is refused too.
 const MARK: u64 = 1 << 63;
-const TAG_SHIFT: u32 = 59;
+const TAG_SHIFT: u32 = 58;
+/// Types of handles at most: what the bits between the mark and the generation can tell apart.
+const TAGS: u64 = 1 << (63 - TAG_SHIFT);
 /// No slot.
 const NONE: u32 = u32::MAX;
 
@@ -86,10 +88,12 @@ impl Default for Chain {
 unsafe impl<T: Send + Sync> Sync for Table<T> {}
 
 impl<T: Send + Sync + 'static> Table<T> {
-    /// A table for the type with that tag, 0 to 15.
+    /// A table for the type with that tag, 0 to 31.
     pub const fn new(tag: u64) -> Self {
+        // Told when the library is built: tables are statics.
+        assert!(tag < TAGS, "a handle has no room for another type");
         Self {
-            tag: tag & 15,
+            tag,
             pages: [const { AtomicPtr::new(ptr::null_mut()) }; PAGES],
             free: Mutex::new(Free {
                 head: NONE,

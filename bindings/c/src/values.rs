@@ -15,6 +15,11 @@ use crate::code::{PRIMER_OK, primer_code_t};
 /// Room for a message's identity as text, its NUL included.
 pub const PRIMER_MESSAGE_ID_TEXT_MAX: usize = 38;
 
+/// Small bodies of one batch share pieces of memory of this size: making a piece for each costs more
+/// than enqueueing it. The last body left of a piece keeps all of it, so this stays near to what the
+/// memory budget counts for any message beside its body (300 bytes).
+const SHARED_BYTES_MAX: usize = 1_024;
+
 /// Bytes that somebody else owns.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -192,13 +197,39 @@ pub unsafe fn message(data: *const u8, len: usize) -> Result<Bytes> {
 pub unsafe fn messages(bodies: *const primer_bytes_t, count: usize) -> Result<Vec<Bytes>> {
     // SAFETY: the caller's promise.
     let bodies = unsafe { slice("bodies", bodies, count) }?;
-    // A loop: collecting Results costs more than all else that happens to a body here.
     let mut messages = Vec::with_capacity(bodies.len());
-    for bytes in bodies {
-        // SAFETY: the caller's promise.
-        messages.push(unsafe { message(bytes.data, bytes.len) }?);
+    let mut rest = bodies;
+    while let Some(first) = rest.first() {
+        let count = sharers(rest);
+        let (together, others) = rest.split_at(count.max(1));
+        rest = others;
+        if count < 2 {
+            // SAFETY: the caller's promise.
+            messages.push(unsafe { message(first.data, first.len) }?);
+            continue;
+        }
+        let mut room = Vec::with_capacity(together.iter().map(|bytes| bytes.len).sum());
+        for bytes in together {
+            // SAFETY: the caller's promise.
+            room.extend_from_slice(unsafe { slice("body", bytes.data, bytes.len) }?);
+        }
+        let mut room = Bytes::from(room);
+        messages.extend(together.iter().map(|bytes| room.split_to(bytes.len)));
     }
     Ok(messages)
+}
+
+/// How many of the first bodies are small enough, together, to lie in one piece of memory.
+fn sharers(bodies: &[primer_bytes_t]) -> usize {
+    let mut room = SHARED_BYTES_MAX;
+    let fits = |bytes: &&primer_bytes_t| match room.checked_sub(bytes.len) {
+        Some(left) if bytes.len <= SHARED_BYTES_MAX / 4 => {
+            room = left;
+            true
+        }
+        _ => false,
+    };
+    bodies.iter().take_while(fits).count()
 }
 
 /// Room for `count` receipts, or none for NULL.
@@ -270,6 +301,55 @@ mod tests {
     #[test]
     fn a_receipt_stays_as_it_is() {
         assert_eq!(size_of::<primer_receipt_t>(), 24);
+    }
+
+    #[test]
+    fn bodies_arrive_as_they_are_however_they_lie_in_memory() {
+        let lengths = [100; 25]
+            .into_iter()
+            .chain([0, 0, 256, 257, 1, SHARED_BYTES_MAX, 256, 256, 256, 256, 1])
+            .chain([3, 5_000, 7]);
+        let bodies: Vec<Vec<u8>> = lengths
+            .zip(0..)
+            .map(|(len, byte)| vec![byte; len])
+            .collect();
+        let views: Vec<primer_bytes_t> = bodies.iter().map(|body| view(body)).collect();
+        // SAFETY: the bodies live until the end.
+        let ours = unsafe { messages(views.as_ptr(), views.len()) }.unwrap();
+        assert_eq!(ours, bodies);
+    }
+
+    #[test]
+    fn only_small_bodies_share_memory_and_only_so_much_of_it() {
+        let of = |lengths: &[usize]| {
+            let bodies: Vec<Vec<u8>> = lengths.iter().map(|len| vec![0; *len]).collect();
+            let views: Vec<primer_bytes_t> = bodies.iter().map(|body| view(body)).collect();
+            sharers(&views)
+        };
+        assert_eq!(of(&[100; 100]), SHARED_BYTES_MAX / 100);
+        assert_eq!(of(&[SHARED_BYTES_MAX / 4; 5]), 4);
+        assert_eq!(of(&[1, 2, SHARED_BYTES_MAX / 4 + 1, 3]), 2);
+        assert_eq!(of(&[SHARED_BYTES_MAX / 4 + 1, 1]), 0);
+        assert_eq!(of(&[]), 0);
+    }
+
+    #[test]
+    fn a_body_that_is_nowhere_refuses_its_batch() {
+        let body = [1_u8; 4];
+        let nowhere = primer_bytes_t {
+            data: ptr::null(),
+            len: 4,
+        };
+        let negative = primer_bytes_t {
+            data: body.as_ptr(),
+            len: usize::MAX,
+        };
+        for wrong in [nowhere, negative] {
+            let views = [view(&body), view(&body), wrong, view(&body)];
+            // SAFETY: those that are somewhere live until the end.
+            let answer = unsafe { messages(views.as_ptr(), views.len()) };
+            assert_eq!(answer.unwrap_err().number(), 101);
+        }
     }
 
     #[test]

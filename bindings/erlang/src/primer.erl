@@ -15,7 +15,7 @@
 %% without any it is opened on first use, in memory. {@link open/1} opens further members.
 %%
 %% == Messages ==
-%% A delivery is a map, `#{id, body, headers, attempts, queue, handle}'. Its handle is the lease: it
+%% A delivery is a map, `#{id, body, headers, attempts, priority, queue, handle}'. Its handle is the lease: it
 %% can be handed to another process, and when nobody holds it any more (a process died, or let go of
 %% the delivery and collected its garbage) the message goes back at once, the attempt not counted. A
 %% subscription also gives back everything unsettled when the process that subscribed dies.
@@ -39,17 +39,28 @@
 ]).
 -export([
     enqueue/2, enqueue/3, enqueue_many/2, enqueue_many/3, 'receive'/1, 'receive'/2,
-    ack/1, ack_many/1, nack/1, nack/2, release/1, extend/1, extend/2
+    ack/1, ack_many/1, nack/1, nack/2, reject/2, release/1, extend/1, extend/2
 ]).
 -export([subscribe/1, subscribe/2, next/1, next/2, take/2, credit/2]).
+-export([create_group/2, create_group/3, remove_group/2, groups/1]).
+-export([
+    broadcast/2, broadcast/3, on/1, on/2,
+    put/2, put/3, get/1, get/2, delete/1, delete/2, list/1, list/2, watch/1, watch/2,
+    evict/1, evict/2, reclaim/1, reclaim/2, rotate/1, rotate/2
+]).
+%% The verbs of those names have nothing to do with a process's dictionary.
+-compile({no_auto_import, [get/1, put/2]}).
+-import(primer_later, [answer/1, await/2]).
+-import(primer_options, [body/1, bodies/1]).
 
 -export_type([
-    handle/0, queue/0, name/0, delivery/0, lease/0, receipt/0, member/0, event/0, error/0,
+    handle/0, queue/0, name/0, delivery/0, lease/0, receipt/0, member/0, error/0,
+    event/0, broadcast/0, change/0, entry/0, news/0,
     open_options/0, enqueue_options/0, receive_options/0, subscribe_options/0
 ]).
 
 -type handle() :: reference().
-%% A member, a queue, a subscription or a reader of events; opaque.
+%% A member, a queue, a subscription or a reader of news; opaque.
 -type name() :: binary() | atom() | string().
 -type queue() :: handle() | name().
 -type text() :: binary() | string() | atom().
@@ -59,6 +70,7 @@
     body := binary(),
     headers := [{binary(), binary()}],
     attempts := pos_integer(),
+    priority := 0..9,
     queue := binary(),
     handle := lease()
 }.
@@ -66,7 +78,7 @@
     id := binary(),
     copies := non_neg_integer(),
     durable_copies := non_neg_integer(),
-    wanted := pos_integer()
+    wanted := non_neg_integer()
 }.
 -type member() :: #{
     id := binary(),
@@ -78,12 +90,35 @@
 }.
 -type event() :: #{
     at_ms := non_neg_integer(),
-    kind := joined | left | unreachable | reachable | conflict | takeover | atom(),
+    kind :=
+        joined | left | suspect | unreachable | reachable | split | healed | conflict | evicted | takeover
+        | atom(),
     member := binary(),
     name := binary(),
     detail := binary(),
     missed := non_neg_integer()
 }.
+-type broadcast() :: #{
+    topic := binary(),
+    from := binary(),
+    body := binary(),
+    missed := non_neg_integer()
+}.
+-type change() :: #{
+    key := binary(),
+    value := binary() | undefined,
+    missed := non_neg_integer()
+}.
+%% Of a key that was removed the value is `undefined'.
+-type news() :: event() | broadcast() | change().
+%% What a reader hears; `missed' is how much it has missed so far, because it was too slow.
+-type entry() :: #{
+    key := binary(),
+    value := binary(),
+    at_ms := non_neg_integer(),
+    others := [binary()]
+}.
+%% `others' are values that were written at the same time as this one, not knowing of it.
 -type error() :: {
     wrong_call | not_now | in_doubt | too_late | member_down,
     Kind :: atom(),
@@ -91,18 +126,19 @@
 }.
 -type options() :: #{atom() => term()} | [{atom(), term()}].
 -type open_options() :: options().
-%% `cluster', `name', `listen' (an address or `none'), `seeds' (a list of addresses), `copies',
-%% `on_short' (`degrade', `fail' or `wait'), `enqueue_timeout_ms', `lease_ms', `takeover_after_ms',
-%% `memory_bytes_max', `body_bytes_max'.
+%% `cluster', `name', `listen' (an address or `none'), `seeds' (a list of addresses), `advertise',
+%% `discover' (`local', `none', `nodes', or a list such as `[none, nodes]'), `data_dir', `copies',
+%% `on_short' (`degrade', `fail' or `wait'), `enqueue_timeout_ms', `lease_ms', `max_attempts',
+%% `takeover_after_ms', `retire_after_ms', `memory_bytes_max', `body_bytes_max', `secret' (one, or a list of up to three),
+%% `tls_ca', `tls_cert', `tls_key' (paths of PEM files).
 -type enqueue_options() :: options().
-%% `copies', `on_short', `timeout', `headers' (a map or pairs of binaries).
+%% `copies', `on_short', `timeout', `headers' (a map or pairs of binaries), `priority' (0 to 9), `delay', `at'
+%% (ms since 1970), `ttl', `max_attempts', `at_most_once' (`true'), `if_no_group' (`hold', `drop' or `refuse').
 -type receive_options() :: options().
-%% `max' (1), `wait' (0), `lease' (the member's default).
+%% `max' (1), `wait' (0), `lease' (the member's default), `group' (the queue itself), `backlog' (`false').
 -type subscribe_options() :: options().
-%% `credit' (64), `lease', `mode' (`push' or `pull').
-
-%% Bodies up to this size are copied into the member; a larger one is shared with it.
--define(COPY_MAX, 4096).
+%% `credit' (64), `credit_bytes', `lease', `max_run' (for so long Primer itself extends the lease of an
+%% unsettled delivery), `mode' (`push' or `pull'), `group', `backlog'.
 
 %%% Members %%%
 
@@ -112,27 +148,26 @@ open() -> open([]).
 
 %% @doc Opens a member; without options one in memory, without a socket. Waits until a seed answered,
 %% at most two seconds. It closes with {@link close/1}, or when nothing refers to it any more.
+%% `discover => nodes' finds the members of the cluster in the connected Erlang nodes ({@link primer_nodes}),
+%% and needs the application.
 -spec open(open_options()) -> {ok, handle()} | {error, error()}.
-open(Options) when is_map(Options) ->
-    open(maps:to_list(Options));
 open(Options) ->
-    case pairs(Options, []) of
-        {ok, Pairs} ->
-            case primer_nif:open(Pairs) of
-                {ok, Member, Joined} ->
-                    case answer(Joined) of
-                        ok -> {ok, Member};
-                        {error, _} = Error -> Error
-                    end;
-                {error, _} = Error ->
-                    Error
+    with(primer_options:pairs(Options), fun(Pairs) -> primer_nodes:open(Pairs, fun start/1) end).
+
+start(Pairs) ->
+    case primer_nif:open(Pairs) of
+        {ok, Member, Joined} ->
+            case answer(Joined) of
+                ok -> {ok, Member};
+                {error, _} = Error -> Error
             end;
         {error, _} = Error ->
             Error
     end.
 
 %% @doc Closes a member (waiting calls answer 501; the cluster keeps it as a member that is away), a
-%% subscription or a reader of events. What a subscription has in the caller's mailbox is released.
+%% subscription or a reader of news. What a subscription has in the caller's mailbox is released; another
+%% process that waits for it gets `{primer, Handle, {error, Error}}' with 501 as the last message.
 -spec close(handle()) -> ok | {error, error()}.
 close(Handle) ->
     case primer_nif:close(Handle) of
@@ -157,7 +192,7 @@ join(Address) -> default(fun(Member) -> join(Member, Address) end).
 %% @doc Dials `Address' ("host:port") and joins its cluster. Errors: 101, 107, 108, 202, 302, 501.
 -spec join(handle(), text()) -> ok | {error, error()}.
 join(Member, Address) ->
-    with(text(Address), fun(Text) -> answer(primer_nif:join(Member, Text)) end).
+    with(primer_options:text(Address), fun(Text) -> answer(primer_nif:join(Member, Text)) end).
 
 %% @equiv leave(#{})
 -spec leave() -> ok | {error, error()}.
@@ -172,7 +207,9 @@ leave(Options) -> default(fun(Member) -> leave(Member, Options) end).
 %% `drain' is how long that may take (30,000), `force' leaves even so. Errors: 205, 501.
 -spec leave(handle(), options()) -> ok | {error, error()}.
 leave(Member, Options) ->
-    with(options(Options), fun(Map) -> answer(primer_nif:leave(Member, Map)) end).
+    with(primer_options:map(Options), fun(Map) ->
+        primer_nodes:leave(Member, fun() -> answer(primer_nif:leave(Member, Map)) end)
+    end).
 
 %% @doc {@link address/1} of the default member.
 -spec address() -> binary() | undefined | {error, error()}.
@@ -214,7 +251,7 @@ queue(Name) -> default(fun(Member) -> queue(Member, Name) end).
 %% @doc The queue of that name; it need not exist, first use makes it. Errors: 101, 201, 501.
 -spec queue(handle(), name()) -> {ok, handle()} | {error, error()}.
 queue(Member, Name) ->
-    with(text(Name), fun(Text) -> primer_nif:queue(Member, Text) end).
+    with(primer_options:text(Name), fun(Text) -> primer_nif:queue(Member, Text) end).
 
 %%% Queues %%%
 
@@ -226,10 +263,15 @@ enqueue(Name, Body) ->
     with(queue(Name), fun(Queue) -> enqueue(Queue, Body) end).
 
 %% @doc The same with options: `copies' wanted (this member's included), `on_short' (what to do with
-%% fewer: `degrade', `fail', `wait'), `timeout' (when that is decided), `headers'.
+%% fewer: `degrade', `fail', `wait'), `timeout' (when that is decided), `headers'. It is given out in the
+%% order of its `priority', 0 (last) to 9 (first; 4), only after a `delay' or `at' a date (in ms since 1970),
+%% and not after its `ttl'; after `max_attempts' it is a dead letter, in the queue `<queue>.dead'. With
+%% `at_most_once' it is finished when it is given out: one copy, never repeated, lost with its member.
+%% `if_no_group' says what becomes of it where the queue has no group: `hold' (it waits there), `drop' (the
+%% receipt says 0 copies), `refuse' (102).
 -spec enqueue(queue(), iodata(), enqueue_options()) -> {ok, receipt()} | {error, error()}.
 enqueue(Queue, Body, Options) when is_reference(Queue) ->
-    with(options(Options), fun(Map) -> answer(primer_nif:enqueue_with(Queue, body(Body), Map)) end);
+    with(primer_options:map(Options), fun(Map) -> answer(primer_nif:enqueue_with(Queue, body(Body), Map)) end);
 enqueue(Name, Body, Options) ->
     with(queue(Name), fun(Queue) -> enqueue(Queue, Body, Options) end).
 
@@ -240,8 +282,8 @@ enqueue_many(Queue, Bodies) -> enqueue_many(Queue, Bodies, #{}).
 %% @doc Puts up to 4,096 messages into the queue, all or none; they share the options.
 -spec enqueue_many(queue(), [iodata()], enqueue_options()) -> {ok, [receipt()]} | {error, error()}.
 enqueue_many(Queue, Bodies, Options) when is_reference(Queue) ->
-    with(options(Options), fun(Map) ->
-        answer(primer_nif:enqueue_many(Queue, bodies(Bodies), Map))
+    with(primer_options:map(Options), fun(Map) ->
+        primer_batch:receipts(answer(primer_nif:enqueue_many(Queue, bodies(Bodies), Map)))
     end);
 enqueue_many(Name, Bodies, Options) ->
     with(queue(Name), fun(Queue) -> enqueue_many(Queue, Bodies, Options) end).
@@ -249,15 +291,17 @@ enqueue_many(Name, Bodies, Options) ->
 %% @doc Leases one message if there is one. An empty list is not an error. Errors: 501.
 -spec 'receive'(queue()) -> {ok, [delivery()]} | {error, error()}.
 'receive'(Queue) when is_reference(Queue) ->
-    answer(primer_nif:'receive'(Queue));
+    primer_batch:deliveries(answer(primer_nif:'receive'(Queue)));
 'receive'(Name) ->
     with(queue(Name), fun(Queue) -> 'receive'(Queue) end).
 
 %% @doc Leases up to `max' messages (1), waiting up to `wait' (0) for the first, for `lease' (the
-%% member's default). Errors: 101, 501.
+%% member's default), in a `group', with its `backlog', as {@link subscribe/2}. Errors: 101, 201, 203, 501.
 -spec 'receive'(queue(), receive_options()) -> {ok, [delivery()]} | {error, error()}.
 'receive'(Queue, Options) when is_reference(Queue) ->
-    with(options(Options), fun(Map) -> answer(primer_nif:receive_with(Queue, Map)) end);
+    with(primer_options:consuming(Options), fun(Map) ->
+        primer_batch:deliveries(answer(primer_nif:receive_with(Queue, Map)))
+    end);
 'receive'(Name, Options) ->
     with(queue(Name), fun(Queue) -> 'receive'(Queue, Options) end).
 
@@ -277,7 +321,13 @@ nack(Delivery) -> nack(Delivery, #{}).
 %% at most). Errors: 101, 202, 302, 401, 402, 501.
 -spec nack(delivery() | lease(), options()) -> ok | {error, error()}.
 nack(Delivery, Options) ->
-    with(options(Options), fun(Map) -> answer(primer_nif:nack(lease(Delivery), Map)) end).
+    with(primer_options:map(Options), fun(Map) -> answer(primer_nif:nack(lease(Delivery), Map)) end).
+
+%% @doc The message can never succeed: it goes to the queue `<queue>.dead' at once, with the reason (of which
+%% 512 bytes are kept) in its headers. Errors: as nack.
+-spec reject(delivery() | lease(), text()) -> ok | {error, error()}.
+reject(Delivery, Reason) ->
+    with(primer_options:text(Reason), fun(Text) -> answer(primer_nif:reject(lease(Delivery), Text)) end).
 
 %% @doc The message was not tried: again at once, for anyone, the attempt not counted. Errors: as nack.
 -spec release(delivery() | lease()) -> ok | {error, error()}.
@@ -290,7 +340,7 @@ extend(Delivery) -> extend(Delivery, #{}).
 %% @doc The message needs `lease' from now on (default: the member's). Errors: as nack.
 -spec extend(delivery() | lease(), options()) -> ok | {error, error()}.
 extend(Delivery, Options) ->
-    with(options(Options), fun(Map) -> answer(primer_nif:extend(lease(Delivery), Map)) end).
+    with(primer_options:map(Options), fun(Map) -> answer(primer_nif:extend(lease(Delivery), Map)) end).
 
 %%% Subscriptions %%%
 
@@ -302,21 +352,22 @@ subscribe(Queue) -> subscribe(Queue, #{}).
 %% (64) of them unsettled; settling one makes room for the next. The last message is
 %% `{primer, Subscription, {error, Error}}' when the member is closed. With `mode => pull' they are
 %% asked for with {@link next/2} instead, by any process. When the subscribing process dies,
-%% everything unsettled goes back at once. Errors: 101, 201, 501.
+%% everything unsettled goes back at once. In a `group' its consumers share what comes to it; one that does
+%% not exist is created, with `backlog' as {@link create_group/3} says. Errors: 101, 201, 203, 501.
 -spec subscribe(queue(), subscribe_options()) -> {ok, handle()} | {error, error()}.
 subscribe(Queue, Options) when is_reference(Queue) ->
-    with(options(Options), fun(Map) -> primer_nif:subscribe(Queue, Map) end);
+    with(primer_options:consuming(Options), fun(Map) -> primer_nif:subscribe(Queue, Map) end);
 subscribe(Name, Options) ->
     with(queue(Name), fun(Queue) -> subscribe(Queue, Options) end).
 
 %% @equiv next(Stream, 0)
--spec next(handle()) -> {ok, delivery() | event()} | empty | {error, error()}.
+-spec next(handle()) -> {ok, delivery() | news()} | empty | {error, error()}.
 next(Stream) -> next(Stream, 0).
 
-%% @doc The next delivery of a subscription, or the next event of a reader, waiting up to `Wait' for
+%% @doc The next delivery of a subscription, or what a reader hears next, waiting up to `Wait' for
 %% it. What comes as messages is taken from the mailbox, so only the process that subscribed can
 %% ask. Errors: 501 when closed.
--spec next(handle(), timeout()) -> {ok, delivery() | event()} | empty | {error, error()}.
+-spec next(handle(), timeout()) -> {ok, delivery() | news()} | empty | {error, error()}.
 next(Stream, Wait) ->
     case primer_nif:next(Stream, Wait =/= 0) of
         {push, ok} -> mailed(Stream, Wait, empty);
@@ -332,8 +383,8 @@ mailed(Stream, Wait, Nothing) ->
     after Wait -> Nothing
     end.
 
-%% @doc Up to `Max' events (or pushed deliveries) that are in the mailbox already.
--spec take(handle(), non_neg_integer()) -> {ok, [delivery() | event()]}.
+%% @doc Up to `Max' pieces of news (or pushed deliveries) that are in the mailbox already.
+-spec take(handle(), non_neg_integer()) -> {ok, [delivery() | news()]}.
 take(_Stream, 0) ->
     {ok, []};
 take(Stream, Max) when is_integer(Max), Max > 0 ->
@@ -348,42 +399,137 @@ take(Stream, Max) when is_integer(Max), Max > 0 ->
 -spec credit(handle(), non_neg_integer()) -> ok | {error, error()}.
 credit(Subscription, More) -> primer_nif:credit(Subscription, More).
 
-%%% Answers %%%
+%%% Groups %%%
 
-answer({later, Later}) -> await(Later);
-answer(Answer) -> Answer.
+%% @equiv create_group(Queue, Group, #{})
+-spec create_group(queue(), text()) -> ok | {error, error()}.
+create_group(Queue, Group) -> create_group(Queue, Group, #{}).
 
-%% Primer answers every ticket, also with 501, so this wait needs no limit of its own.
-await(Later) ->
-    Reference = make_ref(),
-    case primer_nif:await_later(Later, Reference) of
-        later ->
-            receive
-                {primer, Reference, Result} -> Result
-            end;
-        Result ->
-            Result
-    end.
+%% @doc Creates a named group: from now on each message goes to every group once. With `backlog => true' it gets
+%% what waits in the queue, too. One that exists stays. Errors: 101, 201, 203, 501.
+-spec create_group(queue(), text(), options()) -> ok | {error, error()}.
+create_group(Queue, Group, Options) when is_reference(Queue) ->
+    with(primer_options:text(Group), fun(Name) ->
+        with(primer_options:map(Options), fun(Map) -> primer_nif:create_group(Queue, Name, Map) end)
+    end);
+create_group(Name, Group, Options) ->
+    with(queue(Name), fun(Queue) -> create_group(Queue, Group, Options) end).
 
-await(Later, Wait) ->
-    Reference = make_ref(),
-    case primer_nif:await_later(Later, Reference) of
-        later ->
-            receive
-                {primer, Reference, Result} -> Result
-            after Wait ->
-                case primer_nif:cancel_later(Later) of
-                    true ->
-                        empty;
-                    false ->
-                        receive
-                            {primer, Reference, Result} -> Result
-                        end
-                end
-            end;
-        Result ->
-            Result
-    end.
+%% @doc Removes a group with what it was still owed; one that is not there is no error. Errors: 101, 203, 501.
+-spec remove_group(queue(), text()) -> ok | {error, error()}.
+remove_group(Queue, Group) when is_reference(Queue) ->
+    with(primer_options:text(Group), fun(Name) -> primer_nif:remove_group(Queue, Name) end);
+remove_group(Name, Group) ->
+    with(queue(Name), fun(Queue) -> remove_group(Queue, Group) end).
+
+%% @doc The names of the queue's groups as this member knows them, ascending. Errors: 501.
+-spec groups(queue()) -> {ok, [binary()]} | {error, error()}.
+groups(Queue) when is_reference(Queue) -> primer_nif:groups(Queue);
+groups(Name) -> with(queue(Name), fun groups/1).
+
+%%% Topics %%%
+
+%% @doc {@link broadcast/3} of the default member.
+-spec broadcast(text(), iodata()) -> ok | {error, error()}.
+broadcast(Topic, Body) -> default(fun(Member) -> broadcast(Member, Topic, Body) end).
+
+%% @doc Tells everyone in the cluster who listens to the topic, this member included: at once, best effort;
+%% nothing is stored and nobody answers. Up to 64 KiB. Errors: 101, 104, 203, 501.
+-spec broadcast(handle(), text(), iodata()) -> ok | {error, error()}.
+broadcast(Member, Topic, Body) ->
+    with(primer_options:text(Topic), fun(Text) -> primer_nif:broadcast(Member, Text, body(Body)) end).
+
+%% @doc {@link on/2} of the default member.
+-spec on(text()) -> {ok, handle()} | {error, error()}.
+on(Topic) -> default(fun(Member) -> on(Member, Topic) end).
+
+%% @doc What is broadcast to the topic from now on comes to the calling process as
+%% `{primer, Reader, #{topic, from, body}}', as events do. Nothing holds it back: a process that is slower
+%% than the topic has a mailbox that grows. Errors: 101.
+-spec on(handle(), text()) -> {ok, handle()} | {error, error()}.
+on(Member, Topic) ->
+    with(primer_options:text(Topic), fun(Text) -> primer_nif:on(Member, Text) end).
+
+%%% Keys %%%
+
+%% @doc {@link put/3} of the default member.
+-spec put(text(), iodata()) -> ok | {error, error()}.
+put(Key, Value) -> default(fun(Member) -> put(Member, Key, Value) end).
+
+%% @doc Writes a key for the whole cluster: here at once, elsewhere soon. Of two writes that did not know
+%% of each other the later one is read, and the other can be listed. Up to 64 KiB.
+%% Errors: 101, 104, 201, 203, 501.
+-spec put(handle(), text(), iodata()) -> ok | {error, error()}.
+put(Member, Key, Value) ->
+    with(primer_options:text(Key), fun(Text) -> primer_nif:put(Member, Text, body(Value)) end).
+
+%% @doc {@link get/2} of the default member.
+-spec get(text()) -> {ok, binary()} | undefined | {error, error()}.
+get(Key) -> default(fun(Member) -> get(Member, Key) end).
+
+%% @doc What is under the key as this member knows it. Errors: 501.
+-spec get(handle(), text()) -> {ok, binary()} | undefined | {error, error()}.
+get(Member, Key) ->
+    with(primer_options:text(Key), fun(Text) -> primer_nif:get(Member, Text) end).
+
+%% @doc {@link delete/2} of the default member.
+-spec delete(text()) -> ok | {error, error()}.
+delete(Key) -> default(fun(Member) -> delete(Member, Key) end).
+
+%% @doc Removes a key for the whole cluster; one that is not there is no error. Errors: 101, 203, 501.
+-spec delete(handle(), text()) -> ok | {error, error()}.
+delete(Member, Key) ->
+    with(primer_options:text(Key), fun(Text) -> primer_nif:delete(Member, Text) end).
+
+%% @doc {@link list/2} of the default member.
+-spec list(text()) -> {ok, [entry()]} | {error, error()}.
+list(Prefix) -> default(fun(Member) -> list(Member, Prefix) end).
+
+%% @doc The keys that begin with the prefix, ascending, with their values. Errors: 501.
+-spec list(handle(), text()) -> {ok, [entry()]} | {error, error()}.
+list(Member, Prefix) ->
+    with(primer_options:text(Prefix), fun(Text) -> primer_nif:list(Member, Text) end).
+
+%% @doc {@link watch/2} of the default member.
+-spec watch(text()) -> {ok, handle()} | {error, error()}.
+watch(Prefix) -> default(fun(Member) -> watch(Member, Prefix) end).
+
+%% @doc Changes of the keys that begin with the prefix come to the calling process from now on, as
+%% `{primer, Reader, #{key, value}}', as events do. Errors: 101 for what is no text.
+-spec watch(handle(), text()) -> {ok, handle()} | {error, error()}.
+watch(Member, Prefix) ->
+    with(primer_options:text(Prefix), fun(Text) -> primer_nif:watch(Member, Text) end).
+
+%%% Who may be a member %%%
+
+%% @doc {@link evict/2} of the default member.
+-spec evict(text()) -> ok | {error, error()}.
+evict(Id) -> default(fun(Member) -> evict(Member, Id) end).
+
+%% @doc Takes a member out of the set for good, by its id: for one that will not come back, or must not. It
+%% deletes nothing; what it holds is set aside there. Errors: 101, 102, 501.
+-spec evict(handle(), text()) -> ok | {error, error()}.
+evict(Member, Id) ->
+    with(primer_options:text(Id), fun(Text) -> primer_nif:evict(Member, Text) end).
+
+%% @doc {@link reclaim/2} of the default member.
+-spec reclaim(boolean()) -> {ok, non_neg_integer()} | {error, error()}.
+reclaim(Keep) -> default(fun(Member) -> reclaim(Member, Keep) end).
+
+%% @doc After this member was evicted: gives the messages that it set aside out again, or drops them;
+%% answers how many. Errors: 501.
+-spec reclaim(handle(), boolean()) -> {ok, non_neg_integer()} | {error, error()}.
+reclaim(Member, Keep) -> primer_nif:reclaim(Member, Keep).
+
+%% @doc {@link rotate/2} of the default member.
+-spec rotate([text()]) -> ok | {error, error()}.
+rotate(Secrets) -> default(fun(Member) -> rotate(Member, Secrets) end).
+
+%% @doc Takes other secrets of the cluster from now on, one to three; links that are up stay.
+%% Errors: 101, 106, 501.
+-spec rotate(handle(), [text()]) -> ok | {error, error()}.
+rotate(Member, Secrets) ->
+    with(primer_options:texts(Secrets), fun(Texts) -> primer_nif:rotate(Member, Texts) end).
 
 %%% Arguments %%%
 
@@ -398,81 +544,3 @@ default(Verb) ->
 
 lease(#{handle := Lease}) -> Lease;
 lease(Lease) -> Lease.
-
-body(Body) when is_binary(Body), byte_size(Body) =< ?COPY_MAX ->
-    Body;
-body(Body) when is_binary(Body) ->
-    %% It will be shared: a small part of a large binary would keep all of it.
-    case binary:referenced_byte_size(Body) > 2 * byte_size(Body) of
-        true -> binary:copy(Body);
-        false -> Body
-    end;
-body(Body) ->
-    %% Flattened here because this function gives way to other processes, however long the list.
-    iolist_to_binary(Body).
-
-%% Mostly they are as they should be: then the list is passed on as it is.
-bodies(Bodies) ->
-    case are_small_binaries(Bodies) of
-        true -> Bodies;
-        false -> [body(Body) || Body <- Bodies]
-    end.
-
-are_small_binaries([Body | Bodies]) when is_binary(Body), byte_size(Body) =< ?COPY_MAX ->
-    are_small_binaries(Bodies);
-are_small_binaries(Rest) ->
-    Rest =:= [].
-
-options(Options) when is_map(Options) ->
-    {ok, Options};
-options(Options) ->
-    try
-        {ok, maps:from_list(Options)}
-    catch
-        error:_ -> wrong(<<"options are a map or a list of pairs">>, #{})
-    end.
-
-text(Text) when is_binary(Text) ->
-    case unicode:characters_to_binary(Text) of
-        Text -> {ok, Text};
-        _ -> wrong(<<"a text is not UTF-8">>, #{})
-    end;
-text(Text) when is_atom(Text) ->
-    {ok, atom_to_binary(Text)};
-text(Text) ->
-    try unicode:characters_to_binary(Text) of
-        Binary when is_binary(Binary) -> {ok, Binary};
-        _ -> wrong(<<"a text is not UTF-8">>, #{})
-    catch
-        error:_ -> wrong(<<"a text is a binary, an atom or a string">>, #{})
-    end.
-
-%% The pairs of strings that the member's options are made of.
-pairs([{Key, Value} | Rest], Pairs) ->
-    with(text(Key), fun(Name) ->
-        case value(Value) of
-            {ok, Text} -> pairs(Rest, [{Name, Text} | Pairs]);
-            {error, {Hundred, Kind, Info}} -> {error, {Hundred, Kind, Info#{option => Name}}}
-        end
-    end);
-pairs([], Pairs) ->
-    {ok, lists:reverse(Pairs)};
-pairs(_, _) ->
-    wrong(<<"options are a map or a list of pairs">>, #{}).
-
-value(Value) when is_integer(Value) ->
-    {ok, integer_to_binary(Value)};
-value([First | _] = Values) when not is_integer(First) ->
-    join_texts(Values, []);
-value(Value) ->
-    text(Value).
-
-join_texts([Value | Rest], Texts) ->
-    with(text(Value), fun(Text) -> join_texts(Rest, [Text | Texts]) end);
-join_texts([], Texts) ->
-    {ok, iolist_to_binary(lists:join(<<",">>, lists:reverse(Texts)))};
-join_texts(_, _) ->
-    wrong(<<"a list does not end">>, #{}).
-
-wrong(Reason, Info) ->
-    {error, {wrong_call, invalid_argument, Info#{number => 101, reason => Reason}}}.

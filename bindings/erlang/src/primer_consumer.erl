@@ -13,7 +13,9 @@
 %%
 %% Each worker is a process with a subscription of its own, so its death gives back what it had. A
 %% message whose handler raises is told to the logger and nacked (it comes again after the back-off,
-%% the attempt counted); the worker goes on with the state it had.
+%% the attempt counted); the worker goes on with the state it had. The lease of what is worked on is
+%% kept by Primer's own thread for `max_run', however long the handler takes. A worker that is stopped
+%% by its supervisor finishes the message that it has, for up to `drain', and gives the rest back.
 -module(primer_consumer).
 -behaviour(supervisor).
 
@@ -26,7 +28,8 @@
 -callback terminate(Reason :: term(), State :: term()) -> term().
 -optional_callbacks([terminate/2]).
 
--type verdict() :: ack | nack | {nack, #{delay => non_neg_integer()}} | release | noreply.
+-type verdict() ::
+    ack | nack | {nack, #{delay => non_neg_integer()}} | {reject, Reason :: binary()} | release | noreply.
 %% `noreply': the handler settles the delivery itself, later or in another process.
 
 -type options() :: #{
@@ -34,11 +37,17 @@
     args => term(),
     workers => pos_integer(),
     credit => pos_integer(),
+    credit_bytes => pos_integer(),
     lease => pos_integer(),
+    max_run => pos_integer(),
+    drain => timeout(),
+    group => primer:name(),
+    backlog => boolean(),
     id => term()
 }.
 %% `args' ([]) go to `init/1'; `workers' (1) is the number of processes; `credit' (1) how many messages
-%% each of them may have: more saves round trips, less shares the work better.
+%% each of them may have: more saves round trips, less shares the work better. `group' (the queue itself) is where
+%% they consume. Times are ms: `max_run' (an hour) from the delivery on, `drain' (5,000) from the order to stop.
 
 %% @doc For a supervisor's list of children.
 -spec child_spec(module(), options()) -> supervisor:child_spec().
@@ -58,7 +67,11 @@ start_link(Module, #{queue := _} = Options) ->
 -spec init({module(), options()}) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
 init({Module, Options}) ->
     Worker = fun(Number) ->
-        #{id => Number, start => {primer_consumer_worker, start_link, [Module, Options]}}
+        #{
+            id => Number,
+            start => {primer_consumer_worker, start_link, [Module, Options]},
+            shutdown => maps:get(drain, Options, 5_000)
+        }
     end,
     Workers = lists:map(Worker, lists:seq(1, maps:get(workers, Options, 1))),
     {ok, {#{strategy => one_for_one, intensity => 10, period => 60}, Workers}}.

@@ -7,7 +7,11 @@
 -export([start_link/2]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
+%% How long a handler may take, in ms, unless told otherwise.
+-define(MAX_RUN, 3_600_000).
+
 -record(worker, {
+    parent :: pid(),
     module :: module(),
     subscription :: primer:handle(),
     state :: term()
@@ -22,10 +26,11 @@ init({Module, #{queue := Queue} = Options}) ->
     %% So that a stop by the supervisor runs terminate/2.
     process_flag(trap_exit, true),
     {ok, State} = Module:init(maps:get(args, Options, [])),
-    Subscribe = maps:merge(#{credit => 1}, maps:with([credit, lease], Options)),
+    Asked = maps:with([credit, credit_bytes, lease, max_run, group, backlog], Options),
+    Subscribe = maps:merge(#{credit => 1, max_run => ?MAX_RUN}, Asked),
     case primer:subscribe(Queue, Subscribe) of
         {ok, Subscription} ->
-            {ok, #worker{module = Module, subscription = Subscription, state = State}};
+            {ok, #worker{parent = parent(), module = Module, subscription = Subscription, state = State}};
         {error, Error} ->
             {stop, Error}
     end.
@@ -42,9 +47,22 @@ handle_cast(_, Worker) ->
 handle_info({primer, Subscription, {error, Error}}, #worker{subscription = Subscription} = Worker) ->
     {stop, Error, Worker};
 handle_info({primer, Subscription, Delivery}, #worker{subscription = Subscription} = Worker) ->
-    {noreply, handle(Delivery, Worker)};
+    #worker{parent = Parent} = Worker,
+    %% An order to stop goes before what waits in the mailbox: that goes back untried.
+    receive
+        {'EXIT', Parent, Reason} ->
+            told(primer:release(Delivery), Delivery),
+            {stop, Reason, Worker}
+    after 0 -> {noreply, handle(Delivery, Worker)}
+    end;
 handle_info(_, Worker) ->
     {noreply, Worker}.
+
+parent() ->
+    case get('$ancestors') of
+        [Name | _] when is_atom(Name) -> whereis(Name);
+        [Parent | _] -> Parent
+    end.
 
 handle(Delivery, #worker{module = Module, state = State} = Worker) ->
     try Module:handle_message(Delivery, State) of
@@ -66,6 +84,7 @@ handle(Delivery, #worker{module = Module, state = State} = Worker) ->
 settle(ack, Delivery) -> primer:ack(Delivery);
 settle(nack, Delivery) -> primer:nack(Delivery);
 settle({nack, Options}, Delivery) -> primer:nack(Delivery, Options);
+settle({reject, Reason}, Delivery) -> primer:reject(Delivery, Reason);
 settle(release, Delivery) -> primer:release(Delivery);
 settle(noreply, _Delivery) -> ok.
 

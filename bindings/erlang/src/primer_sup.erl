@@ -1,4 +1,4 @@
-%% @private Supervises the default member.
+%% @private Supervises the default member, and who finds others for it.
 -module(primer_sup).
 -behaviour(supervisor).
 
@@ -10,5 +10,7 @@ start_link() ->
 
 -spec init([]) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
 init([]) ->
+    ok = primer_nodes:table(),
+    Nodes = #{id => primer_nodes, start => {primer_nodes, start_link, []}},
     Default = #{id => primer_default, start => {primer_default, start_link, []}},
-    {ok, {#{strategy => one_for_one, intensity => 3, period => 60}, [Default]}}.
+    {ok, {#{strategy => one_for_one, intensity => 3, period => 60}, [Nodes, Default]}}.

@@ -29,7 +29,7 @@ tests(File) ->
 run(Name, Steps, Mode) ->
     Table = ets:new(deliveries, [set]),
     State = #{name => Name, mode => Mode, table => Table, members => #{}, events => #{}, ids => #{},
-        subscriptions => #{}},
+        subscriptions => #{}, readers => #{}},
     End = lists:foldl(fun run_step/2, State, Steps),
     [ok = primer:close(Member) || Member <- maps:values(maps:get(members, End))],
     ets:delete(Table).
@@ -46,7 +46,7 @@ run_step(#{line := Line, expect := Expect} = Step, #{name := Name} = State) ->
 %%% Steps: each answers what happened and the state after it %%%
 
 do(#{verb := <<"open">>, args := [A], options := Options}, State) ->
-    Pairs = [open_option(Option, State) || Option <- Options],
+    Pairs = apart([open_option(Option, State) || Option <- Options]),
     case primer:open(Pairs) of
         {ok, Member} ->
             {ok, Events} = primer:events(Member),
@@ -97,7 +97,7 @@ do(#{verb := <<"receive">>, args := [A, {_, Name, _}], options := Options}, Stat
     {Answer, After} = with_queue(A, Name, State, fun(Queue) ->
         case Options of
             [] -> primer:'receive'(Queue);
-            _ -> primer:'receive'(Queue, numbers(Options))
+            _ -> primer:'receive'(Queue, consumer_options(Options))
         end
     end),
     {keep(A, Answer, State), After};
@@ -113,10 +113,24 @@ do(#{verb := <<"drop">>, args := [A, M]}, #{table := Table} = State) ->
 do(#{verb := <<"subscribe">>, args := [A, {_, Name, _}], options := Options}, State) ->
     #{mode := Mode} = State,
     with_queue(A, Name, State, fun(Queue) ->
-        case primer:subscribe(Queue, (numbers(Options))#{mode => Mode}) of
+        case primer:subscribe(Queue, (consumer_options(Options))#{mode => Mode}) of
             {ok, Subscription} -> {subscribed, A, Subscription};
             Error -> Error
         end
+    end);
+do(#{verb := <<"create_group">>, args := [A, {_, Name, _}, {_, Group, _}], options := Options}, State) ->
+    with_queue(A, Name, State, fun(Queue) ->
+        primer:create_group(Queue, Group, consumer_options(Options))
+    end);
+do(#{verb := <<"remove_group">>, args := [A, {_, Name, _}, {_, Group, _}]}, State) ->
+    with_queue(A, Name, State, fun(Queue) -> primer:remove_group(Queue, Group) end);
+do(#{verb := <<"groups">>, args := [A, {_, Name, _}], expect := Expect}, State) ->
+    Wanted = case Expect of
+        [[{_, <<"empty">>, false}]] -> [];
+        _ -> [Group || [{_, Group, _} | _] <- Expect]
+    end,
+    with_queue(A, Name, State, fun(Queue) ->
+        asked(fun() -> primer:groups(Queue) end, {ok, Wanted})
     end);
 do(#{verb := <<"next">>, args := [S], options := Options}, State) ->
     {A, Subscription} = subscription(S, State),
@@ -136,6 +150,59 @@ do(#{verb := <<"leave">>, args := [A], options := Options}, State) ->
     {primer:leave(member(A, State), maps:from_list(lists:map(Read, Options))), State};
 do(#{verb := <<"close">>, args := [A]}, State) ->
     {primer:close(member(A, State)), State};
+do(#{verb := <<"broadcast">>, args := [A, {_, Topic, _}, {_, Body, _}]}, State) ->
+    {primer:broadcast(member(A, State), Topic, Body), State};
+do(#{verb := <<"on">>, args := [A, {_, Topic, _}]}, State) ->
+    {reader(primer:on(member(A, State), Topic)), State};
+do(#{verb := <<"watch">>, args := [A, {_, Prefix, _}]}, State) ->
+    {reader(primer:watch(member(A, State), Prefix)), State};
+do(#{verb := <<"heard">>, args := [T | Body], options := Options}, #{readers := Readers} = State) ->
+    case primer:next(maps:get(element(2, T), Readers), ?LIMIT) of
+        {ok, #{body := Heard, from := From}} ->
+            ?assertEqual([Heard], [Wanted || {_, Wanted, _} <- Body]),
+            [?assertEqual(id(B, State), From) || {<<"from">>, B, _} <- Options],
+            {met, State};
+        {error, _} = Error ->
+            {Error, State}
+    end;
+do(#{verb := <<"changed">>, args := [W | What]}, #{readers := Readers} = State) ->
+    {changed(maps:get(element(2, W), Readers), What), State};
+do(#{verb := <<"unlisten">>, args := [T]}, #{readers := Readers} = State) ->
+    {primer:close(maps:get(element(2, T), Readers)), State};
+do(#{verb := <<"put">>, args := [A, {_, Key, _}, {_, Value, _}]}, State) ->
+    {primer:put(member(A, State), Key, Value), State};
+do(#{verb := <<"get">>, args := [A, {_, Key, _}], expect := Expect}, State) ->
+    Member = member(A, State),
+    Wanted = case Expect of
+        [[{_, <<"none">>, false}]] -> undefined;
+        [[{_, Value, _} | _]] -> {ok, Value}
+    end,
+    {asked(fun() -> primer:get(Member, Key) end, Wanted), State};
+do(#{verb := <<"list">>, args := [A, {_, Prefix, _}], expect := Expect}, State) ->
+    Member = member(A, State),
+    Wanted = [{Key, Value} || [{_, Key, _}, {_, Value, true}] <- Expect],
+    Ask = fun() ->
+        case primer:list(Member, Prefix) of
+            {ok, Entries} -> {ok, [{Key, Value} || #{key := Key, value := Value} <- Entries]};
+            Error -> Error
+        end
+    end,
+    {asked(Ask, {ok, Wanted}), State};
+do(#{verb := <<"delete">>, args := [A, {_, Key, _}]}, State) ->
+    {primer:delete(member(A, State), Key), State};
+do(#{verb := <<"evict">>, args := [A, {_, B, _}]}, State) ->
+    {primer:evict(member(A, State), id(B, State)), State};
+do(#{verb := <<"reclaim">>, args := [A], options := Options}, State) ->
+    Keep = lists:keymember(<<"true">>, 2, Options),
+    case primer:reclaim(member(A, State), Keep) of
+        {ok, Count} -> {{word, integer_to_binary(Count)}, State};
+        Error -> {Error, State}
+    end;
+do(#{verb := <<"rotate">>, args := [A, {_, Secrets, _}]}, State) ->
+    {primer:rotate(member(A, State), binary:split(Secrets, <<",">>, [global])), State};
+do(#{verb := <<"reject">>, args := [A, M], options := Options}, State) ->
+    Reason = iolist_to_binary([Text || {<<"reason">>, Text, _} <- Options]),
+    {primer:reject(delivery(A, M, State), Reason), State};
 do(#{verb := Verb, args := [A, M], options := Options}, State) ->
     {settle(Verb, delivery(A, M, State), numbers(Options)), State}.
 
@@ -149,6 +216,36 @@ settle(<<"extend">>, Delivery, Options) -> primer:extend(Delivery, Options).
 member({_, Name, _}, #{members := Members}) -> maps:get(Name, Members).
 
 subscription({_, Name, _}, #{subscriptions := Subscriptions}) -> maps:get(Name, Subscriptions).
+
+%% A member's id, as the member itself says it.
+id(Name, #{members := All}) ->
+    {ok, Members} = primer:members(maps:get(Name, All)),
+    [Id] = [Id || #{is_self := true, id := Id} <- Members],
+    Id.
+
+reader({ok, Reader}) -> {reader, Reader};
+reader(Error) -> Error.
+
+%% Skips changes until that one.
+changed(Watch, [{_, Key, _}, {_, Word, IsText}] = What) ->
+    Wanted = case {Word, IsText} of
+        {<<"none">>, false} -> undefined;
+        _ -> Word
+    end,
+    case primer:next(Watch, ?LIMIT) of
+        {ok, #{key := Key, value := Wanted}} -> met;
+        {ok, _} -> changed(Watch, What);
+        {error, _} = Error -> Error
+    end;
+%% Only an error is expected.
+changed(Watch, []) ->
+    {error, _} = primer:next(Watch, ?LIMIT).
+
+%% Members of one cluster's name would meet by it, also those of other scenarios.
+apart([]) ->
+    [];
+apart(Pairs) ->
+    [{discover, none} || not lists:keymember(<<"discover">>, 1, Pairs)] ++ Pairs.
 
 bind(Kind, {_, Name, _}, Value, State) ->
     State#{Kind := (maps:get(Kind, State))#{Name => Value}}.
@@ -181,11 +278,30 @@ open_option({Key, Value, _}, _) ->
 numbers(Options) ->
     maps:from_list([{binary_to_existing_atom(Key), binary_to_integer(Value)} || {Key, Value, _} <- Options]).
 
+%% In a group, or not.
+consumer_options(Options) ->
+    {InGroup, Rest} = lists:partition(fun({Key, _, _}) -> lists:member(Key, [<<"group">>, <<"backlog">>]) end, Options),
+    lists:foldl(
+        fun
+            ({<<"group">>, Group, _}, Map) -> Map#{group => Group};
+            ({<<"backlog">>, Word, _}, Map) -> Map#{backlog => Word =:= <<"true">>}
+        end,
+        numbers(Rest),
+        InGroup
+    ).
+
 enqueue_options(Options) ->
     Headers = [{Key, Value} || {<<"header.", Key/binary>>, Value, _} <- Options],
-    Short = [{on_short, binary_to_existing_atom(Value)} || {<<"on_short">>, Value, _} <- Options],
-    Rest = [Option || {Key, _, _} = Option <- Options, Key =:= <<"copies">> orelse Key =:= <<"timeout">>],
-    maps:merge(numbers(Rest), maps:from_list(Short ++ [{headers, Headers} || Headers =/= []])).
+    Words = [
+        {binary_to_existing_atom(Key), binary_to_existing_atom(Value)}
+     || {Key, Value, _} <- Options, lists:member(Key, [<<"on_short">>, <<"at_most_once">>, <<"if_no_group">>])
+    ],
+    Date = [{at, erlang:system_time(millisecond) + binary_to_integer(Ms)} || {<<"at">>, Ms, _} <- Options],
+    Rest = [Option || {Key, _, _} = Option <- Options, is_number_of_an_enqueue(Key)],
+    maps:merge(numbers(Rest), maps:from_list(Words ++ Date ++ [{headers, Headers} || Headers =/= []])).
+
+is_number_of_an_enqueue(Key) ->
+    lists:member(Key, [<<"copies">>, <<"timeout">>, <<"priority">>, <<"delay">>, <<"ttl">>, <<"max_attempts">>]).
 
 leave_value(<<"true">>) -> true;
 leave_value(<<"false">>) -> false;
@@ -196,6 +312,20 @@ event(Events, Kind) ->
     case atom_to_binary(Got) of
         Kind -> ok;
         _ -> event(Events, Kind)
+    end.
+
+%% Asks until that is the answer, or an error.
+asked(Ask, Wanted) ->
+    Last = fun() ->
+        case Ask() of
+            {error, _} = Error -> throw(Error);
+            Answer -> {Answer, Wanted}
+        end
+    end,
+    try until(Last) of
+        ok -> met
+    catch
+        throw:{error, _} = Error -> Error
     end.
 
 %% Asks every 10 ms until both are equal.
@@ -213,6 +343,8 @@ until(Ask, Deadline) ->
 
 %%% Expectations %%%
 
+expect(met, [[{_, <<"error">>, false}, {_, Wanted, _}]], _State) ->
+    error({expected_error, Wanted});
 expect(met, _, State) ->
     State;
 expect({word, Word}, [[{_, Wanted, _}]], State) ->
@@ -228,6 +360,8 @@ expect(Answer, [[{_, <<"error">>, false}, {_, Wanted, _}]], _State) ->
 expect({codes, Codes}, [Wanted], State) ->
     ?assertEqual([binary_to_integer(Code) || {_, Code, _} <- Wanted], Codes),
     State;
+expect({reader, Reader}, [[Name]], State) ->
+    bind(readers, Name, Reader, State);
 expect({subscribed, A, Subscription}, [[S]], State) ->
     bind(subscriptions, S, {A, Subscription}, State);
 expect({ok, []}, [[{_, <<"empty">>, false}]], State) ->

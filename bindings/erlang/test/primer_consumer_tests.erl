@@ -17,9 +17,13 @@ handle_message(#{body := Body, attempts := Attempts} = Delivery, {Parent, Count}
     case Body of
         <<"raise">> when Attempts =:= 1 -> error(as_told);
         <<"nack">> when Attempts =:= 1 -> {{nack, #{delay => 0}}, {Parent, Count + 1}};
+        <<"reject">> -> {{reject, <<"as told">>}, {Parent, Count + 1}};
         <<"later">> ->
             Parent ! {settle, Delivery},
             {noreply, {Parent, Count + 1}};
+        <<"wait">> ->
+            receive go_on -> ok end,
+            {ack, {Parent, Count + 1}};
         <<"hold">> ->
             {noreply, {Parent, Delivery}};
         _ -> {ack, {Parent, Count + 1}}
@@ -35,16 +39,22 @@ consumer_test_() ->
         {timeout, 60, {spawn, fun workers_share_a_queue/0}},
         {timeout, 60, {spawn, fun verdicts_settle/0}},
         {timeout, 60, {spawn, fun a_handler_that_raises_nacks_and_goes_on/0}},
-        {timeout, 60, {spawn, fun a_stopped_worker_gives_back_what_it_had/0}}
+        {timeout, 60, {spawn, fun a_stopped_worker_gives_back_what_it_had/0}},
+        {timeout, 60, {spawn, fun a_handler_that_takes_longer_than_its_lease_keeps_its_message/0}},
+        {timeout, 60, {spawn, fun a_stopped_worker_finishes_what_it_has_and_gives_back_the_rest/0}}
     ].
 
 start(Options) ->
+    {_, Queue, Supervisor} = started(Options),
+    {Queue, Supervisor}.
+
+started(Options) ->
     {ok, Member} = primer:open(),
     {ok, Queue} = primer:queue(Member, <<"jobs">>),
     All = maps:merge(#{queue => Queue, args => self()}, Options),
     #{start := {Module, Function, Arguments}, type := supervisor} = primer_consumer:child_spec(?MODULE, All),
     {ok, Supervisor} = apply(Module, Function, Arguments),
-    {Queue, Supervisor}.
+    {Member, Queue, Supervisor}.
 
 workers_share_a_queue() ->
     {Queue, Supervisor} = start(#{workers => 4}),
@@ -55,10 +65,15 @@ workers_share_a_queue() ->
     ?assertEqual(lists:sort(Bodies), lists:sort(Handled)).
 
 verdicts_settle() ->
-    {Queue, _} = start(#{}),
+    {Member, Queue, _} = started(#{}),
+    {ok, Dead} = primer:queue(Member, <<"jobs.dead">>),
     {ok, _} = primer:enqueue(Queue, <<"nack">>),
     receive {handled, <<"nack">>, 1, _, 0} -> ok end,
     receive {handled, <<"nack">>, 2, _, 1} -> ok end,
+    {ok, _} = primer:enqueue(Queue, <<"reject">>),
+    receive {handled, <<"reject">>, 1, _, 2} -> ok end,
+    {ok, [#{body := <<"reject">>, headers := Headers}]} = primer:'receive'(Dead, #{wait => ?LIMIT}),
+    {_, <<"as told">>} = lists:keyfind(<<"primer-reason">>, 1, Headers),
     {ok, _} = primer:enqueue(Queue, <<"later">>),
     Delivery = receive {settle, Given} -> Given end,
     ok = primer:ack(Delivery),
@@ -87,3 +102,40 @@ a_stopped_worker_gives_back_what_it_had() ->
     receive {'DOWN', Monitor, process, Supervisor, _} -> ok end,
     receive {terminated, _, shutdown, Held} -> #{body := <<"hold">>} = Held end,
     {ok, [#{body := <<"hold">>, attempts := 1}]} = primer:'receive'(Queue, #{wait => ?LIMIT}).
+
+a_handler_that_takes_longer_than_its_lease_keeps_its_message() ->
+    {Member, Queue, _} = started(#{workers => 2, lease => 200}),
+    Trace = #{<<"traceparent">> => <<"00-ab-cd-01">>, <<"tracestate">> => <<"a=b">>},
+    {ok, _} = primer:enqueue(Queue, <<"wait">>, #{headers => Trace}),
+    Worker = receive {handled, <<"wait">>, 1, First, 0} -> First end,
+    pass_leases(Member),
+    Worker ! go_on,
+    %% Nobody else was given it, so the next message finds a worker, and this one is finished.
+    {ok, _} = primer:enqueue(Queue, <<"next">>),
+    receive {handled, Body, 1, _, _} -> ?assertEqual(<<"next">>, Body) end,
+    receive {handled, _, _, _, _} = Again -> error(Again) after 0 -> ok end,
+    {ok, #{redeliveries_lease := 1}} = primer:stats(Member).
+
+a_stopped_worker_finishes_what_it_has_and_gives_back_the_rest() ->
+    {Member, Queue, Supervisor} = started(#{credit => 2, lease => 200, drain => ?LIMIT}),
+    {ok, _} = primer:enqueue_many(Queue, [<<"wait">>, <<"rest">>]),
+    Worker = receive {handled, <<"wait">>, 1, First, 0} -> First end,
+    unlink(Supervisor),
+    Monitor = monitor(process, Supervisor),
+    exit(Supervisor, shutdown),
+    pass_leases(Member),
+    Worker ! go_on,
+    receive {'DOWN', Monitor, process, Supervisor, _} -> ok end,
+    {ok, [#{body := <<"rest">>, attempts := 1} = Rest]} = primer:'receive'(Queue, #{wait => ?LIMIT}),
+    ok = primer:ack(Rest),
+    {ok, #{messages := 0}} = primer:stats(Member).
+
+%% Until a lease of a second ran out: an event of the engine's, after many of the shorter ones.
+pass_leases(Member) ->
+    {ok, Clock} = primer:queue(Member, <<"clock">>),
+    {ok, _} = primer:enqueue(Clock, <<"tick">>),
+    %% Held on to: what becomes garbage goes back at once.
+    {ok, [First]} = primer:'receive'(Clock, #{lease => 1_000}),
+    {ok, [#{attempts := 2} = Tick]} = primer:'receive'(Clock, #{wait => ?LIMIT}),
+    #{attempts := 1} = First,
+    ok = primer:ack(Tick).

@@ -127,25 +127,48 @@ fits(_Key, any) -> true;
 fits(<<"header.", _/binary>>, Keys) -> lists:member(<<"header.">>, Keys);
 fits(Key, Keys) -> lists:member(Key, Keys).
 
+-define(ENQUEUE, [
+    <<"copies">>, <<"on_short">>, <<"timeout">>, <<"header.">>, <<"priority">>, <<"delay">>, <<"at">>, <<"ttl">>,
+    <<"max_attempts">>, <<"at_most_once">>, <<"if_no_group">>
+]).
+
 shape(<<"open">>) -> {1, 1, any};
 shape(<<"join">>) -> {2, 2, []};
 shape(<<"members">>) -> {1, 1, []};
 shape(<<"address">>) -> {1, 1, []};
 shape(<<"event">>) -> {2, 2, []};
 shape(<<"stats">>) -> {2, 2, []};
-shape(<<"enqueue">>) -> {3, 3, [<<"copies">>, <<"on_short">>, <<"timeout">>, <<"header.">>]};
-shape(<<"enqueue_many">>) -> {3, 99, [<<"copies">>, <<"on_short">>, <<"timeout">>, <<"header.">>]};
-shape(<<"receive">>) -> {2, 2, [<<"max">>, <<"wait">>, <<"lease">>]};
+shape(<<"enqueue">>) -> {3, 3, ?ENQUEUE};
+shape(<<"enqueue_many">>) -> {3, 99, ?ENQUEUE};
+shape(<<"receive">>) -> {2, 2, [<<"max">>, <<"wait">>, <<"lease">>, <<"group">>, <<"backlog">>]};
 shape(<<"ack">>) -> {2, 2, []};
 shape(<<"ack_many">>) -> {2, 99, []};
 shape(<<"nack">>) -> {2, 2, [<<"delay">>]};
 shape(<<"release">>) -> {2, 2, []};
+shape(<<"reject">>) -> {2, 2, [<<"reason">>]};
 shape(<<"extend">>) -> {2, 2, [<<"lease">>]};
 shape(<<"drop">>) -> {2, 2, []};
-shape(<<"subscribe">>) -> {2, 2, [<<"credit">>, <<"lease">>]};
+shape(<<"subscribe">>) ->
+    {2, 2, [<<"credit">>, <<"credit_bytes">>, <<"lease">>, <<"max_run">>, <<"group">>, <<"backlog">>]};
 shape(<<"next">>) -> {1, 1, [<<"wait">>]};
 shape(<<"credit">>) -> {2, 2, []};
 shape(<<"unsubscribe">>) -> {1, 1, []};
+shape(<<"create_group">>) -> {3, 3, [<<"backlog">>]};
+shape(<<"remove_group">>) -> {3, 3, []};
+shape(<<"groups">>) -> {2, 2, []};
 shape(<<"leave">>) -> {1, 1, [<<"drain">>, <<"force">>]};
 shape(<<"close">>) -> {1, 1, []};
+shape(<<"broadcast">>) -> {3, 3, []};
+shape(<<"on">>) -> {2, 2, []};
+shape(<<"heard">>) -> {1, 2, [<<"from">>]};
+shape(<<"unlisten">>) -> {1, 1, []};
+shape(<<"put">>) -> {3, 3, []};
+shape(<<"get">>) -> {2, 2, []};
+shape(<<"delete">>) -> {2, 2, []};
+shape(<<"list">>) -> {2, 2, []};
+shape(<<"watch">>) -> {2, 2, []};
+shape(<<"changed">>) -> {1, 3, []};
+shape(<<"evict">>) -> {2, 2, []};
+shape(<<"reclaim">>) -> {1, 1, [<<"keep">>]};
+shape(<<"rotate">>) -> {2, 2, []};
 shape(Verb) -> throw({no_such_step, Verb}).

@@ -84,6 +84,10 @@ handles() ->
     {ok, Pushed} = primer:subscribe(Queue, #{credit => 1, lease => 1}),
     {ok, Pulled} = primer:subscribe(Queue, #{mode => pull}),
     {ok, Events} = primer:events(Member),
+    {ok, Topic} = primer:on(Member, "storm"),
+    {ok, Watch} = primer:watch(Member, ""),
+    ok = primer:put(Member, "storm", <<"value">>),
+    {ok, [#{id := Id} | _]} = primer:members(Member),
     {ok, Receipts} = primer:enqueue_many(Queue, [<<"1">>, <<"2">>, <<"3">>, <<"4">>]),
     {ok, Other} = primer:queue(Member, <<"storm two">>),
     {ok, _} = primer:enqueue_many(Other, [<<"1">>, <<"2">>]),
@@ -92,9 +96,11 @@ handles() ->
     {later, Later} = primer_nif:receive_with(Other, #{wait => 100_000}),
     {ok, Closed} = primer:open(),
     {ok, ClosedQueue} = primer:queue(Closed, <<"closed">>),
+    {ok, ClosedTopic} = primer:on(Closed, "storm"),
     ok = primer:close(Closed),
     [
         Member, Queue, Pushed, Pulled, Events, Other, Delivery, Done, maps:get(handle, Delivery), Later,
+        Topic, Watch, ClosedTopic, Id, primer_nif:weak(Member), primer_nif:weak(Closed),
         Closed, ClosedQueue, maps:remove(handle, Delivery), Delivery#{handle := Queue} | Receipts
     ].
 
@@ -107,6 +113,7 @@ plain() ->
         {}, {a, b}, {later, make_ref()}, self(), make_ref(), fun() -> ok end, fun erlang:self/0,
         #{}, #{max => 3}, #{wait => 3}, #{lease => 1}, #{copies => 1}, #{credit => 2}, #{mode => pull},
         #{headers => #{<<"k">> => <<"v">>}}, #{delay => 0}, #{drain => 1}, #{force => true},
+        [{discover, nodes}], [{secret, <<"storm-2c5bd9a0f1e34b7796a8">>}], ["storm-2c5bd9a0f1e34b7796a8"],
         [{max, 2}], [{listen, none}], [{listen, "127.0.0.1:0"}], #{cluster => storm}, #{handle => a}
     ].
 

@@ -3,13 +3,15 @@
 
 -include_lib("eunit/include/eunit.hrl").
 
+-import(primer_testing, [each/1, member/0]).
+
 %% A lease no test waits for.
 -define(LONG, 3_600_000).
 %% Only a failing test waits that long.
 -define(LIMIT, 20_000).
 
 all_test_() ->
-    Tests = [
+    each([
         fun bodies_are_binaries_or_iolists_of_any_size/0,
         fun headers_are_a_map_or_pairs_and_come_as_pairs/0,
         fun names_are_binaries_atoms_or_strings/0,
@@ -19,6 +21,8 @@ all_test_() ->
         fun a_dead_receiver_gives_its_message_back_at_once/0,
         fun a_delivery_can_be_handed_to_another_process/0,
         fun a_body_that_is_kept_keeps_no_lease/0,
+        fun a_delivery_of_a_batch_goes_back_without_the_others/0,
+        fun a_batch_says_of_each_message_what_is_its_own/0,
         fun a_dead_subscriber_gives_everything_back_at_once/0,
         fun a_dead_puller_gives_everything_back_at_once/0,
         fun no_more_than_the_credit_is_ever_in_the_mailbox/0,
@@ -33,16 +37,7 @@ all_test_() ->
         fun batches_keep_their_order/0,
         fun a_member_closes_with_its_last_handle/0,
         fun threads_end_with_their_members/0
-    ],
-    [{timeout, 120, {name(Test), {spawn, Test}}} || Test <- Tests].
-
-name(Test) ->
-    {name, Name} = erlang:fun_info(Test, name),
-    atom_to_list(Name).
-
-member() ->
-    {ok, Member} = primer:open(),
-    Member.
+    ]).
 
 queue() -> queue(<<"jobs">>).
 
@@ -239,6 +234,53 @@ a_body_that_is_kept_keeps_no_lease() ->
     receive
         Kept -> ?assertEqual(Body, Kept)
     end.
+
+a_delivery_of_a_batch_goes_back_without_the_others() ->
+    Queue = queue(),
+    {ok, _} = primer:enqueue_many(Queue, [<<"1">>, <<"2">>, <<"3">>]),
+    Holder = holder(fun() ->
+        {ok, [First, _, Third]} = primer:'receive'(Queue, #{max => 3, lease => ?LONG}),
+        [First, Third]
+    end),
+    erlang:garbage_collect(Holder),
+    #{body := <<"2">>, attempts := 1} = Second = one(Queue),
+    {ok, []} = primer:'receive'(Queue),
+    ok = primer:ack(Second),
+    kill(Holder),
+    #{body := <<"1">>} = one(Queue).
+
+%% Inside the NIF's answer the messages of a batch share what they have in common.
+a_batch_says_of_each_message_what_is_its_own() ->
+    Queue = queue(),
+    Headers = fun(Value) -> [{<<"k">>, Value}, {<<"k2">>, <<>>}] end,
+    {ok, First} = primer:enqueue_many(Queue, [<<"1">>, <<"2">>]),
+    {ok, Third} = primer:enqueue(Queue, <<"3">>, #{headers => Headers(<<"v3">>)}),
+    {ok, Fourth} = primer:enqueue(Queue, <<"4">>, #{headers => Headers(<<"v4">>)}),
+    {ok, Last} = primer:enqueue_many(Queue, [<<"5">>, <<"6">>, <<"7">>]),
+    Ids = [Id || #{id := Id, copies := 1, durable_copies := 0, wanted := 1} <-
+        First ++ [Third, Fourth] ++ Last],
+    Bodies = [integer_to_binary(Number) || Number <- lists:seq(1, 7)],
+    Expected = lists:zip3(Bodies, Ids,
+        [[], [], Headers(<<"v3">>), Headers(<<"v4">>), [], [], []]),
+    Take = fun() ->
+        {ok, Batch} = primer:'receive'(Queue, #{max => 10, lease => ?LONG}),
+        [?assertEqual(7, map_size(Delivery)) || Delivery <- Batch],
+        [?assertEqual(<<"jobs">>, Name) || #{queue := Name} <- Batch],
+        ?assertEqual(Expected, lists:sort([{Body, Id, Pairs} ||
+            #{body := Body, id := Id, headers := Pairs} <- Batch])),
+        Batch
+    end,
+    Settle = fun
+        (#{body := Body, attempts := 1} = Delivery) when Body =:= <<"2">>; Body =:= <<"6">> ->
+            ok = primer:nack(Delivery, #{delay => 0});
+        (#{attempts := 1} = Delivery) ->
+            ok = primer:release(Delivery)
+    end,
+    lists:foreach(Settle, Take()),
+    Again = Take(),
+    Tried = lists:sort([{Body, Attempts} || #{body := Body, attempts := Attempts} <- Again]),
+    ?assertEqual(lists:zip(Bodies, [1, 2, 1, 1, 1, 2, 1]), Tried),
+    ?assertEqual({ok, lists:duplicate(7, 0)}, primer:ack_many(Again)).
 
 a_dead_subscriber_gives_everything_back_at_once() ->
     Queue = queue(),

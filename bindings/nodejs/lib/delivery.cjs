@@ -4,8 +4,8 @@
 const { inspect } = require('node:util')
 const native = require('./native.cjs')
 const { wrong } = require('./errors.cjs')
-const { milliseconds, optionsOf, shown } = require('./values.cjs')
-const { DELIVERY, afterDelivery, idOf } = require('./tray.cjs')
+const { milliseconds, optionsOf, shown, text } = require('./values.cjs')
+const { DELIVERY, afterDelivery, headersAt, idOf, priorityAt, wordAt } = require('./tray.cjs')
 const { DONE, failure, nothing } = require('./host.cjs')
 
 /** The only error after which a delivery has no handle any more. */
@@ -24,6 +24,8 @@ class Delivery {
   #place
   #body
   #headers
+  /** A nack, release or reject was asked for; the tray knows of acks. */
+  #isSettled = false
 
   constructor(queue, tray, at) {
     this.#queue = queue
@@ -69,7 +71,7 @@ class Delivery {
     const word = this.#at >>> 2
     const pairs = []
     let at = this.#at + DELIVERY + words[word + 7]
-    for (const end = at + words[word + 6]; at < end; ) {
+    for (const end = at + headersAt(words, word); at < end; ) {
       const middle = at + 8 + wordAt(bytes, at)
       const next = middle + wordAt(bytes, at + 4)
       pairs.push([bytes.toString('utf8', at + 8, middle), bytes.toString('utf8', middle, next)])
@@ -83,9 +85,19 @@ class Delivery {
     return this.#tray.words[(this.#at >>> 2) + 1]
   }
 
+  /** 0 (last) to 9 (first). */
+  get priority() {
+    return priorityAt(this.#tray.words, this.#at >>> 2)
+  }
+
   /** The queue it came from. */
   get queue() {
     return this.#queue
+  }
+
+  /** True once it was acked, nacked, rejected or released by way of this object. */
+  get isSettled() {
+    return this.#isSettled || this.#tray.live[this.#place] === 0
   }
 
   /** The body as text. */
@@ -114,12 +126,21 @@ class Delivery {
   /** It failed: again after `delay`; without one after a pause that grows with every attempt. */
   async nack(options) {
     const delay = milliseconds(optionsOf(options)?.delay, 'delay')
+    this.#isSettled = true
     return nothing(native.nack(this.#tray.live[this.#place], delay))
   }
 
   /** It was not tried: again at once, for anyone, the attempt not counted. */
   async release() {
+    this.#isSettled = true
     return nothing(native.release(this.#tray.live[this.#place]))
+  }
+
+  /** It can never succeed: at once a dead letter, with the reason. */
+  async reject(reason) {
+    const why = text(reason, 'reason')
+    this.#isSettled = true
+    return nothing(native.reject(this.#tray.live[this.#place], why))
   }
 
   /** It needs `lease` from now on; without one the member's default. */
@@ -140,10 +161,6 @@ class Delivery {
     return `Delivery ${inspect({ id, attempts, headers: { ...headers }, body: this.body }, options)}`
   }
 }
-
-// Headers do not start at a word.
-const wordAt = (bytes, at) => (LITTLE ? bytes.readUInt32LE(at) : bytes.readUInt32BE(at))
-const LITTLE = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1
 
 /** Deliveries from `count` records at `at`. */
 function deliveriesOf(queue, tray, at, count) {

@@ -20,7 +20,13 @@ class PrimerError extends Error {
 /** 1xx: mend the call; nothing happened. */
 class WrongCall extends PrimerError {}
 /** 2xx: try again later; nothing happened. */
-class NotNow extends PrimerError {}
+class NotNow extends PrimerError {
+  /** When to try again, in ms; undefined where that is not known. */
+  get retryAfterMs() {
+    const ms = this.context.retry_after_ms
+    return ms === undefined ? undefined : Number(ms)
+  }
+}
 /** 3xx: it may have happened; retry if a duplicate is harmless. */
 class InDoubt extends PrimerError {}
 /** 4xx: let it go. */

@@ -4,6 +4,7 @@
 
 const native = require('./native.cjs')
 const { errorOf } = require('./errors.cjs')
+const { bytesOf, jsonOf } = require('./values.cjs')
 const { HEAD, RECEIPT, TRAY, TRAY_LEFT, Tray, afterDelivery, padded } = require('./tray.cjs')
 
 /** Kinds of late answers (bindings/nodejs/src/pack.rs). */
@@ -100,7 +101,7 @@ function newTray(size) {
   return tray
 }
 
-/** The tray that holds the deliveries of a `receive` that answered 0 with `tray`. */
+/** The tray that holds what a verb that answered 0 had for `tray`. */
 function filled(tray) {
   const word = tray.at >>> 2
   if (tray.words[word] !== 0) return tray
@@ -109,13 +110,16 @@ function filled(tray) {
   return larger
 }
 
-/** Takes the answer at the tray's place: where its first record begins, and how many there are. */
+/** Takes the answer at the tray's place: its tray, where its first record begins, and how many there are. */
 function opened(tray) {
   const word = tray.at >>> 2
-  const answer = { at: tray.at + HEAD, count: tray.words[word + 2] }
+  const answer = { tray, at: tray.at + HEAD, count: tray.words[word + 2] }
   tray.at += tray.words[word] >>> 0
   return answer
 }
+
+/** The records of a verb that answered 0 with `tray`, as `opened` gives them. */
+const found = (tray) => opened(filled(tray))
 
 /** A desk for `count` receipts. */
 function deskFor(count) {
@@ -141,6 +145,14 @@ function scratchText(text, at) {
   // A character takes at most 3 bytes; counting is only worth it where that guess is large.
   const size = text.length <= SCRATCH ? text.length * 3 : Buffer.byteLength(text)
   return scratchFor(at + size, at).write(text, at)
+}
+
+/** The bytes of a body or value, and how many of them count; good until the next call. */
+function bytesNow(body) {
+  const bytes = typeof body === 'string' ? undefined : bytesOf(body)
+  if (bytes !== undefined) return { bytes, length: bytes.length }
+  const length = scratchText(typeof body === 'string' ? body : jsonOf(body), 0)
+  return { bytes: host.scratch, length }
 }
 
 /** Lets go of scratch memory that grew too large to keep. */
@@ -261,6 +273,6 @@ function closeReader(handle) {
 const forgetWith = (queue, handle) => forgottenQueues.register(queue, handle)
 
 module.exports = {
-  DONE, attach, deskFor, failure, filled, forgetWith, handleOf, hold, host, late, letGo, nothing, opened, scratchDone,
+  DONE, attach, bytesNow, deskFor, failure, forgetWith, found, handleOf, hold, host, late, letGo, nothing, scratchDone,
   scratchFor, scratchText, trayNow, unwatch, watch,
 }

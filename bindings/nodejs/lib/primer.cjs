@@ -1,13 +1,14 @@
 'use strict'
-// A member: this process's place in a cluster.
+// A member: this process's place in a cluster. What the engine answers at once is no promise: who is there,
+// topics and keys.
 
 const { inspect } = require('node:util')
 const native = require('./native.cjs')
 const { wrong } = require('./errors.cjs')
-const { checkSignal, milliseconds, optionsOf, pairsOf, shown } = require('./values.cjs')
+const { checkSignal, milliseconds, optionsOf, pairsOf, secretsOf, shown, text } = require('./values.cjs')
 const { Queue } = require('./queue.cjs')
-const { Events } = require('./reader.cjs')
-const { attach, failure, handleOf, host, nothing } = require('./host.cjs')
+const { Events, Topic, Watch, changesOf, entriesOf } = require('./news.cjs')
+const { attach, bytesNow, failure, found, handleOf, host, nothing, scratchDone, trayNow } = require('./host.cjs')
 
 /** Only `start` may make a member. */
 const DOOR = Symbol('door')
@@ -29,9 +30,8 @@ class Primer {
 
   /** Dials "host:port" and becomes a member of its cluster. */
   async join(address, options) {
-    if (typeof address !== 'string') throw wrong('must be "host:port"', { address: shown(address) })
     const signal = checkSignal(optionsOf(options)?.signal)
-    return nothing(native.join(this.#handle, address), signal)
+    return nothing(native.join(this.#handle, text(address, 'address')), signal)
   }
 
   /** Hands every copy over to other members and leaves the cluster; the member stays open, alone. */
@@ -89,9 +89,73 @@ class Primer {
 
   /** The queue of that name; it need not exist. `options` are the defaults of its calls. */
   queue(name, options) {
-    if (typeof name !== 'string') throw wrong('must be a text', { queue: shown(name) })
+    const handle = handleOf(native.queue(this.#handle, text(name, 'queue')))
     const defaults = optionsOf(options)
-    return new Queue(this, name, handleOf(native.queue(this.#handle, name)), defaults && { ...defaults })
+    return new Queue(this, name, handle, defaults && { ...defaults })
+  }
+
+  /** Takes a member out of the set for good, by its id. What it holds is set aside there. */
+  evict(member) {
+    handleOf(native.evict(this.#handle, text(member, 'member')))
+  }
+
+  /** After this member was evicted: gives what it set aside out again, or drops it. How many messages. */
+  reclaim(options) {
+    const keep = optionsOf(options)?.keep
+    if (typeof keep !== 'boolean') throw wrong('must be true or false', { keep: shown(keep) })
+    return handleOf(native.reclaim(this.#handle, keep))
+  }
+
+  /** Takes other secrets of the cluster from now on; links that are up stay. */
+  rotate(secrets) {
+    handleOf(native.rotate(this.#handle, secretsOf(secrets)))
+  }
+
+  /** Tells everyone who listens to the topic, at once, best effort. */
+  broadcast(topic, body) {
+    const { bytes, length } = bytesNow(body)
+    const code = native.broadcast(this.#handle, text(topic, 'topic'), bytes, length)
+    scratchDone()
+    handleOf(code)
+  }
+
+  /** A reader of what is broadcast to the topic from now on, as an async iterable. */
+  on(topic, options) {
+    const signal = checkSignal(optionsOf(options)?.signal)
+    return new Topic(this, handleOf(native.on(this.#handle, text(topic, 'topic'))), signal, topic)
+  }
+
+  /** Writes a key for the whole cluster: here at once, elsewhere soon. */
+  put(key, value) {
+    const { bytes, length } = bytesNow(value)
+    const code = native.put(this.#handle, text(key, 'key'), bytes, length)
+    scratchDone()
+    handleOf(code)
+  }
+
+  /** What is under the key as this member knows it; null when nothing is. */
+  get(key) {
+    const tray = trayNow()
+    handleOf(native.get(this.#handle, text(key, 'key'), tray.bytes, tray.at))
+    return changesOf(found(tray))[0].value
+  }
+
+  /** Removes a key for the whole cluster; one that is not there is no error. */
+  delete(key) {
+    handleOf(native.delete(this.#handle, text(key, 'key')))
+  }
+
+  /** The keys that begin with the prefix, ascending. */
+  list(prefix = '') {
+    const tray = trayNow()
+    handleOf(native.list(this.#handle, text(prefix, 'prefix'), tray.bytes, tray.at))
+    return entriesOf(found(tray))
+  }
+
+  /** A reader of changes of the keys that begin with the prefix, from now on, as an async iterable. */
+  watch(prefix = '', options) {
+    const signal = checkSignal(optionsOf(options)?.signal)
+    return new Watch(this, handleOf(native.watch(this.#handle, text(prefix, 'prefix'))), signal, prefix)
   }
 
   [inspect.custom](depth, options) {

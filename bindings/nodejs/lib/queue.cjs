@@ -9,8 +9,9 @@ const values = require('./values.cjs')
 const { RECEIPT, idOf } = require('./tray.cjs')
 const { Delivery, ackMany, checkDelivery, deliveriesOf } = require('./delivery.cjs')
 const { Subscription } = require('./reader.cjs')
+const { Worker } = require('./worker.cjs')
 const {
-  deskFor, filled, forgetWith, handleOf, host, late, opened, scratchDone, scratchFor, scratchText, trayNow,
+  deskFor, failure, forgetWith, found, handleOf, host, late, scratchDone, scratchFor, scratchText, trayNow,
 } = require('./host.cjs')
 
 /** The longest wait of one call; longer ones are several. */
@@ -107,7 +108,7 @@ class Queue {
       given === PLAIN && headers === undefined
         ? native.enqueue(this.#handle, bytes, length, host.desk)
         : native.enqueueWith(
-            this.#handle, bytes, length, host.desk, given.copies, given.onShort, given.timeout, headers,
+            this.#handle, bytes, length, host.desk, given.copies, given.onShort, given.timeout, headers, given.terms,
           )
     scratchDone()
     if (code === 0) return new Receipt(host.deskWords, 0)
@@ -123,8 +124,8 @@ class Queue {
     const { bytes, ends, count, isJson } = packed(bodies)
     const headers = isJson ? asJson(given.headers) : given.headers
     const desk = deskFor(count)
-    const { copies, onShort, timeout } = given
-    const code = native.enqueueMany(this.#handle, bytes, ends, count, desk, copies, onShort, timeout, headers)
+    const { copies, onShort, timeout, terms } = given
+    const code = native.enqueueMany(this.#handle, bytes, ends, count, desk, copies, onShort, timeout, headers, terms)
     scratchDone()
     if (code === 0) return receiptsOf({ words: host.deskWords }, 0, count)
     return late(handleOf(code), receiptsOf, given.signal)
@@ -139,6 +140,7 @@ class Queue {
       onShort: values.onShortOf(given.onShort),
       timeout: values.milliseconds(given.timeout, 'timeout'),
       headers: values.headersOf(given.headers),
+      terms: values.termsOf(given),
       signal: values.checkSignal(given.signal),
     }
   }
@@ -158,14 +160,18 @@ class Queue {
     const signal = values.checkSignal(own?.signal)
     const wait = values.waiting(own?.wait, 0)
     const lease = values.milliseconds(own?.lease ?? this.#defaults?.lease, 'lease')
+    const { group, backlog } = values.groupOf(own)
     const read = (tray, at, count) => (count === 0 && empty === null ? null : make(this, tray, at, count))
     for (;;) {
       const tray = trayNow()
-      const code = native.receive(this.#handle, max, Math.min(wait, WAIT_MAX), lease, tray.bytes, tray.at)
+      const span = Math.min(wait, WAIT_MAX)
+      const code =
+        group === undefined
+          ? native.receive(this.#handle, max, span, lease, tray.bytes, tray.at)
+          : native.receiveIn(this.#handle, max, span, lease, tray.bytes, tray.at, group, backlog)
       let answer
       if (code === 0) {
-        const full = filled(tray)
-        const { at, count } = opened(full)
+        const { tray: full, at, count } = found(tray)
         answer = read(full, at, count)
       } else {
         answer = await late(handleOf(code), read, signal)
@@ -175,13 +181,40 @@ class Queue {
     }
   }
 
-  /** Push: at most `credit` unsettled deliveries at a time, as an async iterable. */
+  /** Push: at most `credit` unsettled deliveries of `creditBytes` at a time, as an async iterable. */
   subscribe(options) {
     const own = values.optionsOf(options)
     const signal = values.checkSignal(own?.signal)
     const credit = values.whole(own?.credit, 'credit', 0, 64)
+    const bytes = values.whole(own?.creditBytes, 'creditBytes', 0, -1)
     const lease = values.milliseconds(own?.lease ?? this.#defaults?.lease, 'lease')
-    return new Subscription(this, handleOf(native.subscribe(this.#handle, credit, lease)), signal)
+    const maxRun = values.milliseconds(own?.maxRun, 'maxRun')
+    const { group, backlog } = values.groupOf(own)
+    const handle = handleOf(native.subscribe(this.#handle, credit, bytes, lease, maxRun, group, backlog))
+    return new Subscription(this, handle, signal)
+  }
+
+  /** Creates a named group: from now on each message goes to every group once. One that exists stays. */
+  createGroup(group, options) {
+    const backlog = values.truth(values.optionsOf(options)?.backlog, 'backlog')
+    handleOf(native.createGroup(this.#handle, values.text(group, 'group'), backlog))
+  }
+
+  /** Removes a group with what it was still owed; one that is not there is no error. */
+  removeGroup(group) {
+    handleOf(native.removeGroup(this.#handle, values.text(group, 'group')))
+  }
+
+  /** The names of the queue's groups as this member knows them, ascending. */
+  groups() {
+    const names = native.groups(this.#handle)
+    if (typeof names === 'number') throw failure(names)
+    return names
+  }
+
+  /** Calls `handler` for each message, `concurrency` at a time; see Worker. */
+  worker(handler, options) {
+    return new Worker(this, handler, options)
   }
 
   /** The message is finished. */
@@ -207,6 +240,11 @@ class Queue {
     return settled(delivery, (it) => it.release())
   }
 
+  /** It can never succeed: at once a dead letter. */
+  reject(delivery, reason) {
+    return settled(delivery, (it) => it.reject(reason))
+  }
+
   /** It needs `lease` from now on. */
   extend(delivery, options) {
     return settled(delivery, (it) => it.extend(options))
@@ -227,7 +265,9 @@ async function settled(delivery, verb) {
 }
 
 /** Options of an enqueue that has none: the member's defaults. */
-const PLAIN = Object.freeze({ copies: -1, onShort: -1, timeout: -1, headers: undefined, signal: undefined })
+const PLAIN = Object.freeze({
+  copies: -1, onShort: -1, timeout: -1, headers: undefined, terms: undefined, signal: undefined,
+})
 
 const asJson = (headers) => [...values.JSON_HEADER, ...(headers ?? [])]
 

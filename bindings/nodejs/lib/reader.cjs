@@ -1,12 +1,12 @@
 'use strict'
-// Readers: subscriptions and event readers. One is told when it goes from empty to not empty, takes what is
-// there, and waits again only after it took nothing; so nothing is missed and nobody polls.
+// Readers: subscriptions here, news in news.cjs. One is told when it goes from empty to not empty, takes what
+// is there, and waits again only after it took nothing; so nothing is missed and nobody polls.
 
 const native = require('./native.cjs')
 const { MemberDown, closed } = require('./errors.cjs')
 const { checkSignal, optionsOf, waiting, whole } = require('./values.cjs')
 const { deliveriesOf } = require('./delivery.cjs')
-const { DONE, failure, filled, handleOf, hold, host, letGo, opened, trayNow, unwatch, watch } = require('./host.cjs')
+const { DONE, found, handleOf, hold, host, letGo, trayNow, unwatch, watch } = require('./host.cjs')
 
 /** Taken at a time. */
 const TAKE = 256
@@ -52,13 +52,19 @@ class Reader {
     const signal = checkSignal(given?.signal)
     const until = performance.now() + waiting(given?.wait, Infinity)
     for (;;) {
-      const value = this._shift()
+      const value = this._shift() ?? (this._isOver() ? this.#last() : undefined)
       if (value !== undefined) return value
-      this._checkOpen()
       const left = until - performance.now()
       if (left <= 0) return null
       await this.#something(left, signal)
     }
+  }
+
+  /** What came between the last look and the end is still to be read. */
+  #last() {
+    const value = this._shift()
+    if (value === undefined) throw closed('it is closed, and all was read')
+    return value
   }
 
   /** Up to `max` that are here already. */
@@ -137,6 +143,13 @@ class Reader {
   }
 }
 
+/** Up to `max` records that a reader has already, as `found` gives them. */
+function taken(handle, max) {
+  const tray = trayNow()
+  handleOf(native.take(handle, max, tray.bytes, tray.at))
+  return found(tray)
+}
+
 /** Deliveries pushed to this process, at most `credit` of them unsettled. */
 class Subscription extends Reader {
   #queue
@@ -148,15 +161,14 @@ class Subscription extends Reader {
   }
 
   _take(handle, max) {
-    const tray = trayNow()
-    handleOf(native.take(handle, max, tray.bytes, tray.at))
-    const full = filled(tray)
-    const { at, count } = opened(full)
-    return deliveriesOf(this.#queue, full, at, count)
+    const { tray, at, count } = taken(handle, max)
+    return deliveriesOf(this.#queue, tray, at, count)
   }
 
   /** The native layer answers 501 itself when it is closed and empty. */
-  _checkOpen() {}
+  _isOver() {
+    return false
+  }
 
   /** The queue it reads. */
   get queue() {
@@ -169,37 +181,4 @@ class Subscription extends Reader {
   }
 }
 
-/** What happened to the cluster, as this member sees it, from the moment it was made. */
-class Events extends Reader {
-  #primer
-
-  constructor(primer, handle, signal) {
-    super(handle)
-    this.#primer = primer
-    this._signal = signal
-  }
-
-  _take(handle, max) {
-    if (handle === 0) return []
-    const taken = native.takeEvents(handle, max)
-    if (typeof taken === 'number') throw failure(taken)
-    return taken
-  }
-
-  /** An empty ring does not say whether more can come. */
-  _checkOpen() {
-    if (this._handle === 0 || this.#primer.isClosed) throw closed('no more events will come')
-  }
-
-  /** The member that sees them. */
-  get primer() {
-    return this.#primer
-  }
-
-  /** Events that this reader missed, because it had not looked for longer than 1,024 of them. */
-  get missed() {
-    return this._handle === 0 ? 0 : handleOf(native.missed(this._handle))
-  }
-}
-
-module.exports = { Events, Subscription }
+module.exports = { Reader, Subscription, taken }

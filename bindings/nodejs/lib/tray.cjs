@@ -9,10 +9,12 @@ const { markAsUntransferable } = require('node:worker_threads')
 const TRAY = 64 * 1024
 /** Below this an ordinary tray is not worth another look. */
 const TRAY_LEFT = 1024
-/** Bytes of the head of an answer, of a receipt, of what precedes a delivery's body. */
+/** Bytes of the head of an answer, of a receipt, of what precedes a delivery's body, a broadcast's, an entry's key. */
 const HEAD = 16
 const RECEIPT = 32
 const DELIVERY = 32
+const BROADCAST = 32
+const ENTRY = 16
 
 class Tray {
   constructor(size) {
@@ -39,13 +41,28 @@ const hex = (word) => (word >>> 0).toString(16).padStart(8, '0')
 /** A message id from four words: the origin in 16 hex digits, then the sequence. */
 const idOf = (a, b, c, d) => `${hex(b)}${hex(a)}-${long(c, d)}`
 
+/** A member's id from its four words. */
+const memberOf = (a, b, c, d) => `${hex(d)}${hex(c)}${hex(b)}${hex(a)}`
+
+const LITTLE = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1
+
+/** The word at any place: what follows a text does not start at a multiple of 4. */
+const wordAt = (bytes, at) => (LITTLE ? bytes.readUInt32LE(at) : bytes.readUInt32BE(at))
+
+/** Bytes of the headers of the delivery whose record begins at `word`; above them lies its priority. */
+const headersAt = (words, word) => words[word + 6] & 0xfff_ffff
+const priorityAt = (words, word) => words[word + 6] >>> 28
+
 /** Where the record after the delivery at `at` begins. */
 function afterDelivery(words, at) {
   const word = at >>> 2
-  return padded(at + DELIVERY + words[word + 6] + words[word + 7])
+  return padded(at + DELIVERY + headersAt(words, word) + words[word + 7])
 }
 
 /** The next multiple of 8, also above 2 GiB. */
 const padded = (size) => ((size + 7) >>> 3) * 8
 
-module.exports = { DELIVERY, HEAD, RECEIPT, TRAY, TRAY_LEFT, Tray, afterDelivery, idOf, long, padded }
+module.exports = {
+  BROADCAST, DELIVERY, ENTRY, HEAD, RECEIPT, TRAY, TRAY_LEFT, Tray, afterDelivery, headersAt, idOf, long, memberOf, padded,
+  priorityAt, wordAt,
+}

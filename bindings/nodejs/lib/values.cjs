@@ -1,11 +1,17 @@
 'use strict'
-// What people write, made into what the native layer takes: durations, options, headers, bodies. It refuses
+// What people write, made into what the native layer takes: durations, dates, options, headers, bodies. It refuses
 // only what has the wrong type; ranges and unknown names are the native layer's to judge.
 
 const { wrong } = require('./errors.cjs')
 
 const UNITS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 const DURATION = /^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*$/
+
+/** A text, or 101. */
+function text(value, what) {
+  if (typeof value === 'string') return value
+  throw wrong('must be a text', { [what]: shown(value) })
+}
 
 /** A duration in whole ms, from a number of ms or from "250ms", "30s", "5m", "2h", "1d"; -1 when not given. */
 function milliseconds(value, what) {
@@ -20,6 +26,21 @@ function milliseconds(value, what) {
 function waiting(value, otherwise) {
   if (value === undefined || value === null) return otherwise
   return value === Infinity ? Infinity : milliseconds(value, 'wait')
+}
+
+/** A date in ms since 1970, from a Date or such a number; one before 1970 is 1970; -1 when not given. */
+function dateOf(value, what) {
+  if (value === undefined || value === null) return -1
+  const ms = value instanceof Date ? value.getTime() : value
+  if (typeof ms === 'number' && Number.isFinite(ms)) return Math.max(Math.ceil(ms), 0)
+  throw wrong('is no date: give a Date, or ms since 1970', { [what]: shown(value) })
+}
+
+/** True or false; false when not given. */
+function truth(value, what) {
+  if (value === undefined || value === null) return false
+  if (typeof value === 'boolean') return value
+  throw wrong('must be true or false', { [what]: shown(value) })
 }
 
 /** A whole number of at least `least` that fits a 32-bit word; `otherwise` when not given. */
@@ -43,13 +64,27 @@ function optionsOf(options) {
 }
 
 const ON_SHORT = { degrade: 0, fail: 1, wait: 2 }
+const IF_NO_GROUP = { hold: 0, drop: 1, refuse: 2 }
 
 /** The number of an `onShort`, -1 when not given. */
-function onShortOf(value) {
+const onShortOf = (value) => wordOf(ON_SHORT, value, 'onShort')
+
+/** The number of one of a few words, -1 when not given. */
+function wordOf(numbers, value, what) {
   if (value === undefined || value === null) return -1
-  const number = Object.hasOwn(ON_SHORT, value) ? ON_SHORT[value] : undefined
+  const number = Object.hasOwn(numbers, value) ? numbers[value] : undefined
   if (number !== undefined) return number
-  throw wrong('must be "degrade", "fail" or "wait"', { onShort: shown(value) })
+  const [first, second, third] = Object.keys(numbers)
+  throw wrong(`must be "${first}", "${second}" or "${third}"`, { [what]: shown(value) })
+}
+
+/** In which group, undefined for the queue itself, and whether one that is created gets what waits. */
+function groupOf(options) {
+  const { group, backlog } = options ?? {}
+  return {
+    group: group === undefined || group === null ? undefined : text(group, 'group'),
+    backlog: truth(backlog, 'backlog'),
+  }
 }
 
 /** Headers as names and values in turn, from an object, a Map or pairs; undefined when there are none. */
@@ -65,6 +100,20 @@ function headersOf(headers) {
     flat.push(pair[0], pair[1])
   }
   return flat.length > 0 ? flat : undefined
+}
+
+/** The terms of a message as the native layer reads them, undefined when there are none. */
+function termsOf({ priority, delay, at, ttl, maxAttempts, atMostOnce, ifNoGroup }) {
+  if ((priority ?? delay ?? at ?? ttl ?? maxAttempts ?? atMostOnce ?? ifNoGroup) === undefined) return undefined
+  return [
+    whole(priority, 'priority', 0, -1),
+    milliseconds(delay, 'delay'),
+    dateOf(at, 'at'),
+    milliseconds(ttl, 'ttl'),
+    whole(maxAttempts, 'maxAttempts', 0, -1),
+    Number(truth(atMostOnce, 'atMostOnce')),
+    wordOf(IF_NO_GROUP, ifNoGroup, 'ifNoGroup'),
+  ]
 }
 
 // Bytes in shared memory are copied first: another thread could change them while they are read.
@@ -102,7 +151,13 @@ function jsonOf(body) {
 }
 
 /** Options whose values are durations, under their names in the table. */
-const TIMES = { enqueueTimeout: 'enqueue_timeout_ms', lease: 'lease_ms', takeoverAfter: 'takeover_after_ms' }
+const TIMES = {
+  enqueueTimeout: 'enqueue_timeout_ms', lease: 'lease_ms', repairAfter: 'repair_after_ms', retireAfter: 'retire_after_ms',
+  takeoverAfter: 'takeover_after_ms',
+}
+
+/** Options that null and false turn off. */
+const SWITCHES = ['listen', 'discover']
 
 /** Options of `open` as names and values in turn, for the one door of every binding. */
 function pairsOf(options) {
@@ -118,10 +173,17 @@ function pairsOf(options) {
 const snake = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 
 function textOf(key, value) {
-  if (key === 'listen' && (value === null || value === false)) return 'none'
+  if ((value === null || value === false) && SWITCHES.includes(key)) return 'none'
   if (Array.isArray(value) && value.every((part) => typeof part === 'string')) return value.join(',')
   if (typeof value === 'string' || typeof value === 'number' || typeof value === 'bigint') return String(value)
   throw wrong('this option has no such type', { [key]: shown(value) })
+}
+
+/** Secrets as a list, from a text or a list of texts. What it was is never shown. */
+function secretsOf(secrets) {
+  const list = typeof secrets === 'string' ? [secrets] : secrets
+  if (Array.isArray(list) && list.every((secret) => typeof secret === 'string')) return list
+  throw wrong('secrets are a text or a list of texts')
 }
 
 /** Throws the reason of a signal that is aborted already; 101 for what is no signal. */
@@ -135,5 +197,6 @@ function checkSignal(signal) {
 }
 
 module.exports = {
-  JSON_HEADER, bytesOf, checkSignal, headersOf, jsonOf, milliseconds, onShortOf, optionsOf, pairsOf, shown, waiting, whole,
+  JSON_HEADER, bytesOf, checkSignal, groupOf, headersOf, jsonOf, milliseconds, onShortOf, optionsOf, pairsOf, secretsOf, shown,
+  termsOf, text, truth, waiting, whole,
 }

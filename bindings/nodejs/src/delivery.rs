@@ -38,6 +38,14 @@ pub fn release(delivery: u32) -> f64 {
     })
 }
 
+/// It can never succeed: a dead letter at once, with the reason. 0 or a ticket.
+#[napi(catch_unwind)]
+pub fn reject(delivery: u32, reason: String) -> f64 {
+    settle(delivery, |room, Owned { host, value }| {
+        room.answer(*host, value.reject(&reason))
+    })
+}
+
 /// It needs `lease` ms from now on, negative for the member's default. 0 or a ticket.
 #[napi(catch_unwind)]
 pub fn extend(delivery: u32, lease: f64) -> f64 {

@@ -3,10 +3,11 @@
 use napi::bindgen_prelude::{Env, Function, Result as NapiResult, Uint8ArraySlice};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode::NonBlocking;
 use napi_derive::napi;
-use primer::{Completion, Completions, Delivery, Error, Outcome, Result};
+use primer::{Completion, Completions, Error, Outcome, Result};
 
 use crate::pack::{self, HEAD, Kind, RECEIPT, Writer, bytes_of, word};
-use crate::room::{Host, Owned, Room, guarded, internal, verb};
+use crate::parcel::Parcel;
+use crate::room::{Host, Room, guarded, internal, verb};
 
 /// Late answers taken from Primer at a time, so that one turn of the loop stays short.
 const DRAIN_MAX: usize = 1_024;
@@ -55,7 +56,7 @@ pub fn attach(env: Env, wake: Function<(), ()>) -> NapiResult<u32> {
         Ok(room.hosts.put(Host {
             completions,
             late: Default::default(),
-            parcel: Vec::new(),
+            parcel: Parcel::default(),
         }))
     })
     .map_err(|error| napi::Error::from_reason(error.to_string()))?;
@@ -141,7 +142,7 @@ pub fn drain(host: u32, mut tray: Uint8ArraySlice, at: u32) -> f64 {
     })
 }
 
-/// Writes the deliveries of a `receive` that found too little space.
+/// Writes what the verb before it found too little space for.
 #[napi(catch_unwind)]
 pub fn unpack(host: u32, mut tray: Uint8ArraySlice, at: u32) -> f64 {
     let tray = bytes_of(&mut tray);
@@ -157,7 +158,8 @@ fn size_of(completion: &Completion) -> usize {
         Ok(Outcome::Receipts(receipts)) => RECEIPT * receipts.len(),
         Ok(Outcome::Deliveries(deliveries)) => pack::deliveries_bytes(deliveries),
         Ok(Outcome::Delivery(delivery)) => pack::deliveries_bytes(std::slice::from_ref(delivery)),
-        Ok(Outcome::Done | Outcome::Event(_) | Outcome::Ready) | Err(_) => 0,
+        Ok(Outcome::Event(_) | Outcome::Broadcast(_) | Outcome::Change(_)) => 0,
+        Ok(Outcome::Done | Outcome::Ready) | Err(_) => 0,
     };
     HEAD + body
 }
@@ -167,8 +169,10 @@ fn write(room: &mut Room, host: u32, completion: Completion, writer: &mut Writer
     match completion.outcome {
         Err(error) => writer.completion(ticket, Kind::Failure, room.failures.put(error)),
         Ok(Outcome::Ready) => writer.completion(ticket, Kind::Ready, 0),
-        // Event readers are looked at, never waited for, so no event comes this way.
-        Ok(Outcome::Done | Outcome::Event(_)) => writer.completion(ticket, Kind::Done, 0),
+        // Readers are looked at, never waited for, so no news come this way.
+        Ok(Outcome::Done | Outcome::Event(_) | Outcome::Broadcast(_) | Outcome::Change(_)) => {
+            writer.completion(ticket, Kind::Done, 0)
+        }
         Ok(Outcome::Receipt(receipt)) => {
             writer.completion(ticket, Kind::Receipts, 1)?;
             writer.receipt(&receipt)
@@ -181,50 +185,11 @@ fn write(room: &mut Room, host: u32, completion: Completion, writer: &mut Writer
         }
         Ok(Outcome::Delivery(delivery)) => {
             writer.completion(ticket, Kind::Deliveries, 1)?;
-            room.lay_out(host, vec![delivery], writer)
+            room.lay_out(host, Parcel::Deliveries(vec![delivery]), writer)
         }
         Ok(Outcome::Deliveries(deliveries)) => {
             writer.completion(ticket, Kind::Deliveries, word(deliveries.len()))?;
-            room.lay_out(host, deliveries, writer)
+            room.lay_out(host, Parcel::Deliveries(deliveries), writer)
         }
-    }
-}
-
-impl Room {
-    /// Writes deliveries that JavaScript asked for into its tray, or keeps them until it brings a larger one.
-    pub(crate) fn hand_over(
-        &mut self,
-        host: u32,
-        deliveries: Vec<Delivery>,
-        tray: &mut [u8],
-        at: u32,
-    ) -> Result<f64> {
-        let start = at as usize;
-        let mut writer = Writer::new(tray, start);
-        writer.skip_head();
-        let needed = pack::deliveries_bytes(&deliveries);
-        if needed > writer.left() {
-            self.host(host)?.parcel = deliveries;
-            pack::no_space(tray, start, HEAD + needed)?;
-            return Ok(0.0);
-        }
-        let records = word(deliveries.len());
-        self.lay_out(host, deliveries, &mut writer)?;
-        let end = writer.at();
-        pack::head(tray, start, end, records)?;
-        Ok(0.0)
-    }
-
-    fn lay_out(&mut self, host: u32, deliveries: Vec<Delivery>, writer: &mut Writer) -> Result<()> {
-        for delivery in deliveries {
-            let handle = self.deliveries.put(Owned {
-                host,
-                value: delivery,
-            });
-            if let Some(owned) = self.deliveries.get(handle) {
-                writer.delivery(handle, &owned.value)?;
-            }
-        }
-        Ok(())
     }
 }

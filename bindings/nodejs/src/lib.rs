@@ -13,9 +13,11 @@
 #![cfg_attr(test, allow(dead_code))]
 
 mod delivery;
+mod gossip;
 mod host;
 mod member;
 mod pack;
+mod parcel;
 mod queue;
 mod reader;
 mod room;

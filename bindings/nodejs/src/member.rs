@@ -1,12 +1,12 @@
-//! Verbs of a member: start, join, leave, close, and looking around.
+//! Verbs of a member: start, join, leave, close, looking around, and who may be one.
 
 use std::collections::BTreeMap;
 
 use napi::bindgen_prelude::Either;
 use napi_derive::napi;
-use primer::{Options, Primer};
+use primer::{MemberId, Options, Primer};
 
-use crate::room::{Owned, Reader, Room, guarded, number_of, span, verb};
+use crate::room::{Owned, Room, guarded, number_of, span, verb};
 
 /// A member as another one sees it.
 #[napi(object)]
@@ -149,17 +149,25 @@ pub fn drop_queue(queue: u32) -> f64 {
     })
 }
 
-/// A handle of a reader of events from now on; it tells of them by its handle (see [`crate::reader`]).
+/// Takes the member of that id out of the set for good. 0.
 #[napi(catch_unwind)]
-pub fn events(member: u32) -> f64 {
+pub fn evict(member: u32, id: String) -> f64 {
     verb(|room| {
-        let Owned { host, value } = room.member(member)?;
-        let reader = Owned {
-            host: *host,
-            value: Reader::Events(value.events()),
-        };
-        room.watch(reader)
+        let primer = &room.member(member)?.value;
+        primer.evict(id.parse::<MemberId>()?).map(|()| 0.0)
     })
+}
+
+/// Gives the messages that an evicted member set aside out again, or drops them. How many.
+#[napi(catch_unwind)]
+pub fn reclaim(member: u32, keep: bool) -> f64 {
+    verb(|room| room.member(member)?.value.reclaim(keep).map(number_of))
+}
+
+/// Takes these secrets of the cluster from now on. 0.
+#[napi(catch_unwind)]
+pub fn rotate(member: u32, secrets: Vec<String>) -> f64 {
+    verb(|room| room.member(member)?.value.rotate(secrets).map(|()| 0.0))
 }
 
 /// Runs a verb whose answer is more than a number.

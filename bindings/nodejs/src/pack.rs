@@ -8,12 +8,15 @@
 //! |---|---|
 //! | head of a tray | bytes used, head included (0: no space); bytes needed; records; 0 |
 //! | receipt | id (origin, sequence): 4; copies; durable copies; wanted; 0 |
-//! | delivery | handle; attempts; id: 4; bytes of headers; bytes of body; then body, headers, padding |
+//! | delivery | handle; attempts; id: 4; priority (4 bits) and bytes of headers (28); bytes of body; then body, headers, padding |
 //! | header | bytes of name; bytes of value; then both |
+//! | broadcast | who: 4; bytes of body; 0; 0; 0; then body, padding |
+//! | entry, or change | when (ms, 0 in a change): 2; bytes of key; values; then key, values, padding |
+//! | value | bytes; then they |
 //! | completion | ticket: 2; kind; records that follow, or the place of the failure |
 
 use napi::bindgen_prelude::{Uint8ArraySlice, Uint32ArraySlice};
-use primer::{Delivery, MessageId, Receipt, Result};
+use primer::{Broadcast, Bytes, Delivery, MessageId, Receipt, Result};
 
 use crate::room::internal;
 
@@ -35,6 +38,13 @@ pub(crate) fn words_of<'a>(list: &'a mut Uint32ArraySlice<'_>) -> &'a mut [u32] 
 pub(crate) const HEAD: usize = 16;
 pub(crate) const RECEIPT: usize = 32;
 const DELIVERY: usize = 32;
+/// Bytes of what precedes a broadcast's body, and an entry's key.
+const BROADCAST: usize = 32;
+const ENTRY: usize = 16;
+
+/// Where a delivery's priority begins, in the word that also says how long its headers are: a word of its own
+/// would cost every message eight bytes.
+const PRIORITY_SHIFT: u32 = 28;
 
 /// What a completion carries, by the numbers that `lib/tray.cjs` knows.
 #[derive(Clone, Copy)]
@@ -123,15 +133,50 @@ impl<'a> Writer<'a> {
     pub(crate) fn delivery(&mut self, handle: u32, delivery: &Delivery) -> Result<()> {
         let id = delivery.id();
         let ([low, high], [first, last]) = (halves(id.origin.0), halves(id.sequence));
-        let headers = headers_bytes(delivery);
+        let headers = word(headers_bytes(delivery));
+        if headers >> PRIORITY_SHIFT != 0 {
+            return Err(internal("the headers are too large"));
+        }
+        let headers = headers | u32::from(delivery.priority()) << PRIORITY_SHIFT;
         self.words([handle, delivery.attempts(), low, high])?;
-        self.words([first, last, word(headers), word(delivery.body().len())])?;
+        self.words([first, last, headers, word(delivery.body().len())])?;
         self.bytes(delivery.body())?;
         for (name, value) in delivery.headers() {
             self.bytes(&word(name.len()).to_ne_bytes())?;
             self.bytes(&word(value.len()).to_ne_bytes())?;
             self.bytes(name.as_bytes())?;
             self.bytes(value.as_bytes())?;
+        }
+        self.at = self.at.next_multiple_of(8);
+        Ok(())
+    }
+
+    /// Writes a broadcast; its topic is its reader's.
+    pub(crate) fn broadcast(&mut self, broadcast: &Broadcast) -> Result<()> {
+        #[expect(clippy::cast_possible_truncation, reason = "the low half is meant")]
+        let low = broadcast.from.0 as u64;
+        let ([a, b], [c, d]) = (halves(low), halves((broadcast.from.0 >> 64) as u64));
+        self.words([a, b, c, d])?;
+        self.words([word(broadcast.body.len()), 0, 0, 0])?;
+        self.bytes(&broadcast.body)?;
+        self.at = self.at.next_multiple_of(8);
+        Ok(())
+    }
+
+    /// Writes a key with its values.
+    pub(crate) fn entry<'v>(
+        &mut self,
+        at_ms: u64,
+        key: &str,
+        values: impl Iterator<Item = &'v Bytes> + Clone,
+    ) -> Result<()> {
+        let [low, high] = halves(at_ms);
+        let count = word(values.clone().count());
+        self.words([low, high, word(key.len()), count])?;
+        self.bytes(key.as_bytes())?;
+        for value in values {
+            self.bytes(&word(value.len()).to_ne_bytes())?;
+            self.bytes(value)?;
         }
         self.at = self.at.next_multiple_of(8);
         Ok(())
@@ -155,6 +200,17 @@ pub(crate) fn deliveries_bytes(deliveries: &[Delivery]) -> usize {
         .iter()
         .map(|delivery| each(delivery).next_multiple_of(8))
         .sum()
+}
+
+/// Bytes that a broadcast takes, padding included.
+pub(crate) fn broadcast_bytes(broadcast: &Broadcast) -> usize {
+    (BROADCAST + broadcast.body.len()).next_multiple_of(8)
+}
+
+/// Bytes that a key with its values takes, padding included.
+pub(crate) fn entry_bytes<'v>(key: &str, values: impl Iterator<Item = &'v Bytes>) -> usize {
+    let values: usize = values.map(|value| 4 + value.len()).sum();
+    (ENTRY + key.len() + values).next_multiple_of(8)
 }
 
 fn headers_bytes(delivery: &Delivery) -> usize {

@@ -1,13 +1,17 @@
 //! Verbs of a queue: enqueue, receive, subscribe, and acks of many.
 
-use napi::bindgen_prelude::{Uint8ArraySlice, Uint32ArraySlice};
+use std::time::SystemTime;
+
+use napi::bindgen_prelude::{Either, Uint8ArraySlice, Uint32ArraySlice};
 use napi_derive::napi;
 use primer::{
-    Bytes, Delivery, EnqueueOptions, Error, ErrorKind, OnShort, Receipt, ReceiveOptions, Result,
-    SubscribeOptions,
+    Bytes, Delivery, EnqueueOptions, Error, ErrorKind, IfNoGroup, OnShort, Receipt, ReceiveOptions,
+    Result, SubscribeOptions,
 };
 
+use crate::member::either;
 use crate::pack::{Writer, bytes_of, words_of};
+use crate::parcel::Parcel;
 use crate::room::{Owned, Reader, internal, settled, span, verb};
 
 /// Puts the first `length` bytes of `body` into the queue with the member's defaults. 0 with the receipt in
@@ -25,7 +29,7 @@ pub fn enqueue(queue: u32, body: &[u8], length: u32, mut desk: Uint8ArraySlice) 
 }
 
 /// As [`enqueue`], with options: `copies`, `on_short` and `timeout` negative for the member's, `headers` as
-/// names and values in turn.
+/// names and values in turn, `terms` as [`terms_of`] reads them.
 #[napi(catch_unwind)]
 // Not `expect`: the macro copies it to a function without arguments.
 #[allow(
@@ -41,11 +45,18 @@ pub fn enqueue_with(
     on_short: i32,
     timeout: f64,
     headers: Option<Vec<String>>,
+    terms: Option<Vec<f64>>,
 ) -> f64 {
     let desk = bytes_of(&mut desk);
     verb(|room| {
         let body = body.get(..length as usize).ok_or_else(too_short)?;
-        let options = options(copies, on_short, timeout, headers)?;
+        let options = EnqueueOptions {
+            copies: copies_of(copies)?,
+            on_short: on_short_of(on_short)?,
+            timeout: span(timeout),
+            headers: headers_of(headers),
+            ..terms_of(terms)?
+        };
         let Owned { host, value } = room.queue(queue)?;
         let pending = value.enqueue_with(Bytes::copy_from_slice(body), &options);
         let host = *host;
@@ -67,12 +78,19 @@ pub fn enqueue_many(
     on_short: i32,
     timeout: f64,
     headers: Option<Vec<String>>,
+    terms: Option<Vec<f64>>,
 ) -> f64 {
     let desk = bytes_of(&mut desk);
     verb(|room| {
         let ends = ends.get(..count as usize).ok_or_else(too_short)?;
         let bodies = split(bodies, ends)?;
-        let options = options(copies, on_short, timeout, headers)?;
+        let options = EnqueueOptions {
+            copies: copies_of(copies)?,
+            on_short: on_short_of(on_short)?,
+            timeout: span(timeout),
+            headers: headers_of(headers),
+            ..terms_of(terms)?
+        };
         let Owned { host, value } = room.queue(queue)?;
         let pending = value.enqueue_many(bodies, &options);
         let host = *host;
@@ -99,43 +117,95 @@ fn receipts(receipts: &[Receipt], desk: &mut [u8]) -> Result<f64> {
     Ok(0.0)
 }
 
-fn options(
-    copies: i32,
-    on_short: i32,
-    timeout: f64,
-    headers: Option<Vec<String>>,
-) -> Result<EnqueueOptions> {
-    let copies = match copies {
-        ..0 => None,
-        wanted => Some(u16::try_from(wanted).map_err(|_| wrong("copies", wanted))?),
-    };
-    let on_short = match on_short {
-        ..0 => None,
-        0 => Some(OnShort::Degrade),
-        1 => Some(OnShort::Fail),
-        2 => Some(OnShort::Wait),
-        other => return Err(wrong("on_short", other)),
-    };
+fn copies_of(copies: i32) -> Result<Option<u16>> {
+    match copies {
+        ..0 => Ok(None),
+        wanted => Ok(Some(
+            u16::try_from(wanted).map_err(|_| wrong("copies", wanted))?,
+        )),
+    }
+}
+
+fn on_short_of(on_short: i32) -> Result<Option<OnShort>> {
+    match on_short {
+        ..0 => Ok(None),
+        0 => Ok(Some(OnShort::Degrade)),
+        1 => Ok(Some(OnShort::Fail)),
+        2 => Ok(Some(OnShort::Wait)),
+        other => Err(wrong("on_short", other)),
+    }
+}
+
+fn headers_of(headers: Option<Vec<String>>) -> Vec<(String, String)> {
     let mut headers = headers.unwrap_or_default().into_iter();
     let mut pairs = Vec::with_capacity(headers.len() / 2);
     while let (Some(name), Some(value)) = (headers.next(), headers.next()) {
         pairs.push((name, value));
     }
+    pairs
+}
+
+/// The terms of a message: priority, delay, at (ms since 1970), ttl, attempts, each negative when it is not
+/// given, 1 for at most once, and what becomes of it without a group. Most messages have none.
+fn terms_of(terms: Option<Vec<f64>>) -> Result<EnqueueOptions> {
+    let Some(terms) = terms else {
+        return Ok(EnqueueOptions::default());
+    };
+    let [
+        priority,
+        delay,
+        at,
+        ttl,
+        max_attempts,
+        at_most_once,
+        if_no_group,
+    ] = terms[..]
+    else {
+        return Err(internal("these are no terms"));
+    };
+    let far = || wrong("at_ms", at);
     Ok(EnqueueOptions {
-        copies,
-        on_short,
-        timeout: span(timeout),
-        headers: pairs,
+        priority: whole("priority", priority)?,
+        delay: span(delay),
+        at: span(at)
+            .map(|at| SystemTime::UNIX_EPOCH.checked_add(at).ok_or_else(far))
+            .transpose()?,
+        ttl: span(ttl),
+        max_attempts: whole("max_attempts", max_attempts)?,
+        at_most_once: at_most_once == 1.0,
+        if_no_group: if_no_group_of(whole("if_no_group", if_no_group)?)?,
+        ..EnqueueOptions::default()
     })
 }
 
-fn wrong(what: &'static str, value: i32) -> Error {
+fn if_no_group_of(choice: Option<u8>) -> Result<IfNoGroup> {
+    match choice {
+        None | Some(0) => Ok(IfNoGroup::Hold),
+        Some(1) => Ok(IfNoGroup::Drop),
+        Some(2) => Ok(IfNoGroup::Refuse),
+        Some(other) => Err(wrong("if_no_group", other)),
+    }
+}
+
+/// A number as the core takes it, negative for none. Errors: 101 when it does not fit.
+fn whole<T: TryFrom<u64>>(what: &'static str, number: f64) -> Result<Option<T>> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the cast saturates, and the largest fits nothing smaller"
+    )]
+    let fitting = (number >= 0.0).then(|| T::try_from(number as u64));
+    fitting.transpose().map_err(|_| wrong(what, number))
+}
+
+fn wrong(what: &'static str, value: impl ToString) -> Error {
     Error::new(ErrorKind::InvalidArgument)
         .because("is out of range")
         .with(what, value)
 }
 
-fn too_short() -> Error {
+/// The bytes of a body are fewer than its length says.
+pub(crate) fn too_short() -> Error {
     internal("a buffer is shorter than its length")
 }
 
@@ -150,30 +220,71 @@ pub fn receive(
     mut tray: Uint8ArraySlice,
     at: u32,
 ) -> f64 {
-    let tray = bytes_of(&mut tray);
+    let options = ReceiveOptions {
+        max: max as usize,
+        wait: span(wait).unwrap_or_default(),
+        lease: span(lease),
+        ..ReceiveOptions::default()
+    };
+    receive_as(queue, &options, bytes_of(&mut tray), at)
+}
+
+/// As [`receive`], in a group; `backlog` where that is created.
+#[napi(catch_unwind)]
+#[allow(clippy::too_many_arguments, reason = "as enqueue_with")]
+pub fn receive_in(
+    queue: u32,
+    max: u32,
+    wait: f64,
+    lease: f64,
+    mut tray: Uint8ArraySlice,
+    at: u32,
+    group: String,
+    backlog: bool,
+) -> f64 {
+    let options = ReceiveOptions {
+        max: max as usize,
+        wait: span(wait).unwrap_or_default(),
+        lease: span(lease),
+        group: Some(group),
+        backlog,
+    };
+    receive_as(queue, &options, bytes_of(&mut tray), at)
+}
+
+fn receive_as(queue: u32, options: &ReceiveOptions, tray: &mut [u8], at: u32) -> f64 {
     verb(|room| {
-        let options = ReceiveOptions {
-            max: max as usize,
-            wait: span(wait).unwrap_or_default(),
-            lease: span(lease),
-        };
         let Owned { host, value } = room.queue(queue)?;
-        let pending = value.receive(&options);
+        let pending = value.receive(options);
         let host = *host;
         room.answer_with(host, pending, |room, given| {
-            room.hand_over(host, given, tray, at)
+            room.hand_over(host, Parcel::Deliveries(given), tray, at)
         })
     })
 }
 
-/// Begins a subscription and answers its handle; it tells of deliveries by it (see [`crate::reader`]).
+/// Begins a subscription and answers its handle; it tells of deliveries by it (see [`crate::reader`]). `backlog`
+/// where its group is created.
 #[napi(catch_unwind)]
-pub fn subscribe(queue: u32, credit: u32, lease: f64) -> f64 {
+pub fn subscribe(
+    queue: u32,
+    credit: u32,
+    credit_bytes: f64,
+    lease: f64,
+    max_run: f64,
+    group: Option<String>,
+    backlog: bool,
+) -> f64 {
     verb(|room| {
         let Owned { host, value } = room.queue(queue)?;
         let options = SubscribeOptions {
             credit,
+            credit_bytes: span(credit_bytes)
+                .and_then(|bytes| u64::try_from(bytes.as_millis()).ok()),
             lease: span(lease),
+            max_run: span(max_run),
+            group,
+            backlog,
         };
         let reader = Owned {
             host: *host,
@@ -181,6 +292,27 @@ pub fn subscribe(queue: u32, credit: u32, lease: f64) -> f64 {
         };
         room.watch(reader)
     })
+}
+
+/// Creates a group. 0.
+#[napi(catch_unwind)]
+pub fn create_group(queue: u32, group: String, backlog: bool) -> f64 {
+    verb(|room| {
+        let queue = &room.queue(queue)?.value;
+        queue.create_group(&group, backlog).map(|()| 0.0)
+    })
+}
+
+/// Removes a group. 0.
+#[napi(catch_unwind)]
+pub fn remove_group(queue: u32, group: String) -> f64 {
+    verb(|room| room.queue(queue)?.value.remove_group(&group).map(|()| 0.0))
+}
+
+/// The names of the queue's groups, or minus the place of a failure.
+#[napi(catch_unwind)]
+pub fn groups(queue: u32) -> Either<f64, Vec<String>> {
+    either(|room| room.queue(queue)?.value.groups())
 }
 
 /// Acks the deliveries at `handles`; each word becomes its number, 0 or the error's. What is finished loses

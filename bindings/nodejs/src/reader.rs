@@ -1,6 +1,7 @@
-//! Verbs of readers: subscriptions and event readers. A reader is never waited for. It tells its host once
-//! that it has something (a completion of kind `Ready` whose ticket is the reader's handle); then
-//! JavaScript takes until nothing is left, and is told again.
+//! Verbs of readers: subscriptions, and readers of events, of a topic, of changes of keys.
+//!
+//! A reader is never waited for. It tells its host once that it has something (a completion of kind `Ready`
+//! whose ticket is the reader's handle); then JavaScript takes until nothing is left, and is told again.
 
 use napi::bindgen_prelude::{Either, Uint8ArraySlice};
 use napi_derive::napi;
@@ -8,6 +9,7 @@ use primer::{Error, ErrorKind, Result};
 
 use crate::member::either;
 use crate::pack::bytes_of;
+use crate::parcel::Parcel;
 use crate::room::{Owned, Reader, Room, number_of, verb};
 
 /// Something that happened to the cluster.
@@ -31,27 +33,31 @@ impl Room {
         let host = reader.host;
         let handle = self.readers.put(reader);
         let completions = self.completions(host)?;
+        let token = u64::from(handle);
         match &self.reader(handle)?.value {
-            Reader::Subscription(subscription) => {
-                subscription.notify(completions, u64::from(handle))
-            }
-            Reader::Events(events) => events.notify(completions, u64::from(handle)),
+            Reader::Subscription(subscription) => subscription.notify(completions, token),
+            Reader::Events(events) => events.notify(completions, token),
+            Reader::Topic(topic) => topic.notify(completions, token),
+            Reader::Watch(watch) => watch.notify(completions, token),
         }
         Ok(f64::from(handle))
     }
 }
 
-/// Up to `max` deliveries that are here already, in `tray` from `at` on. 0.
+/// Up to `max` deliveries, broadcasts or changes that are here already, in `tray` from `at` on. 0.
 #[napi(catch_unwind)]
 pub fn take(reader: u32, max: u32, mut tray: Uint8ArraySlice, at: u32) -> f64 {
     let tray = bytes_of(&mut tray);
     verb(|room| {
         let Owned { host, value } = room.reader(reader)?;
-        let Reader::Subscription(subscription) = value else {
-            return Err(not_that());
+        let (host, max) = (*host, max as usize);
+        let taken = match value {
+            Reader::Subscription(subscription) => Parcel::Deliveries(subscription.take(max)?),
+            Reader::Topic(topic) => Parcel::Broadcasts(topic.take(max)),
+            Reader::Watch(watch) => Parcel::Changes(watch.take(max)),
+            Reader::Events(_) => return Err(not_that()),
         };
-        let (host, given) = (*host, subscription.take(max as usize)?);
-        room.hand_over(host, given, tray, at)
+        room.hand_over(host, taken, tray, at)
     })
 }
 
@@ -60,7 +66,7 @@ pub fn take(reader: u32, max: u32, mut tray: Uint8ArraySlice, at: u32) -> f64 {
 pub fn credit(reader: u32, more: u32) -> f64 {
     verb(|room| match &room.reader(reader)?.value {
         Reader::Subscription(subscription) => subscription.credit(more).map(|()| 0.0),
-        Reader::Events(_) => Err(not_that()),
+        _ => Err(not_that()),
     })
 }
 
@@ -69,7 +75,7 @@ pub fn credit(reader: u32, more: u32) -> f64 {
 pub fn take_events(reader: u32, max: u32) -> Either<f64, Vec<EventView>> {
     either(|room| match &room.reader(reader)?.value {
         Reader::Events(events) => Ok(events.take(max as usize).into_iter().map(view).collect()),
-        Reader::Subscription(_) => Err(not_that()),
+        _ => Err(not_that()),
     })
 }
 
@@ -83,11 +89,13 @@ fn view(event: primer::Event) -> EventView {
     }
 }
 
-/// Events that the reader missed so far.
+/// News that the reader missed so far.
 #[napi(catch_unwind)]
 pub fn missed(reader: u32) -> f64 {
     verb(|room| match &room.reader(reader)?.value {
         Reader::Events(events) => Ok(number_of(events.missed())),
+        Reader::Topic(topic) => Ok(number_of(topic.missed())),
+        Reader::Watch(watch) => Ok(number_of(watch.missed())),
         Reader::Subscription(_) => Err(not_that()),
     })
 }
@@ -96,6 +104,7 @@ pub fn missed(reader: u32) -> f64 {
 #[napi(catch_unwind)]
 pub fn close_reader(reader: u32) -> f64 {
     verb(|room| {
+        // Readers of news end when they are dropped.
         if let Some(Owned {
             value: Reader::Subscription(subscription),
             ..

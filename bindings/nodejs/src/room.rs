@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 
 use primer::{
     Answer, Completion, Completions, Delivery, Error, ErrorKind, Events, Outcome, Pending, Primer,
-    Queue, Result, Subscription,
+    Queue, Result, Subscription, Topic, Watch,
 };
 
+use crate::parcel::Parcel;
 use crate::slab::Slab;
 
 /// How long the end of a host waits for its members to flush: `close` itself takes a second at most.
@@ -30,6 +31,8 @@ pub(crate) struct Owned<T> {
 pub(crate) enum Reader {
     Subscription(Subscription),
     Events(Events),
+    Topic(Topic),
+    Watch(Watch),
 }
 
 /// One loaded copy of `lib/`.
@@ -37,8 +40,8 @@ pub(crate) struct Host {
     pub(crate) completions: Completions,
     /// Late answers that were drained but found no space yet.
     pub(crate) late: VecDeque<Completion>,
-    /// Deliveries that were received but found no space yet.
-    pub(crate) parcel: Vec<Delivery>,
+    /// What was asked for but found no space yet.
+    pub(crate) parcel: Parcel,
 }
 
 /// Everything that one JavaScript thread holds open.
@@ -184,7 +187,7 @@ impl Room {
         };
         let unsettled = self.deliveries.take_all(|owned| owned.host == host);
         unsettled.into_iter().for_each(|owned| owned.value.keep());
-        gone.parcel.into_iter().for_each(Delivery::keep);
+        gone.parcel.keep();
         let members = self.members.take_all(|owned| owned.host == host);
         let mut closing: Vec<_> = members.iter().map(|owned| owned.value.close()).collect();
         drop(self.readers.take_all(|owned| owned.host == host));

@@ -17,6 +17,8 @@ class Stage {
   queues = new Map()
   events = new Map()
   subscriptions = new Map()
+  /** Of topics and of changes. */
+  readers = new Map()
   ids = new Map()
   /** Deliveries by member and name: `ack A m1` means the last one of m1 that A received. */
   deliveries = new Map()
@@ -41,6 +43,17 @@ class Stage {
     return subscription
   }
 
+  reader(word) {
+    const reader = this.readers.get(word.text)
+    assert.ok(reader, `no reader ${word.text} was made`)
+    return reader
+  }
+
+  /** The id of the member that has that name in the file. */
+  idOf(word) {
+    return this.member(word).members().find(({ isSelf }) => isSelf).id
+  }
+
   delivery(member, name) {
     const delivery = this.deliveries.get(`${member.text} ${name.text}`)
     assert.ok(delivery, `${member.text} received no ${name.text}`)
@@ -56,21 +69,37 @@ class Stage {
   async end() {
     for (const subscription of this.subscriptions.values()) await subscription.reader.close()
     for (const events of this.events.values()) await events.close()
+    for (const reader of this.readers.values()) await reader.close()
     await Promise.all([...this.members.values()].map((member) => member.close()))
   }
 }
 
-/** Options of a step as an object: numbers where `numbers` has the key, `header.k` collected. */
-function options(step, names) {
+/** Options whose values are not a number by that very name. */
+const READ = {
+  on_short: ({ text }) => ['onShort', text],
+  max_attempts: ({ text }) => ['maxAttempts', Number(text)],
+  credit_bytes: ({ text }) => ['creditBytes', Number(text)],
+  max_run: ({ text }) => ['maxRun', Number(text)],
+  at_most_once: ({ text }) => ['atMostOnce', text === 'true'],
+  if_no_group: ({ text }) => ['ifNoGroup', text],
+  group: ({ text }) => ['group', text],
+  backlog: ({ text }) => ['backlog', text === 'true'],
+  at: ({ text }) => ['at', new Date(Date.now() + Number(text))],
+}
+
+/** Options of a step as an object, `header.k` collected. */
+function options(step) {
   const given = {}
   for (const word of step.options) {
-    if (word.key.startsWith('header.')) (given.headers ??= []).push([word.key.slice('header.'.length), word.text])
-    else given[names[word.key] ?? word.key] = word.key === 'on_short' ? word.text : Number(word.text)
+    if (word.key.startsWith('header.')) {
+      (given.headers ??= []).push([word.key.slice('header.'.length), word.text])
+    } else {
+      const [name, value] = READ[word.key]?.(word) ?? [word.key, Number(word.text)]
+      given[name] = value
+    }
   }
   return given
 }
-
-const ENQUEUE = { on_short: 'onShort' }
 
 /** Runs a step and answers what it gave, or the error that Primer gave. */
 async function outcome(run) {
@@ -84,7 +113,8 @@ async function outcome(run) {
 
 const VERBS = {
   async open(stage, { args: [name], options: words }) {
-    const given = {}
+    // Scenarios run side by side: members that share a cluster's name must not meet by it.
+    const given = words.length > 0 ? { discover: 'none' } : {}
     for (const { key, text } of words) {
       if (key === 'join') given.seeds = text.split(',').map((other) => stage.member({ text: other }).address)
       else given[key] = text
@@ -116,14 +146,14 @@ const VERBS = {
   },
   enqueue: (stage, step) => {
     const [a, queue, body] = step.args
-    return stage.queue(a, queue).enqueue(body.bytes, options(step, ENQUEUE))
+    return stage.queue(a, queue).enqueue(body.bytes, options(step))
   },
   enqueue_many: (stage, step) => {
     const [a, queue, ...bodies] = step.args
-    return stage.queue(a, queue).enqueueMany(bodies.map((body) => body.bytes), options(step, ENQUEUE))
+    return stage.queue(a, queue).enqueueMany(bodies.map((body) => body.bytes), options(step))
   },
   receive: (stage, step) => {
-    const { max = 1, ...rest } = options(step, {})
+    const { max = 1, ...rest } = options(step)
     return stage.queue(...step.args).receiveMany(max, rest)
   },
   ack: (stage, { args }) => stage.delivery(...args).ack(),
@@ -131,25 +161,75 @@ const VERBS = {
     const deliveries = names.map((name) => stage.delivery(a, name))
     return deliveries[0].queue.ackMany(deliveries)
   },
-  nack: (stage, step) => stage.delivery(...step.args).nack(options(step, {})),
+  nack: (stage, step) => stage.delivery(...step.args).nack(options(step)),
+  reject: (stage, { args, options: [reason] }) => stage.delivery(...args).reject(reason.text),
   release: (stage, { args }) => stage.delivery(...args).release(),
-  extend: (stage, step) => stage.delivery(...step.args).extend(options(step, {})),
+  extend: (stage, step) => stage.delivery(...step.args).extend(options(step)),
   drop: (stage, { args }) => stage.delivery(...args)[Symbol.dispose](),
-  subscribe: (stage, step) => stage.queue(...step.args).subscribe(options(step, {})),
+  subscribe: (stage, step) => stage.queue(...step.args).subscribe(options(step)),
   next: async (stage, step) => {
-    const next = await stage.subscription(step.args[0]).reader.next({ wait: 0, ...options(step, {}) })
+    const next = await stage.subscription(step.args[0]).reader.next({ wait: 0, ...options(step) })
     return next ? [next] : []
   },
   credit: (stage, { args: [s, more] }) => stage.subscription(s).reader.credit(Number(more.text)),
   unsubscribe: (stage, { args: [s] }) => stage.subscription(s).reader.close(),
+  create_group: (stage, step) => {
+    const [a, queue, group] = step.args
+    return stage.queue(a, queue).createGroup(group.text, options(step))
+  },
+  remove_group: (stage, { args: [a, queue, group] }) => stage.queue(a, queue).removeGroup(group.text),
+  groups: (stage, { args: [a, queue], expect }) => {
+    const ask = () => JSON.stringify(stage.queue(a, queue).groups())
+    const wanted = expect[0][0].is('empty') ? [] : expect.map(([group]) => group.text)
+    return isError(expect) ? ask() : becomes(ask, JSON.stringify(wanted))
+  },
+  broadcast: (stage, { args: [a, topic, body] }) => stage.member(a).broadcast(topic.text, body.bytes),
+  on: (stage, { args: [a, topic] }) => stage.member(a).on(topic.text),
+  async heard(stage, { args: [t, body], options: words }) {
+    const heard = await stage.reader(t).next({ wait: PATIENCE_MS })
+    assert.ok(heard, 'it heard nothing')
+    // Without a body only an error is right: what came is told to `compare`.
+    if (body) assert.ok(body.bytes.equals(heard.body), `it heard ${heard.text().slice(0, 40)}`)
+    for (const from of words) assert.equal(heard.from, stage.idOf(from), 'from')
+  },
+  put: (stage, { args: [a, key, value] }) => stage.member(a).put(key.text, value.bytes),
+  delete: (stage, { args: [a, key] }) => stage.member(a).delete(key.text),
+  get: (stage, { args: [a, key], expect }) => {
+    const ask = () => latin1(stage.member(a).get(key.text))
+    return isError(expect) ? ask() : becomes(ask, valueOf(expect[0][0]))
+  },
+  list: (stage, { args: [a, prefix], expect }) => {
+    const ask = () => JSON.stringify(stage.member(a).list(prefix.text).map(({ key, value }) => [key, latin1(value)]))
+    const wanted = expect[0][0].is('empty') ? [] : expect.map(([key, value]) => [key.text, value.latin1])
+    return isError(expect) ? ask() : becomes(ask, JSON.stringify(wanted))
+  },
+  watch: (stage, { args: [a, prefix] }) => stage.member(a).watch(prefix.text),
+  async changed(stage, { args: [w, key, value] }) {
+    const signal = AbortSignal.timeout(PATIENCE_MS)
+    const reader = stage.reader(w)
+    const isIt = (change) => !key || (change.key === key.text && latin1(change.value) === valueOf(value))
+    while (!isIt(await reader.next({ signal })));
+  },
+  unlisten: (stage, { args: [t] }) => stage.reader(t).close(),
+  evict: (stage, { args: [a, b] }) => stage.member(a).evict(stage.idOf(b)),
+  reclaim: (stage, { args: [a], options: [keep] }) => stage.member(a).reclaim({ keep: keep?.text === 'true' }),
+  rotate: (stage, { args: [a, secrets] }) => stage.member(a).rotate(secrets.text.split(',')),
 }
+
+/** Bytes as text that can be compared, null as it is. */
+const latin1 = (bytes) => bytes && bytes.toString('latin1')
+
+/** What a word says of a value: a text, or that there is none. */
+const valueOf = (word) => (word.is('none') ? null : word.latin1)
+
+const isError = ([[first] = []]) => first?.is('error') === true
 
 const wantedNumber = (expect) => Number(expect[0][0].text)
 
 /** Compares what a step gave with what stands behind its `->`. */
 function compare(stage, step, { value, error }) {
   const [first] = step.expect[0] ?? []
-  if (first?.is('error')) {
+  if (isError(step.expect)) {
     assert.ok(error, `gave no error, ${step.expect[0][1].text} was expected`)
     return assert.equal(error.number, Number(step.expect[0][1].text), error.message)
   }
@@ -173,6 +253,12 @@ const COMPARED = {
   subscribe(stage, { args: [member], expect: [[name]] }, reader) {
     stage.subscriptions.set(name.text, { member, reader })
   },
+  on: (stage, { expect: [[name]] }, reader) => void stage.readers.set(name.text, reader),
+  watch: (stage, { expect: [[name]] }, reader) => void stage.readers.set(name.text, reader),
+  // Waited for.
+  get: () => {},
+  groups: () => {},
+  list: () => {},
   ack_many(stage, { expect: [numbers] }, codes) {
     assert.deepEqual(codes, numbers.map(({ text }) => Number(text)))
   },
@@ -189,7 +275,7 @@ function received(stage, { expect }, deliveries, member) {
     stage.deliveries.set(`${member.text} ${name.text}`, delivery)
     for (const word of words) {
       if (word.isText && word.key === undefined) assert.ok(word.bytes.equals(delivery.body), `the body of ${name.text}`)
-      else if (word.key === 'attempts') assert.equal(delivery.attempts, Number(word.text), 'attempts')
+      else if (['attempts', 'priority'].includes(word.key)) assert.equal(delivery[word.key], Number(word.text), word.key)
       else {
         assert.ok(word.key?.startsWith('header.'), `\`${word.text}\` cannot be expected`)
         assert.equal(delivery.headers[word.key.slice('header.'.length)], word.text, word.key)
@@ -245,4 +331,9 @@ test('a step that differs from its expectation fails', () => {
   assert.throws(() => compare(stage, none, { value: [] }), /received nothing/)
   const fails = parse('x.scn', 'close a -> error 501')[0]
   assert.throws(() => compare(stage, fails, { value: undefined }), /gave no error, 501/)
+  const count = parse('x.scn', 'reclaim a keep=true -> 2')[0]
+  assert.throws(() => compare(stage, count, { value: 1 }), /1/)
+  const heard = parse('x.scn', 'heard t "one"')[0]
+  stage.readers.set('t', { next: () => ({ text: () => 'two', body: Buffer.from('two') }) })
+  return assert.rejects(VERBS.heard(stage, heard), /it heard two/)
 })

@@ -9,13 +9,15 @@ test('an idle member that was left open does not keep the process alive', async 
   assert.deepEqual({ code, out, err }, { code: 0, out: 'ready\nexit\n', err: '' })
 })
 
-for (const how of ['receive', 'iterate', 'next', 'events']) {
+for (const how of ['receive', 'iterate', 'next', 'events', 'topic', 'watch']) {
   test(`a program that waits (${how}) lives until its message comes, then ends by itself`, async (t) => {
     const first = await member(t, { listen: '127.0.0.1:0' })
     const onLine = async (line) => {
       if (line !== 'waiting') return
       await together(first, 2)
       if (how === 'events') await (await member(t, { seeds: first.address, name: 'third' })).joined()
+      else if (how === 'topic') first.broadcast('chat', 'one')
+      else if (how === 'watch') first.put('key', 'one')
       else await first.queue('jobs').enqueue('one', { copies: 1 })
     }
     const { code, out, err } = await program('waits.mjs', [first.address, how], { onLine })
@@ -50,7 +52,7 @@ test('a forgotten delivery goes back when it is collected', async () => {
 
 test('a forgotten subscription is closed when it is collected, and one that is awaited is not', async () => {
   const { code, out, err } = await program('forgets-readers.mjs', [], { nodeArgs: ['--expose-gc'] })
-  assert.deepEqual({ code, out, err }, { code: 0, out: 'awaited one\nback two\n', err: '' })
+  assert.deepEqual({ code, out, err }, { code: 0, out: 'awaited one\nheard one\nback two\n', err: '' })
 })
 
 test('workers have members of their own; ending or terminating one disturbs nobody', async () => {

@@ -36,7 +36,10 @@ test('the types are strict, find mistakes, and what they promise is what runs', 
   } catch (error) {
     assert.fail(`tsc: ${error.stdout}`)
   }
-  const told = { to: 'ada', kind: 'hello', others: ['bob', 'eve'], members: 1, event: null, let_go: null, count: 'number' }
+  const told = {
+    to: 'ada', kind: 'hello', others: ['bob', 'eve'], members: 1, event: null, let_go: null, count: 'number',
+    news: { told: 'all', change: 'red', entry: 'red', colour: 'red' },
+  }
   assert.deepEqual(JSON.parse(run(`${out}/sample.mjs`)), told)
   assert.equal(run(`${out}/sample.cjs`), 'one\n')
 })

@@ -147,9 +147,9 @@ test('a finished delivery is 402, a lost lease 401, a late ack of an unfinished 
   await assert.rejects(first.extend({ lease: '1m' }), (error) => error instanceof TooLate && error.number === 401)
   await queue.extend(second, { lease: '1m' })
   await queue.ack(first)
-  for (const verb of ['ack', 'nack', 'release', 'extend']) {
-    await assert.rejects(queue[verb](first), { number: 402, kind: 'AlreadyDone', name: 'TooLate' })
-    await assert.rejects(second[verb](), { number: 402, code: 'PRIMER_ALREADY_DONE' })
+  for (const verb of ['ack', 'nack', 'reject', 'release', 'extend']) {
+    await assert.rejects(queue[verb](first, verb === 'reject' ? 'why' : undefined), { number: 402, kind: 'AlreadyDone', name: 'TooLate' })
+    await assert.rejects(second[verb](verb === 'reject' ? 'why' : undefined), { number: 402, code: 'PRIMER_ALREADY_DONE' })
   }
   assert.deepEqual(await queue.ackMany([first, second]), [402, 402])
 })

@@ -1,14 +1,24 @@
 // The scenario language (tests/conformance/README.md), read into steps as its Rust parser reads it.
 
+const ENQUEUE = ['copies', 'on_short', 'timeout', 'priority', 'delay', 'at', 'ttl', 'max_attempts', 'at_most_once', 'if_no_group', 'header.']
+
+const GROUP = ['group', 'backlog']
+
 /** Every step there is: how many arguments it takes, and which keys ("x." for all that begin so). */
 const SHAPES = {
   open: [1, 1, ['*']], join: [2, 2, []], members: [1, 1, []], address: [1, 1, []], event: [2, 2, []], stats: [2, 2, []],
-  enqueue: [3, 3, ['copies', 'on_short', 'timeout', 'header.']],
-  enqueue_many: [3, 99, ['copies', 'on_short', 'timeout', 'header.']],
-  receive: [2, 2, ['max', 'wait', 'lease']],
-  ack: [2, 2, []], ack_many: [2, 99, []], nack: [2, 2, ['delay']], release: [2, 2, []], extend: [2, 2, ['lease']],
-  drop: [2, 2, []], subscribe: [2, 2, ['credit', 'lease']], next: [1, 1, ['wait']], credit: [2, 2, []],
+  enqueue: [3, 3, ENQUEUE],
+  enqueue_many: [3, 99, ENQUEUE],
+  receive: [2, 2, ['max', 'wait', 'lease', ...GROUP]],
+  ack: [2, 2, []], ack_many: [2, 99, []], nack: [2, 2, ['delay']], release: [2, 2, []], reject: [2, 2, ['reason']],
+  extend: [2, 2, ['lease']],
+  drop: [2, 2, []], subscribe: [2, 2, ['credit', 'credit_bytes', 'lease', 'max_run', ...GROUP]],
+  next: [1, 1, ['wait']], credit: [2, 2, []],
   unsubscribe: [1, 1, []], leave: [1, 1, ['drain', 'force']], close: [1, 1, []],
+  broadcast: [3, 3, []], on: [2, 2, []], heard: [1, 2, ['from']], unlisten: [1, 1, []],
+  put: [3, 3, []], get: [2, 2, []], delete: [2, 2, []], list: [2, 2, []], watch: [2, 2, []], changed: [1, 3, []],
+  evict: [2, 2, []], reclaim: [1, 1, ['keep']], rotate: [2, 2, []],
+  create_group: [3, 3, ['backlog']], remove_group: [3, 3, []], groups: [2, 2, []],
 }
 
 /** One word: `name`, `"text"`, `bytes:8`, or `key=` any of these. Its bytes are a string of latin1. */

@@ -15,6 +15,11 @@ export async function member(t, options) {
   return opened
 }
 
+let clusters = 0
+
+/** A cluster's name that no other test has. */
+export const fresh = () => `nodejs-${process.pid}-${(clusters += 1)}`
+
 /** Two members of one cluster that know each other. */
 export async function pair(t, options) {
   const first = await member(t, { listen: '127.0.0.1:0', ...options })

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MemberDown } from 'primer'
-import { PATIENCE, member, pair } from './tools.mjs'
+import { PATIENCE, fresh, member, pair } from './tools.mjs'
 
 test('a receive that waits is answered by the next message', async (t) => {
   const queue = (await member(t)).queue('jobs')
@@ -97,7 +97,7 @@ test('close tells everyone who waits, and everyone who comes later', async (t) =
   const queue = primer.queue('jobs')
   const subscription = queue.subscribe()
   const events = primer.events()
-  const waiting = [queue.receive({ wait: Infinity }), subscription.next(), events.next()]
+  const waiting = [queue.receive({ wait: Infinity }), subscription.next(), events.next(), primer.on('chat').next(), primer.watch().next()]
   const told = Promise.all(waiting.map((wait) => assert.rejects(wait, { number: 501, kind: 'Closed', name: 'MemberDown' })))
   await Promise.all([primer.close(), primer.close()])
   await told
@@ -107,9 +107,12 @@ test('close tells everyone who waits, and everyone who comes later', async (t) =
   for (const late of [queue.enqueue('x'), queue.enqueueMany(['x']), queue.receive(), primer.join('127.0.0.1:1'), primer.leave()]) {
     await assert.rejects(late, MemberDown)
   }
-  for (const late of [() => primer.members(), () => primer.stats(), () => primer.queue('x'), () => primer.events(), () => queue.subscribe()]) {
-    assert.throws(late, { number: 501 })
-  }
+  const verbs = [
+    () => primer.members(), () => primer.stats(), () => primer.queue('x'), () => primer.events(), () => queue.subscribe(),
+    () => primer.broadcast('x', 'x'), () => primer.on('x'), () => primer.put('x', 'x'), () => primer.get('x'), () => primer.delete('x'),
+    () => primer.list(), () => primer.watch(), () => primer.evict('00'), () => primer.reclaim({ keep: true }), () => primer.rotate('x'),
+  ]
+  for (const late of verbs) assert.throws(late, { number: 501 })
 })
 
 test('await using closes the member', async () => {
@@ -138,8 +141,8 @@ test('copies are awaited without a blocked loop, and a receipt tells them', asyn
 })
 
 test('joining by address, and errors of joining, have their numbers', async (t) => {
-  const first = await member(t, { cluster: 'one' })
-  const second = await member(t, { cluster: 'two' })
+  const first = await member(t, { cluster: fresh() })
+  const second = await member(t, { cluster: fresh() })
   await assert.rejects(second.join(first.address), { number: 107, name: 'WrongCall' })
   await assert.rejects(second.join('127.0.0.1:1'), { number: 202, name: 'NotNow' })
   assert.equal(second.members().length, 1)

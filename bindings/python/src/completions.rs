@@ -9,8 +9,8 @@ use pyo3::types::PyList;
 use crate::alive::Alive;
 use crate::delivery::{deliveries, delivery};
 use crate::error::{OrRaise, exception};
-use crate::events::event;
 use crate::receipt::{receipt, receipts};
+use crate::values::{broadcast, change, event};
 
 /// A queue of late answers.
 #[pyclass(frozen, module = "primer._primer")]
@@ -69,8 +69,10 @@ fn convert(py: Python<'_>, outcome: Outcome) -> PyResult<Bound<'_, PyAny>> {
         Outcome::Receipts(values) => receipts(py, values),
         Outcome::Deliveries(values) => deliveries(py, values),
         Outcome::Delivery(value) => delivery(py, value),
-        Outcome::Event(value) => event(py, &value),
-        // Nobody calls `notify` from Python: a loop asks for one delivery at a time.
+        Outcome::Event(value) => event(py, value),
+        Outcome::Broadcast(value) => broadcast(py, value),
+        Outcome::Change(value) => change(py, value),
+        // Nobody calls `notify` from Python: a loop asks for one delivery or item at a time.
         Outcome::Done | Outcome::Ready => Ok(py.None().into_bound(py)),
     }
 }

@@ -1,8 +1,8 @@
 //! Python's arguments as the core's values.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use primer::{Bytes, Error, ErrorKind, OnShort};
+use primer::{Bytes, Error, ErrorKind, IfNoGroup, OnShort};
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
@@ -22,25 +22,40 @@ impl<'py> FromPyObject<'_, 'py> for Body {
     type Error = PyErr;
 
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        if let Ok(bytes) = object.cast::<PyBytes>() {
-            let content = bytes.as_bytes();
-            return Ok(Body(if content.len() <= COPIED_BYTES_MAX {
-                Bytes::copy_from_slice(content)
-            } else {
-                // `bytes` never change, so the core may read them where they are.
-                Bytes::from_owner(PyBackedBytes::from(bytes.to_owned()))
-            }));
-        }
-        // Whatever else can change under our hands and is copied.
-        let buffer = PyBuffer::<u8>::get(&object).map_err(|_| {
-            let kind = object
-                .get_type()
-                .name()
-                .map_or_else(|_| "?".into(), |name| name.to_string());
-            PyTypeError::new_err(format!("a body is bytes-like, not {kind}"))
-        })?;
-        Ok(Body(Bytes::from(buffer.to_vec(object.py())?)))
+        content(object, "body").map(Body)
     }
+}
+
+/// What is under a key: as a body.
+pub struct Value(pub Bytes);
+
+impl<'py> FromPyObject<'_, 'py> for Value {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        content(object, "value").map(Value)
+    }
+}
+
+fn content(object: Borrowed<'_, '_, PyAny>, what: &str) -> PyResult<Bytes> {
+    if let Ok(bytes) = object.cast::<PyBytes>() {
+        let content = bytes.as_bytes();
+        return Ok(if content.len() <= COPIED_BYTES_MAX {
+            Bytes::copy_from_slice(content)
+        } else {
+            // `bytes` never change, so the core may read them where they are.
+            Bytes::from_owner(PyBackedBytes::from(bytes.to_owned()))
+        });
+    }
+    // Whatever else can change under our hands and is copied.
+    let buffer = PyBuffer::<u8>::get(&object).map_err(|_| {
+        let kind = object
+            .get_type()
+            .name()
+            .map_or_else(|_| "?".into(), |name| name.to_string());
+        PyTypeError::new_err(format!("a {what} is bytes-like, not {kind}"))
+    })?;
+    Ok(Bytes::from(buffer.to_vec(object.py())?))
 }
 
 /// Headers: a mapping of text to text, or pairs of texts where names may repeat; their order counts.
@@ -97,6 +112,21 @@ pub fn millis(time: Option<Int<u64>>) -> Option<Duration> {
     time.map(|time| Duration::from_millis(time.0))
 }
 
+/// Milliseconds since 1970 as a date. Errors: 101 past the last one that the operating system knows.
+#[inline]
+pub fn date(py: Python<'_>, at: Option<Int<u64>>) -> PyResult<Option<SystemTime>> {
+    let Some(Int(at)) = at else { return Ok(None) };
+    match SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(at)) {
+        Some(date) => Ok(Some(date)),
+        None => Err(raise(
+            py,
+            &Error::new(ErrorKind::InvalidArgument)
+                .because("there is no such date")
+                .with("at_ms", at),
+        )),
+    }
+}
+
 /// "degrade", "fail" or "wait". Errors: 101.
 pub fn on_short(py: Python<'_>, word: Option<&str>) -> PyResult<Option<OnShort>> {
     let Some(word) = word else { return Ok(None) };
@@ -109,6 +139,21 @@ pub fn on_short(py: Python<'_>, word: Option<&str>) -> PyResult<Option<OnShort>>
             &Error::new(ErrorKind::InvalidArgument)
                 .because("on_short is degrade, fail or wait")
                 .with("on_short", other),
+        )),
+    }
+}
+
+/// "hold", "drop" or "refuse". Errors: 101.
+pub fn if_no_group(py: Python<'_>, word: Option<&str>) -> PyResult<IfNoGroup> {
+    match word {
+        None | Some("hold") => Ok(IfNoGroup::Hold),
+        Some("drop") => Ok(IfNoGroup::Drop),
+        Some("refuse") => Ok(IfNoGroup::Refuse),
+        Some(other) => Err(raise(
+            py,
+            &Error::new(ErrorKind::InvalidArgument)
+                .because("if_no_group is hold, drop or refuse")
+                .with("if_no_group", other),
         )),
     }
 }

@@ -49,6 +49,11 @@ impl Delivery {
     }
 
     #[getter]
+    fn priority(&self, py: Python<'_>) -> PyResult<u8> {
+        Ok(self.alive.get(py)?.priority())
+    }
+
+    #[getter]
     fn queue(&self, py: Python<'_>) -> PyResult<String> {
         Ok(self.alive.get(py)?.queue().name().to_owned())
     }
@@ -77,6 +82,19 @@ impl Delivery {
         on: Option<&Bound<'py, Completions>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let pending = self.alive.get(py)?.release();
+        answer(py, pending, queue_of(py, on)?, |()| {
+            Ok(py.None().into_bound(py))
+        })
+    }
+
+    #[pyo3(signature = (reason, on=None))]
+    fn reject<'py>(
+        &self,
+        py: Python<'py>,
+        reason: &str,
+        on: Option<&Bound<'py, Completions>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let pending = self.alive.get(py)?.reject(reason);
         answer(py, pending, queue_of(py, on)?, |()| {
             Ok(py.None().into_bound(py))
         })

@@ -14,11 +14,12 @@ pub mod completions;
 pub mod convert;
 pub mod delivery;
 pub mod error;
-pub mod events;
 pub mod primer_handle;
 pub mod queue;
+pub mod readers;
 pub mod receipt;
 pub mod subscription;
+pub mod values;
 pub mod wait;
 
 /// The module as Python sees it; `_primer.pyi` describes it, and a test compares the two.
@@ -31,11 +32,11 @@ mod _primer {
     #[pymodule_export]
     use crate::delivery::Delivery;
     #[pymodule_export]
-    use crate::events::Events;
-    #[pymodule_export]
     use crate::primer_handle::Primer;
     #[pymodule_export]
     use crate::queue::Queue;
+    #[pymodule_export]
+    use crate::readers::{Events, Topic, Watch};
     #[pymodule_export]
     use crate::receipt::Receipt;
     #[pymodule_export]
@@ -46,6 +47,7 @@ mod _primer {
     #[pymodule_init]
     fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
         crate::alive::watch_forks();
+        crate::wait::find_main_thread(module.py())?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -2,15 +2,16 @@
 
 use primer::Options;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::{PyBytes, PyDict, PyList};
 
 use crate::alive::Alive;
 use crate::completions::{Completions, queue_of};
-use crate::convert::{Int, millis};
+use crate::convert::{Body, Int, Value, millis};
 use crate::error::OrRaise;
-use crate::events::{Events, member};
 use crate::queue::Queue;
-use crate::wait::{answer, settle};
+use crate::readers::{Events, Topic, Watch};
+use crate::values::{entry, member};
+use crate::wait::{answer, away, settle};
 
 /// A member. `weakref`, so that the exit finds the open ones without keeping any.
 #[pyclass(frozen, weakref, module = "primer._primer")]
@@ -32,7 +33,7 @@ impl Primer {
     #[staticmethod]
     fn start(py: Python<'_>, options: Vec<(String, String)>) -> PyResult<Self> {
         let options = Options::from_pairs(options).or_raise(py)?;
-        let primer = py.detach(|| primer::Primer::start(options)).or_raise(py)?;
+        let primer = away(py, || primer::Primer::start(options)).or_raise(py)?;
         Ok(Self {
             alive: Alive::new(primer),
         })
@@ -105,7 +106,7 @@ impl Primer {
     fn members<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let list = PyList::empty(py);
         for one in self.alive.get(py)?.members().or_raise(py)? {
-            list.append(member(py, &one)?)?;
+            list.append(member(py, one)?)?;
         }
         Ok(list)
     }
@@ -120,6 +121,53 @@ impl Primer {
 
     fn events(&self, py: Python<'_>) -> PyResult<Events> {
         Ok(Events::from(self.alive.get(py)?.events()))
+    }
+
+    fn evict(&self, py: Python<'_>, member: &str) -> PyResult<()> {
+        let primer = self.alive.get(py)?;
+        let evicted = member.parse().and_then(|member| primer.evict(member));
+        evicted.or_raise(py)
+    }
+
+    fn reclaim(&self, py: Python<'_>, keep: bool) -> PyResult<u64> {
+        self.alive.get(py)?.reclaim(keep).or_raise(py)
+    }
+
+    fn rotate(&self, py: Python<'_>, secrets: Vec<String>) -> PyResult<()> {
+        self.alive.get(py)?.rotate(secrets).or_raise(py)
+    }
+
+    fn broadcast(&self, py: Python<'_>, topic: &str, body: Body) -> PyResult<()> {
+        self.alive.get(py)?.broadcast(topic, body.0).or_raise(py)
+    }
+
+    fn on(&self, py: Python<'_>, topic: &str) -> PyResult<Topic> {
+        Ok(Topic::from(self.alive.get(py)?.on(topic).or_raise(py)?))
+    }
+
+    fn put(&self, py: Python<'_>, key: &str, value: Value) -> PyResult<()> {
+        self.alive.get(py)?.put(key, value.0).or_raise(py)
+    }
+
+    fn get<'py>(&self, py: Python<'py>, key: &str) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let value = self.alive.get(py)?.get(key).or_raise(py)?;
+        Ok(value.map(|value| PyBytes::new(py, &value)))
+    }
+
+    fn delete(&self, py: Python<'_>, key: &str) -> PyResult<()> {
+        self.alive.get(py)?.delete(key).or_raise(py)
+    }
+
+    fn list<'py>(&self, py: Python<'py>, prefix: &str) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        for one in self.alive.get(py)?.list(prefix).or_raise(py)? {
+            list.append(entry(py, one)?)?;
+        }
+        Ok(list)
+    }
+
+    fn watch(&self, py: Python<'_>, prefix: &str) -> PyResult<Watch> {
+        Ok(Watch::from(self.alive.get(py)?.watch(prefix)))
     }
 
     fn queue(&self, py: Python<'_>, name: &str) -> PyResult<Queue> {

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 
 use crate::alive::Alive;
 use crate::completions::{Completions, queue_of};
-use crate::convert::{Body, Headers, Int, millis, on_short};
+use crate::convert::{self, Body, Headers, Int, date, millis, on_short};
 use crate::delivery::{Delivery, deliveries};
 use crate::error::OrRaise;
 use crate::receipt::{receipt, receipts};
@@ -35,7 +35,10 @@ impl Queue {
         Ok(self.alive.get(py)?.name().to_owned())
     }
 
-    #[pyo3(signature = (body, copies=None, on_short=None, timeout_ms=None, headers=None, on=None))]
+    #[pyo3(signature = (
+        body, copies=None, on_short=None, timeout_ms=None, headers=None, on=None, priority=None, delay_ms=None,
+        at_ms=None, ttl_ms=None, max_attempts=None, at_most_once=false, if_no_group=None
+    ))]
     #[expect(
         clippy::too_many_arguments,
         reason = "the options of one verb, as Python's keywords"
@@ -49,13 +52,32 @@ impl Queue {
         timeout_ms: Option<Int<u64>>,
         headers: Option<Headers>,
         on: Option<&Bound<'py, Completions>>,
+        priority: Option<Int<u8>>,
+        delay_ms: Option<Int<u64>>,
+        at_ms: Option<Int<u64>>,
+        ttl_ms: Option<Int<u64>>,
+        max_attempts: Option<Int<u32>>,
+        at_most_once: bool,
+        if_no_group: Option<&str>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let options = enqueue_options(py, copies, on_short, timeout_ms, headers)?;
+        let options = EnqueueOptions {
+            priority: priority.map(|priority| priority.0),
+            delay: millis(delay_ms),
+            at: date(py, at_ms)?,
+            ttl: millis(ttl_ms),
+            max_attempts: max_attempts.map(|attempts| attempts.0),
+            at_most_once,
+            if_no_group: convert::if_no_group(py, if_no_group)?,
+            ..enqueue_options(py, copies, on_short, timeout_ms, headers)?
+        };
         let pending = self.alive.get(py)?.enqueue_with(body.0, &options);
         answer(py, pending, queue_of(py, on)?, |value| receipt(py, value))
     }
 
-    #[pyo3(signature = (bodies, copies=None, on_short=None, timeout_ms=None, headers=None, on=None))]
+    #[pyo3(signature = (
+        bodies, copies=None, on_short=None, timeout_ms=None, headers=None, on=None, priority=None, delay_ms=None,
+        at_ms=None, ttl_ms=None, max_attempts=None, at_most_once=false, if_no_group=None
+    ))]
     #[expect(
         clippy::too_many_arguments,
         reason = "the options of one verb, as Python's keywords"
@@ -69,8 +91,24 @@ impl Queue {
         timeout_ms: Option<Int<u64>>,
         headers: Option<Headers>,
         on: Option<&Bound<'py, Completions>>,
+        priority: Option<Int<u8>>,
+        delay_ms: Option<Int<u64>>,
+        at_ms: Option<Int<u64>>,
+        ttl_ms: Option<Int<u64>>,
+        max_attempts: Option<Int<u32>>,
+        at_most_once: bool,
+        if_no_group: Option<&str>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let options = enqueue_options(py, copies, on_short, timeout_ms, headers)?;
+        let options = EnqueueOptions {
+            priority: priority.map(|priority| priority.0),
+            delay: millis(delay_ms),
+            at: date(py, at_ms)?,
+            ttl: millis(ttl_ms),
+            max_attempts: max_attempts.map(|attempts| attempts.0),
+            at_most_once,
+            if_no_group: convert::if_no_group(py, if_no_group)?,
+            ..enqueue_options(py, copies, on_short, timeout_ms, headers)?
+        };
         let queue = self.alive.get(py)?;
         let bodies = bodies
             .try_iter()?
@@ -83,9 +121,10 @@ impl Queue {
     }
 
     #[pyo3(
-        signature = (max=Int(1), wait_ms=Int(0), lease_ms=None, on=None),
-        text_signature = "(self, /, max=1, wait_ms=0, lease_ms=None, on=None)"
+        signature = (max=Int(1), wait_ms=Int(0), lease_ms=None, on=None, group=None, backlog=false),
+        text_signature = "(self, /, max=1, wait_ms=0, lease_ms=None, on=None, group=None, backlog=False)"
     )]
+    #[expect(clippy::too_many_arguments, reason = "as enqueue")]
     fn receive<'py>(
         &self,
         py: Python<'py>,
@@ -93,11 +132,15 @@ impl Queue {
         wait_ms: Int<u64>,
         lease_ms: Option<Int<u64>>,
         on: Option<&Bound<'py, Completions>>,
+        group: Option<String>,
+        backlog: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let options = ReceiveOptions {
             max: max.0,
             wait: Duration::from_millis(wait_ms.0),
             lease: millis(lease_ms),
+            group,
+            backlog,
         };
         let pending = self.alive.get(py)?.receive(&options);
         answer(py, pending, queue_of(py, on)?, |values| {
@@ -105,19 +148,48 @@ impl Queue {
         })
     }
 
-    #[pyo3(signature = (credit=Int(64), lease_ms=None), text_signature = "(self, /, credit=64, lease_ms=None)")]
+    #[pyo3(
+        signature = (credit=Int(64), lease_ms=None, group=None, backlog=false, credit_bytes=None, max_run_ms=None),
+        text_signature = "(self, /, credit=64, lease_ms=None, group=None, backlog=False, credit_bytes=None, max_run_ms=None)"
+    )]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the options of one verb, as Python's keywords"
+    )]
     fn subscribe(
         &self,
         py: Python<'_>,
         credit: Int<u32>,
         lease_ms: Option<Int<u64>>,
+        group: Option<String>,
+        backlog: bool,
+        credit_bytes: Option<Int<u64>>,
+        max_run_ms: Option<Int<u64>>,
     ) -> PyResult<Subscription> {
         let options = SubscribeOptions {
             credit: credit.0,
+            credit_bytes: credit_bytes.map(|bytes| bytes.0),
             lease: millis(lease_ms),
+            max_run: millis(max_run_ms),
+            group,
+            backlog,
         };
         let subscription = self.alive.get(py)?.subscribe(&options).or_raise(py)?;
         Ok(Subscription::from(subscription))
+    }
+
+    #[pyo3(signature = (group, backlog=false))]
+    fn create_group(&self, py: Python<'_>, group: &str, backlog: bool) -> PyResult<()> {
+        let queue = self.alive.get(py)?;
+        queue.create_group(group, backlog).or_raise(py)
+    }
+
+    fn remove_group(&self, py: Python<'_>, group: &str) -> PyResult<()> {
+        self.alive.get(py)?.remove_group(group).or_raise(py)
+    }
+
+    fn groups(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        self.alive.get(py)?.groups().or_raise(py)
     }
 
     fn ack(&self, py: Python<'_>, delivery: &Bound<'_, Delivery>) -> PyResult<()> {
@@ -163,6 +235,21 @@ impl Queue {
         })
     }
 
+    #[pyo3(signature = (delivery, reason, on=None))]
+    fn reject<'py>(
+        &self,
+        py: Python<'py>,
+        delivery: &Bound<'py, Delivery>,
+        reason: &str,
+        on: Option<&Bound<'py, Completions>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let delivery = delivery.get().alive.get(py)?;
+        let pending = self.alive.get(py)?.reject(delivery, reason);
+        answer(py, pending, queue_of(py, on)?, |()| {
+            Ok(py.None().into_bound(py))
+        })
+    }
+
     #[pyo3(signature = (delivery, lease_ms=None, on=None))]
     fn extend<'py>(
         &self,
@@ -179,6 +266,7 @@ impl Queue {
     }
 }
 
+/// What it says of its copies, and its headers.
 fn enqueue_options(
     py: Python<'_>,
     copies: Option<Int<u16>>,
@@ -191,5 +279,6 @@ fn enqueue_options(
         on_short: on_short(py, word)?,
         timeout: millis(timeout_ms),
         headers: headers.map(|headers| headers.0).unwrap_or_default(),
+        ..EnqueueOptions::default()
     })
 }

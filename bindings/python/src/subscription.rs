@@ -4,10 +4,10 @@ use pyo3::prelude::*;
 
 use crate::alive::Alive;
 use crate::completions::{Completions, queue_of};
-use crate::convert::{Int, millis};
+use crate::convert::Int;
 use crate::delivery::{deliveries, delivery};
 use crate::error::OrRaise;
-use crate::wait::{answer, settle_within};
+use crate::wait::next_of;
 
 /// Deliveries pushed to this process. Garbage, it is closed.
 #[pyclass(frozen, module = "primer._primer")]
@@ -40,13 +40,7 @@ impl Subscription {
         on: Option<&Bound<'py, Completions>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let pending = self.alive.get(py)?.next();
-        if on.is_some() {
-            return answer(py, pending, queue_of(py, on)?, |value| delivery(py, value));
-        }
-        match settle_within(py, pending, millis(wait_ms))? {
-            Some(value) => delivery(py, value),
-            None => Ok(py.None().into_bound(py)),
-        }
+        next_of(py, pending, wait_ms, queue_of(py, on)?, delivery)
     }
 
     /// Up to `max` deliveries that are here already.

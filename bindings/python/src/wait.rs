@@ -6,7 +6,8 @@
 //!
 //! Waiting threads are counted. A thread that comes back to an interpreter that is being torn down
 //! is killed by it in the middle of native code, so at exit the members are closed first, which
-//! answers every wait, and then [`join_waits`] sees the last thread out.
+//! answers every wait, and then [`join_waits`] sees the last thread out. For the same reason values and
+//! errors are made without running Python code, which might give the interpreter lock up, too.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
@@ -15,14 +16,16 @@ use std::time::{Duration, Instant};
 
 use primer::{Completions, Outcome, Pending};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 
+use crate::convert::{Int, millis};
 use crate::error::OrRaise;
 
 /// How long the main thread is deaf to signals at most.
 const SLICE: Duration = Duration::from_millis(50);
 
 static WAITS: AtomicUsize = AtomicUsize::new(0);
+/// The identity of Python's main thread.
+static MAIN: AtomicUsize = AtomicUsize::new(0);
 /// The thread in [`join_waits`].
 static LEAVER: OnceLock<Thread> = OnceLock::new();
 
@@ -51,9 +54,16 @@ impl Drop for Wait {
     }
 }
 
-/// A forked child has none of its parent's threads.
+/// A forked child has none of its parent's threads but the one that forked, which is its main one.
 pub fn forget_waits() {
     WAITS.store(0, Ordering::SeqCst);
+    MAIN.store(this_thread(), Ordering::Relaxed);
+}
+
+/// Does something that blocks for a moment, with the interpreter lock let go.
+pub fn away<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> T {
+    let _wait = Wait::begin();
+    py.detach(work)
 }
 
 /// Threads that wait inside Primer now.
@@ -92,7 +102,7 @@ pub fn settle<T: Send>(py: Python<'_>, mut pending: Pending<T>) -> PyResult<T> {
 }
 
 /// The answer, or none when it did not come within `limit` (none: no limit).
-pub fn settle_within<T: Send>(
+fn settle_within<T: Send>(
     py: Python<'_>,
     mut pending: Pending<T>,
     limit: Option<Duration>,
@@ -124,13 +134,34 @@ where
     }
 }
 
+/// What a `next` answers: the value, waiting for at most `wait_ms` (none: no limit); none in vain. With
+/// `on` as [`answer`] does, for as long as it takes.
+pub fn next_of<'py, T>(
+    py: Python<'py>,
+    pending: Pending<T>,
+    wait_ms: Option<Int<u64>>,
+    on: Option<&Completions>,
+    convert: impl FnOnce(Python<'py>, T) -> PyResult<Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>>
+where
+    T: Into<Outcome> + Send,
+{
+    if on.is_some() {
+        return answer(py, pending, on, |value| convert(py, value));
+    }
+    match settle_within(py, pending, millis(wait_ms))? {
+        Some(value) => convert(py, value),
+        None => Ok(py.None().into_bound(py)),
+    }
+}
+
 /// Waits in slices until the answer is there or `end` has come.
 fn slices<T: Send>(
     py: Python<'_>,
     pending: &mut Pending<T>,
     end: Option<Instant>,
 ) -> PyResult<Option<T>> {
-    let is_main = is_main_thread(py)?;
+    let is_main = is_main_thread();
     loop {
         let wait = Wait::begin();
         let answer = py.detach(|| {
@@ -154,15 +185,21 @@ fn slices<T: Send>(
 }
 
 /// True on the one thread that runs Python's signal handlers.
-fn is_main_thread(py: Python<'_>) -> PyResult<bool> {
-    static THREADING: PyOnceLock<(Py<PyAny>, Py<PyAny>)> = PyOnceLock::new();
-    let (main_thread, get_ident) = THREADING.get_or_try_init(py, || -> PyResult<_> {
-        let threading = py.import("threading")?;
-        Ok((
-            threading.getattr("main_thread")?.unbind(),
-            threading.getattr("get_ident")?.unbind(),
-        ))
-    })?;
-    let main = main_thread.bind(py).call0()?.getattr("ident")?;
-    get_ident.bind(py).call0()?.eq(main)
+fn is_main_thread() -> bool {
+    MAIN.load(Ordering::Relaxed) == this_thread()
+}
+
+/// Learns which one that is. Once, at the import: it runs Python code.
+pub fn find_main_thread(py: Python<'_>) -> PyResult<()> {
+    let threading = py.import("threading")?;
+    let main = threading.call_method0("main_thread")?.getattr("ident")?;
+    MAIN.store(main.extract()?, Ordering::Relaxed);
+    Ok(())
+}
+
+/// This thread's `threading.get_ident()`.
+fn this_thread() -> usize {
+    // SAFETY: it always succeeds, and touches nothing; also in a forked child.
+    let thread = unsafe { libc::pthread_self() };
+    thread as usize
 }

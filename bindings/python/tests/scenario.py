@@ -8,6 +8,20 @@ from dataclasses import dataclass, field
 _ESCAPE = re.compile(rb'\\(n|"|\\|x[0-9a-fA-F]{2})')
 _SIZED = re.compile(rb"(bytes|name):(\d+)")
 
+_ENQUEUE = (
+    "copies",
+    "on_short",
+    "timeout",
+    "priority",
+    "delay",
+    "at",
+    "ttl",
+    "max_attempts",
+    "at_most_once",
+    "if_no_group",
+    "header.",
+)
+
 # Each step: how many arguments at least and at most, and its keys; "header." begins one, "*" is any.
 _SHAPES: dict[str, tuple[int, int, tuple[str, ...]]] = {
     "open": (1, 1, ("*",)),
@@ -16,21 +30,38 @@ _SHAPES: dict[str, tuple[int, int, tuple[str, ...]]] = {
     "address": (1, 1, ()),
     "event": (2, 2, ()),
     "stats": (2, 2, ()),
-    "enqueue": (3, 3, ("copies", "on_short", "timeout", "header.")),
-    "enqueue_many": (3, 99, ("copies", "on_short", "timeout", "header.")),
-    "receive": (2, 2, ("max", "wait", "lease")),
+    "enqueue": (3, 3, _ENQUEUE),
+    "enqueue_many": (3, 99, _ENQUEUE),
+    "receive": (2, 2, ("max", "wait", "lease", "group", "backlog")),
     "ack": (2, 2, ()),
     "ack_many": (2, 99, ()),
     "nack": (2, 2, ("delay",)),
     "release": (2, 2, ()),
+    "reject": (2, 2, ("reason",)),
     "extend": (2, 2, ("lease",)),
     "drop": (2, 2, ()),
-    "subscribe": (2, 2, ("credit", "lease")),
+    "subscribe": (2, 2, ("credit", "credit_bytes", "lease", "max_run", "group", "backlog")),
     "next": (1, 1, ("wait",)),
     "credit": (2, 2, ()),
     "unsubscribe": (1, 1, ()),
     "leave": (1, 1, ("drain", "force")),
     "close": (1, 1, ()),
+    "broadcast": (3, 3, ()),
+    "on": (2, 2, ()),
+    "heard": (1, 2, ("from",)),
+    "put": (3, 3, ()),
+    "get": (2, 2, ()),
+    "delete": (2, 2, ()),
+    "list": (2, 2, ()),
+    "watch": (2, 2, ()),
+    "changed": (1, 3, ()),
+    "evict": (2, 2, ()),
+    "reclaim": (1, 1, ("keep",)),
+    "rotate": (2, 2, ()),
+    "unlisten": (1, 1, ()),
+    "create_group": (3, 3, ("backlog",)),
+    "remove_group": (3, 3, ()),
+    "groups": (2, 2, ()),
 }
 
 
@@ -66,6 +97,9 @@ class Step:
 
     def millis(self, key: str) -> int | None:
         return int(self.options[key].text) if key in self.options else None
+
+    def is_true(self, key: str) -> bool:
+        return key in self.options and self.options[key].text == "true"
 
     @property
     def error(self) -> int | None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import doctest
+import inspect
 import os
 import subprocess
 import sys
 import tomllib
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import primer
 from primer import _primer
+from primer._options import pairs
 
 ROOT = Path(__file__).parents[3]
 
@@ -79,12 +82,49 @@ def test_every_name_that_is_promised_exists() -> None:
         getattr(primer, "oepn")
 
 
-def test_every_verb_of_the_table_is_there() -> None:
-    kinds = {"Primer": primer.Primer, "Queue": primer.Queue, "Delivery": primer.Delivery}
-    kinds |= {"Subscription": primer.Subscription, "Events": primer.Events}
-    table = tomllib.loads((ROOT / "tests/conformance/surface.toml").read_text(encoding="utf-8"))
+@pytest.fixture(scope="module")
+def table() -> Any:
+    """What every face offers."""
+    return tomllib.loads((ROOT / "tests/conformance/surface.toml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("face", [primer, primer.aio], ids=["sync", "aio"])
+def test_every_verb_of_the_table_is_there(table: Any, face: Any) -> None:
     for verb in table["verb"]:
         assert hasattr(getattr(_primer, verb["on"]), verb["name"]), verb
-        if verb["name"] != "open":
-            idioms = [kinds[verb["on"]], kinds[verb.get("or", verb["on"])]]
+        if verb["name"] == "open":
+            assert hasattr(face, "open")
+        else:
+            idioms = [getattr(face, verb["on"]), getattr(face, verb.get("or", verb["on"]))]
             assert any(hasattr(idiom, verb["name"]) for idiom in idioms), verb
+
+
+def test_every_option_of_the_table_is_there(table: Any) -> None:
+    named = {option["name"].removesuffix("_ms") for option in table["option"] if option["of"] == "Options"}
+    assert named - set(primer.Options.__annotations__) == set()
+
+
+@pytest.mark.parametrize("verb", ["enqueue", "enqueue_many"])
+def test_every_option_of_an_enqueue_is_there(table: Any, verb: str) -> None:
+    named = [option["name"] for option in table["option"] if option["of"] == "EnqueueOptions"]
+    assert set(named) - set(inspect.signature(getattr(_primer.Queue, verb)).parameters) == set()
+    for face in (primer, primer.aio):
+        known = {*inspect.signature(getattr(face.Queue, verb)).parameters, *primer.Terms.__annotations__}
+        assert {name.removesuffix("_ms") for name in named} - known == set()
+
+
+@pytest.mark.parametrize("option", primer.Options.__annotations__)
+def test_every_option_is_one_of_the_cores(option: str) -> None:
+    options: Any = {option: "1s"}
+    ((key, _),) = pairs(options)
+    with pytest.raises(primer.WrongCall) as caught:
+        _primer.Primer.start([(key, "1"), ("no such option", "")])
+    assert caught.value.context.get("option") != key or caught.value.reason != "an unknown option"
+
+
+def test_every_value_of_the_table_is_there(table: Any) -> None:
+    for value in table["value"]:
+        # `from` is a word of Python's own.
+        names = [field.split(":")[0].replace("from", "from_") for field in value["fields"]]
+        missing = [name for name in names if not hasattr(getattr(primer, value["name"]), name)]
+        assert missing == [], value

@@ -7,6 +7,7 @@ import math
 import pickle
 import sys
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,22 +68,53 @@ def test_options_become_pairs() -> None:
         ("takeover_after_ms", "500"),
         ("enqueue_timeout_ms", "1000"),
     ]
+    assert pairs({"data_dir": Path("a/b"), "tls_key": "key.pem", "retire_after": "1h", "discover": "none"}) == [
+        ("data_dir", "a/b"),
+        ("tls_key", "key.pem"),
+        ("retire_after_ms", "3600000"),
+        ("discover", "none"),
+    ]
+    assert pairs({"secret": "a, b"}) == [("secret", "a, b")]
+    assert pairs({"secret": ("a", "b"), "advertise": "host:1"}) == [("secret", "a,b"), ("advertise", "host:1")]
 
 
 @pytest.mark.parametrize(
-    "options", [{"copies": 1.5}, {"copies": True}, {"seeds": 5}, {"seeds": [5]}, {"name": b"x"}, {"lease": []}]
+    "options",
+    [
+        {"copies": 1.5},
+        {"copies": True},
+        {"seeds": 5},
+        {"seeds": [5]},
+        {"name": b"x"},
+        {"lease": []},
+        {"secret": 5},
+        {"secret": [b"x"]},
+        {"data_dir": b"x"},
+        {"data_dir": ["x"]},
+    ],
 )
 def test_options_of_a_wrong_type(options: Any) -> None:
     with pytest.raises(TypeError):
         primer.open(**options)
 
 
-def test_an_unknown_option_names_the_nearest() -> None:
-    options: Any = {"clusster": "shop"}
+@pytest.mark.parametrize(
+    ("wrong", "nearest"),
+    [
+        ("clusster", "cluster"),
+        ("secrets", "secret"),
+        ("data", "data_dir"),
+        ("discovery", "discover"),
+        ("tls_crt", "tls_cert"),
+    ],
+)
+def test_an_unknown_option_names_the_nearest(wrong: str, nearest: str) -> None:
+    options: Any = {wrong: "shop"}
     with pytest.raises(primer.WrongCall) as caught:
         primer.open(**options)
     assert caught.value.number == 101
-    assert "cluster" in str(caught.value).replace("clusster", "")
+    assert caught.value.context == {"option": wrong, "nearest": nearest}
+    assert nearest in str(caught.value)
 
 
 @pytest.mark.parametrize("body", ["text", 5, None, ["x"], {"a": 1}])
@@ -244,6 +276,7 @@ def test_reprs_show_state() -> None:
 def test_native_handles_cannot_be_made_by_hand() -> None:
     from primer import _primer
 
-    for class_ in (_primer.Primer, _primer.Queue, _primer.Delivery, _primer.Subscription, _primer.Receipt):
+    classes: list[Any] = [_primer.Primer, _primer.Queue, _primer.Delivery, _primer.Subscription, _primer.Receipt]
+    for class_ in [*classes, _primer.Events, _primer.Topic, _primer.Watch]:
         with pytest.raises(TypeError):
             class_()

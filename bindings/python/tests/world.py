@@ -1,4 +1,4 @@
-"""The members, messages and subscriptions of one scenario, and what each step does to them.
+"""The members, messages, subscriptions and readers of one scenario, and what each step does to them.
 
 Written once for both faces: ``do`` is told what a verb answered and makes a value of it, which is
 nothing to do for the sync face and running the loop for the async one.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import primer
@@ -26,6 +26,11 @@ def millis(number: int | None) -> timedelta | None:
     return None if number is None else timedelta(milliseconds=number)
 
 
+def _value(word: Word) -> bytes | None:
+    """What is under a key: a text, or the word ``none``."""
+    return None if word.is_plain(b"none") else word.value
+
+
 class World:
     def __init__(self, face: Any, do: Callable[[Any], Any]) -> None:
         self.face = face
@@ -35,6 +40,7 @@ class World:
         self.ids: dict[str, str] = {}
         self.deliveries: dict[tuple[str, str], list[Any]] = {}
         self.subscriptions: dict[str, tuple[str, Any]] = {}
+        self.readers: dict[str, Any] = {}
 
     def close(self) -> None:
         self.deliveries.clear()
@@ -64,6 +70,9 @@ class World:
 
     def _open(self, step: Step) -> None:
         options: dict[str, Any] = {key: word.text for key, word in step.options.items()}
+        if options:
+            # Scenarios of one cluster's name may run side by side: only one that asks for it meets by name.
+            options.setdefault("discover", "none")
         if "join" in options:
             options["seeds"] = [self._address_of(name) for name in options.pop("join").split(",")]
         member = self.face.start(**options)
@@ -78,8 +87,7 @@ class World:
         self._same(step, "ok")
 
     def _leave(self, step: Step) -> None:
-        force = "force" in step.options and step.options["force"].text == "true"
-        self.do(self._member(step).leave(drain=millis(step.millis("drain")), force=force))
+        self.do(self._member(step).leave(drain=millis(step.millis("drain")), force=step.is_true("force")))
         self._same(step, "ok")
 
     def _close(self, step: Step) -> None:
@@ -93,17 +101,18 @@ class World:
         def reachable() -> int:
             return sum(member.is_reachable for member in self.do(self._member(step).members()))
 
-        self._await(step, reachable)
+        self._await(step.wanted, lambda: [str(reachable())])
 
     def _stats(self, step: Step) -> None:
-        self._await(step, lambda: self.do(self._member(step).stats()).get(step.arg(1), 0))
+        self._await(step.wanted, lambda: [str(self.do(self._member(step).stats()).get(step.arg(1), 0))])
 
-    def _await(self, step: Step, count: Callable[[], int]) -> None:
-        """Waits until a count is the one that the step wants; asking is the scenario language's way."""
+    @staticmethod
+    def _await(wanted: object, ask: Callable[[], object]) -> None:
+        """Waits until the answer is the one that is wanted; asking is the scenario language's way."""
         end = time.monotonic() + PATIENCE
-        while step.wanted != [str(now := count())]:
+        while wanted != (now := ask()):
             if time.monotonic() > end:
-                raise Differs(f"it is {now} after {PATIENCE} s")
+                raise Differs(f"wanted {wanted!r:.200}, it is {now!r:.200} after {PATIENCE} s")
             time.sleep(0.01)
 
     def _event(self, step: Step) -> None:
@@ -118,11 +127,18 @@ class World:
 
     def _enqueue_options(self, step: Step) -> dict[str, Any]:
         headers = [(key.removeprefix("header."), word.text) for key, word in step.options.items() if "." in key]
-        options: dict[str, Any] = {"headers": headers or None, "timeout": millis(step.millis("timeout"))}
-        if "copies" in step.options:
-            options["copies"] = int(step.options["copies"].text)
-        if "on_short" in step.options:
-            options["on_short"] = step.options["on_short"].text
+        options: dict[str, Any] = {"headers": headers or None}
+        for key, word in step.options.items():
+            if key in ("copies", "priority", "max_attempts"):
+                options[key] = int(word.text)
+            elif key in ("timeout", "delay", "ttl"):
+                options[key] = millis(step.millis(key))
+            elif key == "at":
+                options[key] = datetime.now(timezone.utc) + timedelta(milliseconds=int(word.text))
+            elif key == "at_most_once":
+                options[key] = step.is_true(key)
+            elif key in ("on_short", "if_no_group"):
+                options[key] = word.text
         return options
 
     def _enqueue(self, step: Step) -> None:
@@ -136,13 +152,20 @@ class World:
 
     def _receive(self, step: Step) -> None:
         queue = self._member(step).queue(step.arg(1))
-        wait, lease = millis(step.millis("wait") or 0), millis(step.millis("lease"))
+        options = {"wait": millis(step.millis("wait") or 0), **self._consuming(step)}
         if "max" in step.options:
-            received = self.do(queue.receive_many(int(step.options["max"].text), wait=wait, lease=lease))
+            received = self.do(queue.receive_many(int(step.options["max"].text), **options))
         else:
-            one = self.do(queue.receive(wait=wait, lease=lease))
+            one = self.do(queue.receive(**options))
             received = [] if one is None else [one]
         self._bind_deliveries(step, step.arg(0), received)
+
+    @staticmethod
+    def _consuming(step: Step) -> dict[str, Any]:
+        options: dict[str, Any] = {"lease": millis(step.millis("lease")), "backlog": step.is_true("backlog")}
+        if "group" in step.options:
+            options["group"] = step.options["group"].text
+        return options
 
     def _ack(self, step: Step) -> None:
         self.do(self._received(step, 1).ack())
@@ -161,6 +184,10 @@ class World:
         self.do(self._received(step, 1).release())
         self._same(step, "ok")
 
+    def _reject(self, step: Step) -> None:
+        self.do(self._received(step, 1).reject(step.options["reason"].text))
+        self._same(step, "ok")
+
     def _extend(self, step: Step) -> None:
         self.do(self._received(step, 1).extend(millis(step.millis("lease"))))
         self._same(step, "ok")
@@ -172,9 +199,11 @@ class World:
     # ---- subscriptions ----
 
     def _subscribe(self, step: Step) -> None:
-        options: dict[str, Any] = {"lease": millis(step.millis("lease"))}
-        if "credit" in step.options:
-            options["credit"] = int(step.options["credit"].text)
+        options = self._consuming(step)
+        options["max_run"] = millis(step.millis("max_run"))
+        for key in ("credit", "credit_bytes"):
+            if key in step.options:
+                options[key] = int(step.options[key].text)
         subscription = self._member(step).queue(step.arg(1)).subscribe(**options)
         if step.error is None:
             self.subscriptions[step.expect[0][0].text] = step.arg(0), subscription
@@ -191,6 +220,95 @@ class World:
     def _unsubscribe(self, step: Step) -> None:
         self.do(self.subscriptions[step.arg(0)][1].close())
         self._same(step, "ok")
+
+    # ---- groups ----
+
+    def _create_group(self, step: Step) -> None:
+        queue = self._member(step).queue(step.arg(1))
+        self.do(queue.create_group(step.arg(2), backlog=step.is_true("backlog")))
+        self._same(step, "ok")
+
+    def _remove_group(self, step: Step) -> None:
+        self.do(self._member(step).queue(step.arg(1)).remove_group(step.arg(2)))
+        self._same(step, "ok")
+
+    def _groups(self, step: Step) -> None:
+        queue = self._member(step).queue(step.arg(1))
+        wanted = [] if step.wanted == ["empty"] else step.wanted
+        self._await(wanted, lambda: self.do(queue.groups()))
+
+    # ---- what everyone hears, and who may be a member ----
+
+    def _evict(self, step: Step) -> None:
+        self.do(self._member(step).evict(self._id_of(step.arg(1))))
+        self._same(step, "ok")
+
+    def _reclaim(self, step: Step) -> None:
+        self._same(step, str(self.do(self._member(step).reclaim(keep=step.is_true("keep")))))
+
+    def _rotate(self, step: Step) -> None:
+        self.do(self._member(step).rotate(step.arg(1).split(",")))
+        self._same(step, "ok")
+
+    def _broadcast(self, step: Step) -> None:
+        self.do(self._member(step).broadcast(step.arg(1), step.args[2].value))
+        self._same(step, "ok")
+
+    def _on(self, step: Step) -> None:
+        self._bind_reader(step, self._member(step).on(step.arg(1)))
+
+    def _watch(self, step: Step) -> None:
+        self._bind_reader(step, self._member(step).watch(step.arg(1)))
+
+    def _unlisten(self, step: Step) -> None:
+        self.do(self.readers[step.arg(0)].close())
+        self._same(step, "ok")
+
+    def _heard(self, step: Step) -> None:
+        heard = self.do(self.readers[step.arg(0)].next(PATIENCE))
+        if heard is None:
+            raise Differs(f"nothing was heard within {PATIENCE} s")
+        if step.error is None and heard.body != step.args[1].value:
+            raise Differs(f"it heard {len(heard.body)} bytes: {heard.body[:40]!r}")
+        if "from" in step.options and heard.from_ != self._id_of(step.options["from"].text):
+            raise Differs(f"it heard that from {heard.from_}")
+
+    def _changed(self, step: Step) -> None:
+        wanted = primer.Change(step.arg(1), _value(step.args[2])) if step.error is None else None
+        end = time.monotonic() + PATIENCE
+        while (left := end - time.monotonic()) > 0:
+            if self.do(self.readers[step.arg(0)].next(left)) == wanted:
+                return
+        raise Differs(f"no such change within {PATIENCE} s")
+
+    def _put(self, step: Step) -> None:
+        self.do(self._member(step).put(step.arg(1), step.args[2].value))
+        self._same(step, "ok")
+
+    def _delete(self, step: Step) -> None:
+        self.do(self._member(step).delete(step.arg(1)))
+        self._same(step, "ok")
+
+    def _get(self, step: Step) -> None:
+        wanted = _value(step.expect[0][0])
+        self._await(wanted, lambda: self.do(self._member(step).get(step.arg(1))))
+
+    def _list(self, step: Step) -> None:
+        groups = [] if step.wanted == ["empty"] else step.expect
+        wanted = [(key.text, value.value) for key, value in groups]
+
+        def listed() -> list[tuple[str, bytes]]:
+            return [(entry.key, entry.value) for entry in self.do(self._member(step).list(step.arg(1)))]
+
+        self._await(wanted, listed)
+
+    def _bind_reader(self, step: Step, reader: Any) -> None:
+        if step.error is None:
+            self.readers[step.expect[0][0].text] = reader
+
+    def _id_of(self, name: str) -> str:
+        (own,) = [member.id for member in self.do(self.members[name].members()) if member.is_self]
+        return str(own)
 
     # ---- comparing ----
 
@@ -226,9 +344,9 @@ class World:
         if word.key is None:
             if delivery.body != word.value or bytes(delivery.view) != word.value:
                 raise Differs(f"another body of {len(delivery.body)} bytes: {delivery.body[:40]!r}")
-        elif word.key == "attempts":
-            if delivery.attempts != int(word.text):
-                raise Differs(f"wanted attempts={word.text}, got {delivery.attempts}")
+        elif word.key in ("attempts", "priority"):
+            if getattr(delivery, word.key) != int(word.text):
+                raise Differs(f"wanted {word.key}={word.text}, got {getattr(delivery, word.key)}")
         elif delivery.headers.get(word.key.removeprefix("header.")) != word.text:
             raise Differs(f"wanted {word.key}={word.text!r}, got {delivery.header_list}")
 

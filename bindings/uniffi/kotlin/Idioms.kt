@@ -46,16 +46,19 @@ suspend fun <T> withPrimer(vararg options: Pair<String, String>, block: suspend 
 suspend fun Queue.enqueue(text: String, options: EnqueueOptions? = null): Receipt =
     enqueue(text.encodeToByteArray(), options)
 
-/** The next delivery, waiting for it up to [waitMs]; null when there was none. */
-suspend fun Queue.receiveOne(waitMs: ULong = 0uL, leaseMs: ULong? = null): Delivery? =
-    receive(ReceiveOptions(1u, waitMs, leaseMs)).firstOrNull()
+/** The next delivery, in [group] where that is given, waiting for it up to [waitMs]; null when there was none. */
+suspend fun Queue.receiveOne(waitMs: ULong = 0uL, leaseMs: ULong? = null, group: String? = null): Delivery? =
+    receive(ReceiveOptions(1u, waitMs, leaseMs, group)).firstOrNull()
 
 /** The producer's bytes as UTF-8. */
 fun Delivery.text(): String = body().decodeToString()
 
+/** Thrown inside [settle]: this message can never succeed, so it is rejected, not nacked. */
+class Reject(reason: String) : Exception(reason)
+
 /**
- * Runs [block], acks and answers its value. An exception nacks the delivery and goes on to the
- * caller; a cancellation lets go of it: again at once, for anyone.
+ * Runs [block], acks and answers its value. An exception nacks the delivery, or rejects it when it is
+ * a [Reject], and goes on to the caller; a cancellation lets go of it: again at once, for anyone.
  */
 suspend fun <T> Delivery.settle(block: suspend (Delivery) -> T): T = use {
     val value = try {
@@ -65,7 +68,9 @@ suspend fun <T> Delivery.settle(block: suspend (Delivery) -> T): T = use {
         throw cancelled
     } catch (failure: Exception) {
         // A lease that is gone is no news to a caller whose work has just failed.
-        try { it.nack() } catch (_: PrimerException) { }
+        try {
+            if (failure is Reject) it.reject(failure.message.orEmpty()) else it.nack()
+        } catch (_: PrimerException) { }
         throw failure
     }
     it.ack()
@@ -73,13 +78,44 @@ suspend fun <T> Delivery.settle(block: suspend (Delivery) -> T): T = use {
 }
 
 /** The deliveries as they come, until the subscription or its member is closed. */
-fun Subscription.deliveries(): Flow<Delivery> = flow {
+fun Subscription.deliveries(): Flow<Delivery> = read { next(it) }
+
+/** What is broadcast to the topic as it comes, until the reader or its member is closed. */
+fun Topic.broadcasts(): Flow<Broadcast> = read { next(it) }
+
+/** Changes of keys as they come, until the reader or its member is closed. */
+fun Watch.changes(): Flow<Change> = read { next(it) }
+
+/** Events as they come, until the member is closed. */
+fun Events.asFlow(): Flow<Event> = read { next(it) }
+
+/** Tells everyone who listens to [topic] this text, as UTF-8. */
+fun Primer.broadcast(topic: String, text: String) = broadcast(topic, text.encodeToByteArray())
+
+/** Writes a text under [key] for the whole cluster, as UTF-8. */
+fun Primer.put(key: String, text: String) = put(key, text.encodeToByteArray())
+
+/** What was told, as UTF-8. */
+fun Broadcast.text(): String = body.decodeToString()
+
+/** The value as UTF-8. */
+fun Entry.text(): String = value.decodeToString()
+
+/** The value as UTF-8; null when the key was removed. */
+fun Change.text(): String? = value?.decodeToString()
+
+private const val CLOSED = 501
+
+/** Items until a wait for one is answered "closed"; how long a native wait lasts nobody sees. */
+private fun <T : Any> read(next: suspend (ULong) -> T?): Flow<T> = flow {
     while (true) {
-        val delivery = try {
+        val item = try {
             next(60_000uL)
-        } catch (_: PrimerException.MemberDown) {
-            return@flow
+        } catch (down: PrimerException) {
+            // Closed is the end; a member that broke down is not.
+            if (down.number == CLOSED) return@flow
+            throw down
         }
-        if (delivery != null) emit(delivery)
+        if (item != null) emit(item)
     }
 }

@@ -6,6 +6,7 @@
 #     jobs = primer.queue("jobs")
 #     jobs.enqueue("one", copies: 2)
 #     jobs.receive(wait_ms: 1000)&.settle { |delivery| puts delivery.body }
+#     primer.broadcast("news", "tea is ready")
 #   end
 #
 # A verb that may wait lets go of the interpreter lock, so other threads run on, and Timeout,
@@ -25,8 +26,17 @@ module Primer
     hundred.alias_method(:to_s, :message)
   end
 
+  # Raised inside `settle`: this message can never succeed, so it is rejected, not nacked. As every
+  # error it goes on to the caller.
+  class Reject < StandardError
+    # Why, as the dead letter's headers say it.
+    def reason
+      message.encode(Encoding::UTF_8, invalid: :replace, undef: :replace).scrub
+    end
+  end
+
   # Opens a member. With a block: yields it, closes it after, and answers the block's value.
-  # Options are surface.md's by name; seeds may be an array.
+  # Options are surface.md's by name; seeds and secret may be arrays.
   def self.open(**options)
     bring_wakes
     member = Primer.open(options.to_h { |key, value| [key.to_s, Array(value).join(",")] })
@@ -52,15 +62,31 @@ module Primer
   class EnqueueOptions
     ON_SHORT = { degrade: OnShort::DEGRADE, fail: OnShort::FAIL, wait: OnShort::WAIT }.freeze
 
-    # From a Rubyist's words: on_short as a symbol, headers as a hash or as pairs.
-    def self.from(copies: nil, on_short: nil, timeout_ms: nil, headers: {})
-      if on_short && !ON_SHORT.key?(on_short.to_sym)
-        raise ArgumentError, "on_short is one of #{ON_SHORT.keys.join(', ')}, not #{on_short}"
-      end
+    IF_NO_GROUP = { hold: IfNoGroup::HOLD, drop: IfNoGroup::DROP, refuse: IfNoGroup::REFUSE }.freeze
 
-      new(copies: copies, on_short: on_short && ON_SHORT[on_short.to_sym], timeout_ms: timeout_ms,
-          headers: headers.map { |key, value| Header.new(key: key.to_s, value: value.to_s) })
+    # From a Rubyist's words: on_short and if_no_group as symbols, headers as a hash or as pairs, at as
+    # a Time.
+    def self.from(on_short: nil, headers: {}, at: nil, if_no_group: nil, **others)
+      new(on_short: one_of("on_short", ON_SHORT, on_short), at_ms: at && date(at),
+          if_no_group: one_of("if_no_group", IF_NO_GROUP, if_no_group),
+          headers: headers.map { |key, value| Header.new(key: key.to_s, value: value.to_s) }, **others)
     end
+
+    def self.one_of(name, words, word)
+      return word && words.fetch(word.to_sym) if word.nil? || words.key?(word.to_sym)
+
+      raise ArgumentError, "#{name} is one of #{words.keys.join(', ')}, not #{word}"
+    end
+    private_class_method :one_of
+
+    # Milliseconds since 1970, never earlier than that Time; a past one is now.
+    def self.date(at)
+      at = at.to_time if at.respond_to?(:to_time)
+      raise ArgumentError, "at is a Time, not #{at.inspect}" unless at.is_a?(Time)
+
+      [(at.to_r * 1000).ceil, 0].max
+    end
+    private_class_method :date
   end
 
   class Queue
@@ -68,40 +94,48 @@ module Primer
     alias native_enqueue_many enqueue_many
     alias native_receive receive
     alias native_subscribe subscribe
-    private :native_enqueue, :native_enqueue_many, :native_receive, :native_subscribe
+    alias native_create_group create_group
+    private :native_enqueue, :native_enqueue_many, :native_receive, :native_subscribe, :native_create_group
 
     # Puts a message into the queue and answers its Receipt.
-    # Options: copies:, on_short: (:degrade, :fail, :wait), timeout_ms:, headers:.
+    # Options: copies:, on_short: (:degrade, :fail, :wait), timeout_ms:, headers:; priority:, 0 (last) to
+    # 9 (first); delay_ms: or at: (a Time), before which it is not given out; ttl_ms:, after which it
+    # is not; max_attempts:, then it is a dead letter in the queue "<queue>.dead"; at_most_once: true;
+    # if_no_group: (:hold, :drop, :refuse), what becomes of it where the queue has no group.
     def enqueue(body, **options)
-      native_enqueue(body, EnqueueOptions.from(**options))
+      native_enqueue(body, options.empty? ? nil : EnqueueOptions.from(**options))
     end
 
-    # Puts messages into the queue, all or none, and answers their Receipts.
+    # Puts messages into the queue, all or none, and answers their Receipts; they share the options.
     def enqueue_many(bodies, **options)
-      native_enqueue_many(bodies, EnqueueOptions.from(**options))
+      native_enqueue_many(bodies, options.empty? ? nil : EnqueueOptions.from(**options))
     end
 
-    # The next Delivery, waiting for it up to wait_ms; nil when there was none.
-    def receive(wait_ms: 0, lease_ms: nil)
-      receive_many(1, wait_ms: wait_ms, lease_ms: lease_ms).first
+    # The next Delivery, waiting for it up to wait_ms; nil when there was none. Options: as receive_many.
+    def receive(**options)
+      receive_many(1, **options).first
     end
 
-    # Up to max Deliveries, waiting up to wait_ms for the first; perhaps none.
-    def receive_many(max, wait_ms: 0, lease_ms: nil)
-      native_receive(ReceiveOptions.new(max: max, wait_ms: wait_ms, lease_ms: lease_ms))
+    # Up to max Deliveries, waiting up to wait_ms for the first; perhaps none. In a group, which is
+    # created where there is none, with backlog: true as create_group says.
+    def receive_many(max, wait_ms: 0, lease_ms: nil, group: nil, backlog: false)
+      options = { wait_ms: wait_ms, lease_ms: lease_ms, group: group&.to_s, backlog: backlog }
+      native_receive(ReceiveOptions.new(max: max, **options))
     end
 
-    # Push: at most credit unsettled Deliveries at a time. With a block: yields the Subscription,
-    # closes it after, and answers the block's value.
-    def subscribe(credit: 64, lease_ms: nil)
-      subscription = native_subscribe(SubscribeOptions.new(credit: credit, lease_ms: lease_ms))
-      return subscription unless block_given?
+    # Push: at most credit unsettled Deliveries at a time, in a group as receive_many's. With a block:
+    # yields the Subscription, closes it after, and answers the block's value.
+    def subscribe(credit: 64, lease_ms: nil, credit_bytes: nil, max_run_ms: nil, group: nil, backlog: false, &block)
+      options = { lease_ms: lease_ms, credit_bytes: credit_bytes, max_run_ms: max_run_ms, group: group&.to_s,
+                  backlog: backlog }
+      subscription = native_subscribe(SubscribeOptions.new(credit: credit, **options))
+      block ? subscription.open_for(&block) : subscription
+    end
 
-      begin
-        yield subscription
-      ensure
-        subscription.close
-      end
+    # Creates a named group: from now on each message goes to every group once, and the consumers of
+    # one group share its messages. With backlog: true it gets what waits in the queue, too.
+    def create_group(group, backlog: false)
+      native_create_group(group.to_s, backlog)
     end
   end
 
@@ -114,16 +148,17 @@ module Primer
       native_headers.map { |header| [header.key, header.value] }
     end
 
-    # Yields this delivery, acks it and answers the block's value. An error nacks it and goes on to
-    # the caller; any other way out (Ctrl-C, a jump) lets go of it: again at once, for anyone.
+    # Yields this delivery, acks it and answers the block's value. An error nacks it, or rejects it when
+    # it is a Reject, and goes on to the caller; any other way out (Ctrl-C, a jump) lets go of it:
+    # again at once, for anyone.
     def settle
       is_open = true
       value = yield self
       is_open = false
       ack
       value
-    rescue StandardError
-      give_back if is_open
+    rescue StandardError => e
+      give_up(e) if is_open
       is_open = false
       raise
     ensure
@@ -133,32 +168,79 @@ module Primer
     private
 
     # A lease that is gone is no news to a caller whose work has just failed.
-    def give_back
-      nack
+    def give_up(error)
+      error.is_a?(Reject) ? reject(error.reason) : nack
     rescue Error
       nil
     end
   end
 
-  class Subscription
+  # The generated comparison takes anything else for one of its kind.
+  module Value
+    def ==(other)
+      other.instance_of?(self.class) && super
+    end
+  end
+
+  [Receipt, Member, Event, Broadcast, Entry, Change].each { |type| type.prepend(Value) }
+
+  # What is read as it comes: a Subscription's Deliveries, a Topic's Broadcasts, a Watch's Changes,
+  # Events. Enumerable; but the last three have the table's `take`: what is here already. `first`
+  # waits.
+  module Reader
     include Enumerable
 
     # How long one native wait lasts before the next one begins; nobody sees it.
     WAIT_MS = 60_000
-    private_constant :WAIT_MS
+    CLOSED = 501
+    private_constant :WAIT_MS, :CLOSED
 
-    # Yields each Delivery as it comes, until the subscription or its member is closed.
+    # Yields each item as it comes, until the reader or its member is closed.
     def each
       return to_enum unless block_given?
 
       loop do
-        delivery = begin
+        item = begin
           self.next(WAIT_MS)
-        rescue Error::MemberDown
-          return self
+        rescue Error::MemberDown => e
+          # Closed is the end; a member that broke down is not.
+          return self if e.number == CLOSED
+
+          raise
         end
-        yield delivery if delivery
+        yield item if item
       end
+    end
+
+    # Yields itself, closes itself after, and answers the block's value.
+    def open_for
+      yield self
+    ensure
+      close
+    end
+  end
+
+  [Subscription, Topic, Watch, Events].each { |type| type.include(Reader) }
+
+  class Primer
+    alias native_on on
+    alias native_watch watch
+    private :native_on, :native_watch
+
+    # A reader of what is broadcast to the topic from now on. With a block: yields it, closes it
+    # after, and answers the block's value.
+    #
+    #   primer.on("chat").each { |broadcast| puts "#{broadcast.from}: #{broadcast.body}" }
+    def on(topic, &block)
+      reader = native_on(topic)
+      block ? reader.open_for(&block) : reader
+    end
+
+    # A reader of changes of the keys that begin with prefix, from now on. With a block: yields it,
+    # closes it after, and answers the block's value.
+    def watch(prefix = "", &block)
+      reader = native_watch(prefix)
+      block ? reader.open_for(&block) : reader
     end
   end
 end

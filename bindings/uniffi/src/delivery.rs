@@ -65,6 +65,11 @@ impl Delivery {
         Ok(self.held()?.attempts())
     }
 
+    /// 0 (last) to 9 (first).
+    pub fn priority(&self) -> Result<u8, PrimerError> {
+        Ok(self.held()?.priority())
+    }
+
     /// The message is finished. A late ack of an unfinished message succeeds. Errors: 402, 501.
     pub fn ack(&self) -> Result<(), PrimerError> {
         Ok(self.held()?.ack()?)
@@ -78,6 +83,13 @@ impl Delivery {
         courier
             .carry(delivery.nack(delay_ms.map(Duration::from_millis)))
             .await
+    }
+
+    /// It can never succeed: it goes to the queue `<queue>.dead` at once, with the reason (of which 512
+    /// bytes are kept) in its headers. Errors: as nack.
+    pub async fn reject(&self, reason: String) -> Result<(), PrimerError> {
+        let (delivery, (_, courier)) = (self.held()?, self.0.get()?);
+        courier.carry(delivery.reject(&reason)).await
     }
 
     /// It was not tried: again at once, for anyone, the attempt not counted. Errors: as nack.

@@ -14,7 +14,9 @@ mod owned;
 mod primer;
 mod queue;
 mod subscription;
+mod topic;
 mod values;
+mod watch;
 
 pub use crate::delivery::Delivery;
 pub use crate::error::PrimerError;
@@ -22,8 +24,11 @@ pub use crate::events::Events;
 pub use crate::primer::Primer;
 pub use crate::queue::Queue;
 pub use crate::subscription::Subscription;
+pub use crate::topic::Topic;
 pub use crate::values::{
-    EnqueueOptions, Event, Header, Member, OnShort, Receipt, ReceiveOptions, SubscribeOptions,
+    Broadcast, Change, EnqueueOptions, Entry, Event, Header, Member, OnShort, Receipt,
+    ReceiveOptions, SubscribeOptions,
 };
+pub use crate::watch::Watch;
 
 uniffi::setup_scaffolding!("primer");

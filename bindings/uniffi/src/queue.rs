@@ -23,7 +23,7 @@ impl Queue {
     }
 
     /// Puts a message into the queue; the receipt says how many members hold it.
-    /// Errors: 101, 104, 201, 202, 203, 301, 501.
+    /// Errors: 101, 102, 104, 201, 202, 203, 301, 501.
     #[uniffi::method(default(options = None))]
     pub async fn enqueue(
         &self,
@@ -31,7 +31,7 @@ impl Queue {
         options: Option<EnqueueOptions>,
     ) -> Result<Receipt, PrimerError> {
         let (queue, courier) = self.0.get()?;
-        let options = options.unwrap_or_default().into();
+        let options = options.unwrap_or_default().try_into()?;
         let receipt = courier
             .carry(queue.enqueue_with(Bytes::from(body), &options))
             .await?;
@@ -47,14 +47,14 @@ impl Queue {
         options: Option<EnqueueOptions>,
     ) -> Result<Vec<Receipt>, PrimerError> {
         let (queue, courier) = self.0.get()?;
-        let options = options.unwrap_or_default().into();
+        let options = options.unwrap_or_default().try_into()?;
         let bodies = bodies.into_iter().map(Bytes::from).collect();
         let receipts = courier.carry(queue.enqueue_many(bodies, &options)).await?;
         Ok(receipts.into_iter().map(Into::into).collect())
     }
 
     /// Leases up to `max` messages, waiting up to `wait_ms` for the first. Empty is not an error.
-    /// Errors: 101, 501.
+    /// Errors: 101, 201, 203, 501.
     #[uniffi::method(default(options = None))]
     pub async fn receive(
         &self,
@@ -69,7 +69,7 @@ impl Queue {
             .collect())
     }
 
-    /// Push: at most `credit` unsettled deliveries at a time. Errors: 101, 201, 501.
+    /// Push: at most `credit` unsettled deliveries at a time. Errors: 101, 201, 203, 501.
     #[uniffi::method(default(options = None))]
     pub fn subscribe(
         &self,
@@ -81,6 +81,24 @@ impl Queue {
             queue.subscribe(&options)?,
             courier,
         ))))
+    }
+
+    /// Creates a named group: from now on each message goes to every group once. With `backlog` it gets
+    /// what waits in the queue, too. One that exists stays. Errors: 101, 201, 203, 501.
+    #[uniffi::method(default(backlog = false))]
+    pub fn create_group(&self, group: String, backlog: bool) -> Result<(), PrimerError> {
+        Ok(self.0.get()?.0.create_group(&group, backlog)?)
+    }
+
+    /// Removes a group with what it was still owed; one that is not there is no error.
+    /// Errors: 203, 501.
+    pub fn remove_group(&self, group: String) -> Result<(), PrimerError> {
+        Ok(self.0.get()?.0.remove_group(&group)?)
+    }
+
+    /// The names of the queue's groups as this member knows them, ascending. Errors: 501.
+    pub fn groups(&self) -> Result<Vec<String>, PrimerError> {
+        Ok(self.0.get()?.0.groups()?)
     }
 
     /// The message is finished. A late ack of an unfinished message succeeds. Errors: 402, 501.
@@ -110,6 +128,13 @@ impl Queue {
         courier
             .carry(queue.nack(&delivery, delay_ms.map(Duration::from_millis)))
             .await
+    }
+
+    /// It can never succeed: it goes to the queue `<queue>.dead` at once, with the reason (of which 512
+    /// bytes are kept) in its headers. Errors: as nack.
+    pub async fn reject(&self, delivery: Arc<Delivery>, reason: String) -> Result<(), PrimerError> {
+        let (delivery, (queue, courier)) = (delivery.held()?, self.0.get()?);
+        courier.carry(queue.reject(&delivery, &reason)).await
     }
 
     /// It was not tried: again at once, for anyone, the attempt not counted. Errors: as nack.

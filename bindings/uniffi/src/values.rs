@@ -1,6 +1,10 @@
 //! The values that cross, as records: identities are text, times milliseconds.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+
+use primer::{Error, ErrorKind};
+
+use crate::error::PrimerError;
 
 /// A header of a message.
 #[derive(Clone, Debug, PartialEq, Eq, uniffi::Record)]
@@ -32,6 +36,27 @@ impl From<OnShort> for primer::OnShort {
     }
 }
 
+/// What becomes of a message where its queue has no group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Enum)]
+pub enum IfNoGroup {
+    /// It waits in the queue itself, for consumers without a group.
+    Hold,
+    /// It is let go of; the receipt says 0 copies.
+    Drop,
+    /// 102.
+    Refuse,
+}
+
+impl From<IfNoGroup> for primer::IfNoGroup {
+    fn from(choice: IfNoGroup) -> Self {
+        match choice {
+            IfNoGroup::Hold => Self::Hold,
+            IfNoGroup::Drop => Self::Drop,
+            IfNoGroup::Refuse => Self::Refuse,
+        }
+    }
+}
+
 /// Options of one enqueue; what is absent is the member's.
 #[derive(Clone, Debug, Default, uniffi::Record)]
 pub struct EnqueueOptions {
@@ -47,21 +72,62 @@ pub struct EnqueueOptions {
     /// Names and values, in this order.
     #[uniffi(default = [])]
     pub headers: Vec<Header>,
+    /// In which order it is given out, 0 (last) to 9 (first); absent: 4.
+    #[uniffi(default = None)]
+    pub priority: Option<u8>,
+    /// Given out only after so many milliseconds, a year at most.
+    #[uniffi(default = None)]
+    pub delay_ms: Option<u64>,
+    /// Given out only from then on, in milliseconds since 1970; instead of `delay_ms`. A past date is now.
+    #[uniffi(default = None)]
+    pub at_ms: Option<u64>,
+    /// Not given out after so many milliseconds: it expires. Absent: never.
+    #[uniffi(default = None)]
+    pub ttl_ms: Option<u64>,
+    /// Given out this often it is a dead letter, in the queue `<queue>.dead`; absent: the owner's.
+    #[uniffi(default = None)]
+    pub max_attempts: Option<u32>,
+    /// Finished when it is given out: one copy, never repeated, lost with its member.
+    #[uniffi(default = false)]
+    pub at_most_once: bool,
+    /// What becomes of it where the queue has no group; absent: it waits there.
+    #[uniffi(default = None)]
+    pub if_no_group: Option<IfNoGroup>,
 }
 
-impl From<EnqueueOptions> for primer::EnqueueOptions {
-    fn from(options: EnqueueOptions) -> Self {
+/// Errors: 101 for a date that this machine cannot name.
+impl TryFrom<EnqueueOptions> for primer::EnqueueOptions {
+    type Error = PrimerError;
+
+    fn try_from(options: EnqueueOptions) -> Result<Self, PrimerError> {
         let headers = options
             .headers
             .into_iter()
             .map(|header| (header.key, header.value));
-        Self {
+        Ok(Self {
             copies: options.copies,
             on_short: options.on_short.map(Into::into),
             timeout: options.timeout_ms.map(Duration::from_millis),
             headers: headers.collect(),
-        }
+            priority: options.priority,
+            delay: options.delay_ms.map(Duration::from_millis),
+            at: options.at_ms.map(date).transpose()?,
+            ttl: options.ttl_ms.map(Duration::from_millis),
+            max_attempts: options.max_attempts,
+            at_most_once: options.at_most_once,
+            if_no_group: options.if_no_group.map(Into::into).unwrap_or_default(),
+        })
     }
+}
+
+fn date(ms: u64) -> Result<SystemTime, PrimerError> {
+    let at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(ms));
+    let wrong = || {
+        Error::new(ErrorKind::InvalidArgument)
+            .because("an option is out of its range")
+            .with("at_ms", ms)
+    };
+    Ok(at.ok_or_else(wrong)?)
 }
 
 /// Options of one receive.
@@ -76,6 +142,12 @@ pub struct ReceiveOptions {
     /// The lease in milliseconds; absent: the member's.
     #[uniffi(default = None)]
     pub lease_ms: Option<u64>,
+    /// In which group; absent: the queue itself. One that does not exist is created.
+    #[uniffi(default = None)]
+    pub group: Option<String>,
+    /// A group that is created gets what waits in the queue, too.
+    #[uniffi(default = false)]
+    pub backlog: bool,
 }
 
 impl From<ReceiveOptions> for primer::ReceiveOptions {
@@ -84,6 +156,8 @@ impl From<ReceiveOptions> for primer::ReceiveOptions {
             max: usize::try_from(options.max).unwrap_or(usize::MAX),
             wait: Duration::from_millis(options.wait_ms),
             lease: options.lease_ms.map(Duration::from_millis),
+            group: options.group,
+            backlog: options.backlog,
         }
     }
 }
@@ -97,13 +171,31 @@ pub struct SubscribeOptions {
     /// The lease in milliseconds; absent: the member's.
     #[uniffi(default = None)]
     pub lease_ms: Option<u64>,
+    /// Nothing more while the bodies of unsettled deliveries are so many bytes together; one message
+    /// is always allowed. Absent: no such bound.
+    #[uniffi(default = None)]
+    pub credit_bytes: Option<u64>,
+    /// For so many milliseconds Primer itself extends the lease of an unsettled delivery; absent: not
+    /// at all.
+    #[uniffi(default = None)]
+    pub max_run_ms: Option<u64>,
+    /// In which group; absent: the queue itself. One that does not exist is created.
+    #[uniffi(default = None)]
+    pub group: Option<String>,
+    /// A group that is created gets what waits in the queue, too.
+    #[uniffi(default = false)]
+    pub backlog: bool,
 }
 
 impl From<SubscribeOptions> for primer::SubscribeOptions {
     fn from(options: SubscribeOptions) -> Self {
         Self {
             credit: options.credit,
+            credit_bytes: options.credit_bytes,
             lease: options.lease_ms.map(Duration::from_millis),
+            max_run: options.max_run_ms.map(Duration::from_millis),
+            group: options.group,
+            backlog: options.backlog,
         }
     }
 }
@@ -164,7 +256,7 @@ impl From<primer::Member> for Member {
 pub struct Event {
     /// Wall-clock milliseconds since 1970.
     pub at_ms: u64,
-    /// joined, left, unreachable, reachable, conflict or takeover.
+    /// joined, left, suspect, unreachable, reachable, split, healed, conflict, evicted or takeover.
     pub kind: String,
     /// To whom.
     pub member: String,
@@ -182,6 +274,69 @@ impl From<primer::Event> for Event {
             member: event.member.to_string(),
             name: event.name,
             detail: event.detail,
+        }
+    }
+}
+
+/// What a member told everyone who listens to a topic.
+#[derive(Clone, Debug, PartialEq, Eq, uniffi::Record)]
+pub struct Broadcast {
+    /// Which topic.
+    pub topic: String,
+    /// Who told it: a member's identity.
+    pub from: String,
+    /// What.
+    pub body: Vec<u8>,
+}
+
+impl From<primer::Broadcast> for Broadcast {
+    fn from(broadcast: primer::Broadcast) -> Self {
+        Self {
+            topic: broadcast.topic,
+            from: broadcast.from.to_string(),
+            body: broadcast.body.into(),
+        }
+    }
+}
+
+/// A key of the cluster's with its value.
+#[derive(Clone, Debug, PartialEq, Eq, uniffi::Record)]
+pub struct Entry {
+    /// The key.
+    pub key: String,
+    /// The value that is read.
+    pub value: Vec<u8>,
+    /// When it was written, by the writer's clock, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// Values written at the same time that lost to it, newest first.
+    pub others: Vec<Vec<u8>>,
+}
+
+impl From<primer::Entry> for Entry {
+    fn from(entry: primer::Entry) -> Self {
+        Self {
+            key: entry.key,
+            value: entry.value.into(),
+            at_ms: entry.at_ms,
+            others: entry.others.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+/// A key has another value.
+#[derive(Clone, Debug, PartialEq, Eq, uniffi::Record)]
+pub struct Change {
+    /// Which.
+    pub key: String,
+    /// What it is now; absent when it was removed.
+    pub value: Option<Vec<u8>>,
+}
+
+impl From<primer::Change> for Change {
+    fn from(change: primer::Change) -> Self {
+        Self {
+            key: change.key,
+            value: change.value.map(Into::into),
         }
     }
 }

@@ -78,6 +78,82 @@ private val tests = mapOf<String, suspend () -> Unit>(
             equal(null, jobs.receiveOne())
         }
     },
+    "a producer says in which order, from when and how often; a batch shares it" to {
+        withPrimer { primer ->
+            val jobs = primer.queue("jobs")
+            val hour = 3_600_000uL
+            jobs.enqueue("low", EnqueueOptions(priority = 0u))
+            jobs.enqueue("usual")
+            jobs.enqueueMany(
+                listOf("1", "2").map { it.encodeToByteArray() }, EnqueueOptions(priority = 9u, maxAttempts = 1u),
+            )
+            jobs.enqueue("in an hour", EnqueueOptions(delayMs = hour))
+            jobs.enqueue("at its date", EnqueueOptions(atMs = System.currentTimeMillis().toULong() + hour))
+            jobs.enqueue("past", EnqueueOptions(atMs = 1uL, ttlMs = hour))
+            val all = jobs.receive(ReceiveOptions(9u))
+            equal(
+                listOf("1" to 9, "2" to 9, "usual" to 4, "past" to 4, "low" to 0),
+                all.map { it.text() to it.priority().toInt() },
+            )
+            all.take(2).forEach { it.nack(0uL) }
+            equal(setOf("1", "2"), primer.queue("jobs.dead").receive(ReceiveOptions(9u)).map { it.text() }.toSet())
+            equal(1u.toUShort(), jobs.enqueue("once", EnqueueOptions(atMostOnce = true)).copies)
+            jobs.receiveOne()!!.letGo()
+            equal(null, jobs.receiveOne())
+            val wrong = listOf(
+                EnqueueOptions(priority = 10u), EnqueueOptions(ttlMs = 0uL), EnqueueOptions(maxAttempts = 0u),
+                EnqueueOptions(delayMs = 1uL, atMs = 1uL), EnqueueOptions(atMostOnce = true, copies = 2u),
+                EnqueueOptions(delayMs = ULong.MAX_VALUE), EnqueueOptions(atMs = ULong.MAX_VALUE),
+            )
+            wrong.forEach { equal(101, number { jobs.enqueue("no", it) }) }
+            equal(null, jobs.receiveOne())
+        }
+    },
+    "each group gets each message once, and a producer may want groups alone" to {
+        withPrimer { primer ->
+            val jobs = primer.queue("jobs")
+            equal(102, number { jobs.enqueue("x", EnqueueOptions(ifNoGroup = IfNoGroup.REFUSE)) })
+            val dropped = jobs.enqueue("x", EnqueueOptions(ifNoGroup = IfNoGroup.DROP))
+            equal(0.toUShort() to 0.toUShort(), dropped.copies to dropped.wanted)
+            jobs.enqueue("before")
+            jobs.createGroup("new")
+            jobs.createGroup("old", backlog = true)
+            equal("before", jobs.receiveOne(PATIENCE_MS, group = "old")!!.settle { it.text() })
+            val older = jobs.subscribe(SubscribeOptions(group = "older", backlog = true))
+            equal("before", older.next(PATIENCE_MS)!!.settle { it.text() })
+            jobs.enqueue("after")
+            equal("after", older.next(PATIENCE_MS)!!.settle { it.text() })
+            equal(listOf("new", "old", "older"), jobs.groups())
+            for (group in listOf("new", "old")) equal("after", jobs.receiveOne(group = group)!!.settle { it.text() })
+            equal("before", jobs.receiveOne()!!.settle { it.text() })
+            jobs.groups().forEach { jobs.removeGroup(it) }
+            equal(emptyList<String>(), jobs.groups())
+            equal(101, number { jobs.createGroup("") })
+            equal(101, number { jobs.receiveOne(group = "") })
+        }
+    },
+    "a rejected message goes on as a dead letter with its reason" to {
+        withPrimer { primer ->
+            val jobs = primer.queue("jobs")
+            val dead = primer.queue("jobs.dead")
+            suspend fun reason() = dead.receiveOne(PATIENCE_MS)!!.settle { letter ->
+                letter.headers().single { it.key == "primer-reason" }.value
+            }
+            jobs.enqueue("one")
+            jobs.enqueue("two")
+            val first = jobs.receiveOne()!!
+            first.reject("no such customer")
+            equal("no such customer", reason())
+            equal(402, number { first.reject("again") })
+            try {
+                jobs.receiveOne()!!.settle { throw Reject("nor such grüße") }
+                throw AssertionError("it did not go on to the caller")
+            } catch (reject: Reject) {
+                equal("nor such grüße" to reject.message, reason() to reject.message)
+            }
+            equal(null, jobs.receiveOne())
+        }
+    },
     "a flow of deliveries ends when the subscription is closed" to {
         withPrimer { primer ->
             val jobs = primer.queue("jobs")
@@ -91,6 +167,75 @@ private val tests = mapOf<String, suspend () -> Unit>(
                 subscription.shutdown()
                 equal(true, rest.await().size <= 1)
             }
+        }
+    },
+    "what is worked on for longer than its lease stays its worker's" to {
+        withPrimer { primer ->
+            val jobs = primer.queue("jobs")
+            val clock = primer.queue("clock")
+            jobs.enqueue("slow")
+            val subscription = jobs.subscribe(SubscribeOptions(leaseMs = 200uL, maxRunMs = 3_600_000uL))
+            val attempts = subscription.deliveries().map { delivery ->
+                delivery.settle {
+                    clock.enqueue("tick")
+                    val first = clock.receiveOne(leaseMs = 1_000uL)!!
+                    // Until that lease ran out: an event of the engine's, after many of the shorter ones.
+                    equal(2u, clock.receiveOne(waitMs = PATIENCE_MS)!!.settle { tick -> tick.attempts() })
+                    equal(1u, first.attempts())
+                    equal(null, jobs.receiveOne())
+                    it.attempts()
+                }
+            }
+            equal(listOf(1u), attempts.take(1).toList())
+            equal(null, jobs.receiveOne())
+        }
+    },
+    "flows of broadcasts, changes and events end when their reader or member is closed" to {
+        withPrimer { primer ->
+            val chat = primer.on("chat")
+            primer.broadcast("chat", "one")
+            primer.broadcast("chat", byteArrayOf(0, -1, 0))
+            val told = chat.broadcasts().take(2).toList()
+            equal("one" to listOf<Byte>(0, -1, 0), told[0].text() to told[1].body.toList())
+            equal(primer.members().single().id, told[0].from)
+            val watch = primer.watch()
+            val events = primer.events()
+            coroutineScope {
+                // Undispatched: all are waiting before the next line runs.
+                val heard = async(start = CoroutineStart.UNDISPATCHED) { chat.broadcasts().toList() }
+                val changes = async(start = CoroutineStart.UNDISPATCHED) { watch.changes().toList() }
+                val happened = async(start = CoroutineStart.UNDISPATCHED) { events.asFlow().toList() }
+                chat.shutdown()
+                equal(emptyList<Broadcast>(), heard.await())
+                primer.put("key", "red")
+                primer.shutdown()
+                equal(listOf("key" to "red"), changes.await().map { it.key to it.text() })
+                equal(emptyList<Event>(), happened.await())
+            }
+        }
+    },
+    "a cancelled wait loses no broadcast" to {
+        withPrimer { primer ->
+            val chat = primer.on("chat")
+            coroutineScope {
+                async(start = CoroutineStart.UNDISPATCHED) { chat.next(PATIENCE_MS * 10uL) }.cancelAndJoin()
+            }
+            primer.broadcast("chat", "one")
+            equal("one", chat.next(PATIENCE_MS)!!.text())
+        }
+    },
+    "keys are bytes; null is one that is not there" to {
+        withPrimer { primer ->
+            equal(null, primer.get("key"))
+            primer.put("key", byteArrayOf(0, -1, 0))
+            primer.put("other", "text")
+            equal(listOf<Byte>(0, -1, 0), primer.get("key")!!.toList())
+            equal(listOf("key", "other"), primer.list().map { it.key })
+            equal("text" to emptyList<ByteArray>(), primer.list("o").single().let { it.text() to it.others })
+            primer.delete("key")
+            equal(null, primer.get("key"))
+            equal(104, number { primer.put("key", ByteArray(65_537)) })
+            equal(101, number { primer.evict("nobody") })
         }
     },
 )

@@ -25,6 +25,37 @@ class Step(val line: Int, val verb: String) {
     val error get() = expect.firstOrNull()?.takeIf { it.size == 2 && it[0].isPlain("error") }?.get(1)?.text?.toInt()
 }
 
+/** How many arguments a step has, and its keys: one that ends in a dot stands for a family, an empty one for any. */
+private class Shape(val arguments: IntRange, vararg val keys: String)
+
+private fun shapes(arguments: IntRange, verbs: String) = verbs.split(' ').associateWith { Shape(arguments) }
+
+private val ENQUEUE =
+    arrayOf(
+        "copies", "on_short", "timeout", "header.", "priority", "delay", "at", "ttl", "max_attempts", "at_most_once", "if_no_group",
+    )
+
+private val SHAPES = shapes(1..1, "members address unsubscribe close unlisten") +
+    shapes(2..2, "join event stats ack release drop credit on get delete list watch evict rotate groups") +
+    shapes(3..3, "broadcast put remove_group") +
+    mapOf(
+        "open" to Shape(1..1, ""),
+        "enqueue" to Shape(3..3, *ENQUEUE),
+        "enqueue_many" to Shape(3..99, *ENQUEUE),
+        "receive" to Shape(2..2, "max", "wait", "lease", "group", "backlog"),
+        "ack_many" to Shape(2..99),
+        "nack" to Shape(2..2, "delay"),
+        "extend" to Shape(2..2, "lease"),
+        "reject" to Shape(2..2, "reason"),
+        "subscribe" to Shape(2..2, "credit", "credit_bytes", "lease", "max_run", "group", "backlog"),
+        "create_group" to Shape(3..3, "backlog"),
+        "next" to Shape(1..1, "wait"),
+        "leave" to Shape(1..1, "drain", "force"),
+        "heard" to Shape(1..2, "from"),
+        "changed" to Shape(1..3),
+        "reclaim" to Shape(1..1, "keep"),
+    )
+
 /** Cuts one line; lives as long as the line. */
 private class Cutter(private val bytes: ByteArray) {
     private var at = 0
@@ -96,6 +127,12 @@ private fun step(line: Int, words: List<Word>): Step? {
         step.expect.isNotEmpty() -> step.expect.last() += word
         word.key != null -> step.options += word
         else -> step.args += word
+    }
+    val shape = requireNotNull(SHAPES[step.verb]) { "there is no step `${step.verb}`" }
+    require(step.args.size in shape.arguments) { "`${step.verb}` takes ${shape.arguments} arguments, not ${step.args.size}" }
+    for (key in step.options.map { it.key!! }) {
+        val isKnown = shape.keys.any { it == key || it.isEmpty() || (it.endsWith('.') && key.startsWith(it)) }
+        require(isKnown) { "`${step.verb}` has no key `$key`" }
     }
     require(step.expect.none { it.isEmpty() }) { "nothing stands behind `->` or a comma" }
     return step

@@ -8,10 +8,28 @@ import primer.*
 class Differs(what: String) : Exception(what)
 
 /** Waits end by an event; this is only how long the runner believes in one. */
-private const val PATIENCE_MS = 20_000L
+const val PATIENCE_MS = 20_000L
 
-/** What a step is expected to give when it succeeds without a value. */
-private object Done
+/** What a step gives when it succeeds without a value. */
+object Done
+
+/** What a step gives that was held to its expectation already. */
+object Compared
+
+inline fun done(block: () -> Unit): Any { block(); return Done }
+fun nowMs() = System.nanoTime() / 1_000_000
+
+/** Asks until it is [wanted]. Throws [Differs]. */
+suspend fun awaited(step: Step, wanted: List<String>, ask: suspend () -> List<String>): Any {
+    val ends = nowMs() + PATIENCE_MS
+    while (true) {
+        val now = ask()
+        if (step.wanted.isEmpty() || step.error != null) return Done
+        if (now == wanted) return Compared
+        if (nowMs() > ends) throw Differs("wanted ${"$wanted".take(200)}, got ${"$now".take(200)}")
+        delay(10)
+    }
+}
 
 class World {
     private class Host(val primer: Primer, val events: Events)
@@ -21,6 +39,7 @@ class World {
     private val messages = mutableMapOf<String, String>()
     private val readers = mutableMapOf<String, Reader>()
     private val deliveries = mutableMapOf<Pair<String, String>, ArrayDeque<Delivery>>()
+    private val gossip = Gossip { members.getValue(it).primer }
     private val homes = java.util.IdentityHashMap<Delivery, Queue>()
 
     /** Does one step. Throws [Differs]. */
@@ -45,13 +64,16 @@ class World {
         "leave" -> done { member(step).leave(step.number("drain"), step.option("force") == "true") }
         "close" -> done { member(step).shutdown() }
         "address" -> if (member(step).address() == null) "none" else "some"
-        "members" -> awaited(step) { member(step).members().count { it.isReachable }.toString() }
-        "stats" -> awaited(step) { (member(step).stats()[step.name(1)] ?: 0uL).toString() }
+        "members" -> counted(step) { member(step).members().count { it.isReachable }.toULong() }
+        "stats" -> counted(step) { member(step).stats()[step.name(1)] ?: 0uL }
         "event" -> done { event(step) }
         "enqueue" -> listOf(queue(step).enqueue(step.args[2].value, enqueueOptions(step)))
         "enqueue_many" -> queue(step).enqueueMany(step.args.drop(2).map { it.value }, enqueueOptions(step))
         "receive" -> queue(step).receive(receiveOptions(step))
         "subscribe" -> subscribe(step)
+        "create_group" -> done { queue(step).createGroup(step.name(2), isBacklog(step)) }
+        "remove_group" -> done { queue(step).removeGroup(step.name(2)) }
+        "groups" -> awaited(step, step.wanted - "empty") { queue(step).groups() }
         "next" -> listOfNotNull(reader(step).subscription.next(step.number("wait") ?: 0uL))
         "credit" -> done { reader(step).subscription.credit(step.name(1).toUInt()) }
         "unsubscribe" -> done { reader(step).subscription.shutdown() }
@@ -59,25 +81,28 @@ class World {
         "ack_many" -> homes.getValue(received(step, 1)).ackMany((1 until step.args.size).map { received(step, it) })
         "nack" -> done { received(step, 1).nack(step.number("delay")) }
         "release" -> done { received(step, 1).release() }
+        "reject" -> done { received(step, 1).reject(step.option("reason").orEmpty()) }
         "extend" -> done { received(step, 1).extend(step.number("lease")) }
         "drop" -> done { received(step, 1).letGo(); deliveries.getValue(step.name(0) to step.name(1)).removeLast() }
-        else -> throw Differs("this runner does not know `${step.verb}`")
+        else -> gossip.run(step)
     }
-
-    private inline fun done(block: () -> Unit): Any { block(); return Done }
 
     private suspend fun open(step: Step): Any {
         val pairs = step.options.associate { word ->
             if (word.key == "join") "seeds" to word.text.split(',').joinToString(",") { address(it) }
             else word.key!! to word.text
         }
-        val member = Primer.open(pairs)
+        // Scenarios of one cluster's name may run side by side: only one that asks for it meets by name.
+        val isSilent = pairs.isNotEmpty() && "discover" !in pairs
+        val member = Primer.open(if (isSilent) pairs + ("discover" to "none") else pairs)
         members[step.name(0)] = Host(member, member.events())
         return Done
     }
 
     private suspend fun subscribe(step: Step): Any {
-        val options = SubscribeOptions(step.number("credit")?.toUInt() ?: 64u, step.number("lease"))
+        val credit = step.number("credit")?.toUInt() ?: 64u
+        val (bytes, run) = step.number("credit_bytes") to step.number("max_run")
+        val options = SubscribeOptions(credit, step.number("lease"), bytes, run, step.option("group"), isBacklog(step))
         val queue = queue(step)
         readers[step.wanted.first()] = Reader(step.name(0), queue, queue.subscribe(options))
         return step.wanted.first()
@@ -94,19 +119,13 @@ class World {
     }
 
     /** Waits until a count is the one that the step wants. */
-    private suspend fun awaited(step: Step, count: suspend () -> String): Any {
-        val ends = nowMs() + PATIENCE_MS
-        while (true) {
-            val now = count()
-            if (step.wanted.isEmpty() || step.error != null) return Done
-            if (step.wanted == listOf(now) || nowMs() > ends) return now
-            delay(10)
-        }
-    }
+    private suspend fun counted(step: Step, count: suspend () -> ULong) =
+        awaited(step, step.wanted) { listOf(count().toString()) }
 
     private fun compare(step: Step, given: Any) {
         val wanted = step.wanted
         when (given) {
+            Compared -> Unit
             Done -> if (wanted.isNotEmpty() && wanted != listOf("ok")) differ(wanted, "success")
             is String -> if (wanted.isNotEmpty() && wanted != listOf(given)) differ(wanted, given)
             is List<*> -> when (given.firstOrNull()) {
@@ -150,6 +169,7 @@ class World {
         val has = when (val key = word.key) {
             null -> delivery.body()
             "attempts" -> delivery.attempts().toString().encodeToByteArray()
+            "priority" -> delivery.priority().toString().encodeToByteArray()
             else -> delivery.headers().find { it.key == key.removePrefix("header.") }?.value.orEmpty().encodeToByteArray()
         }
         if (!has.contentEquals(word.value)) differ("${word.key ?: "body"} ${word.text.take(40)}", has.decodeToString().take(40))
@@ -162,7 +182,6 @@ class World {
 
     private fun nameOf(id: String) = messages.entries.find { it.value == id }?.key ?: id
     private fun differ(wanted: Any, got: Any?): Nothing = throw Differs("wanted $wanted, got $got")
-    private fun nowMs() = System.nanoTime() / 1_000_000
     private fun member(step: Step) = members.getValue(step.name(0)).primer
     private fun queue(step: Step) = member(step).queue(step.name(1))
     private fun reader(step: Step) = readers.getValue(step.name(0))
@@ -177,8 +196,19 @@ class World {
         step.option("on_short")?.let { OnShort.valueOf(it.uppercase()) },
         step.number("timeout"),
         step.options.filter { it.key!!.startsWith("header.") }.map { Header(it.key!!.removePrefix("header."), it.text) },
+        priority = step.number("priority")?.toUByte(),
+        delayMs = step.number("delay"),
+        atMs = step.number("at")?.let { System.currentTimeMillis().toULong() + it },
+        ttlMs = step.number("ttl"),
+        maxAttempts = step.number("max_attempts")?.toUInt(),
+        atMostOnce = step.option("at_most_once") == "true",
+        ifNoGroup = step.option("if_no_group")?.let { IfNoGroup.valueOf(it.uppercase()) },
     )
 
-    private fun receiveOptions(step: Step) =
-        ReceiveOptions(step.number("max")?.toUInt() ?: 1u, step.number("wait") ?: 0uL, step.number("lease"))
+    private fun isBacklog(step: Step) = step.option("backlog") == "true"
+
+    private fun receiveOptions(step: Step) = ReceiveOptions(
+        step.number("max")?.toUInt() ?: 1u, step.number("wait") ?: 0uL, step.number("lease"), step.option("group"),
+        isBacklog(step),
+    )
 }

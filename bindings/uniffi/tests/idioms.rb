@@ -105,6 +105,62 @@ test "settle acks what went well, nacks what failed and lets go of what was left
   end
 end
 
+test "a producer says in which order, from when and how often; a batch shares it" do
+  Primer.open do |primer|
+    jobs = primer.queue("jobs")
+    jobs.enqueue("low", priority: 0)
+    jobs.enqueue("usual")
+    jobs.enqueue_many(%w[1 2], priority: 9, max_attempts: 1, headers: { from: "ruby" })
+    jobs.enqueue("in an hour", delay_ms: 3_600_000)
+    jobs.enqueue("at its date", at: Time.now + 3_600)
+    jobs.enqueue("past", at: Time.at(-1), ttl_ms: 3_600_000)
+    all = jobs.receive_many(9)
+    equal([["1", 9], ["2", 9], ["usual", 4], ["past", 4], ["low", 0]], all.map { |one| [one.body, one.priority] })
+    all.first(2).each { |one| one.nack(0) }
+    equal(%w[1 2], primer.queue("jobs.dead").receive_many(9).map(&:body).sort)
+    once = jobs.enqueue("once", at_most_once: true)
+    equal([1, 1], [once.copies, once.wanted])
+    jobs.receive.let_go
+    equal(nil, jobs.receive)
+  end
+end
+
+test "a rejected message goes on as a dead letter with its reason" do
+  Primer.open do |primer|
+    jobs, dead = primer.queue("jobs"), primer.queue("jobs.dead")
+    reason = -> { dead.receive(wait_ms: PATIENCE_MS).settle { |letter| letter.headers.to_h["primer-reason"] } }
+    jobs.enqueue_many(%w[one two three])
+    first = jobs.receive
+    first.reject("no such customer")
+    equal("no such customer", reason.call)
+    equal(402, raises(Primer::Error::TooLate) { first.reject("again") }.number)
+    error = raises(Primer::Reject) { jobs.receive.settle { raise Primer::Reject, "no such grüße" } }
+    equal(["no such grüße"] * 2, [error.message, reason.call])
+    raises(Primer::Reject) { jobs.receive.settle { raise Primer::Reject, "a\xff".b } }
+    equal("a\u{fffd}", reason.call)
+    equal([nil, nil], [jobs.receive, dead.receive])
+  end
+end
+
+test "terms that there are not are refused" do
+  Primer.open do |primer|
+    jobs = primer.queue("jobs")
+    [{ priority: 10 }, { ttl_ms: 0 }, { max_attempts: 0 }, { delay_ms: 1, at: Time.now }, { delay_ms: 2**62 },
+     { at: Time.at(2**50) }, { at_most_once: true, copies: 2 }].each do |options|
+      equal(101, raises(Primer::Error::WrongCall) { jobs.enqueue("one", **options) }.number)
+      equal(101, raises(Primer::Error::WrongCall) { jobs.enqueue_many(%w[one], **options) }.number)
+    end
+    [{ priority: 256 }, { priority: -1 }, { delay_ms: -1 }, { max_attempts: 2**32 }].each do |options|
+      raises(RangeError) { jobs.enqueue("one", **options) }
+    end
+    [{ priority: "high" }, { delay_ms: "30s" }].each { |options| raises(TypeError) { jobs.enqueue("one", **options) } }
+    [{ at: 1_900_000_000 }, { at: "noon" }, { at_mots_once: true }].each do |options|
+      raises(ArgumentError) { jobs.enqueue("one", **options) }
+    end
+    equal(nil, jobs.receive)
+  end
+end
+
 test "bodies are bytes, texts are UTF-8" do
   Primer.open do |primer|
     jobs = primer.queue("grüße")
@@ -131,6 +187,134 @@ test "a subscription is enumerable and ends when it is closed" do
   end
 end
 
+test "what is worked on for longer than its lease stays its worker's, also when the subscription closes" do
+  Primer.open do |primer|
+    jobs = primer.queue("jobs")
+    clock = primer.queue("clock")
+    jobs.enqueue("slow", headers: { traceparent: "00-ab-cd-01" })
+    subscription = jobs.subscribe(lease_ms: 200, max_run_ms: 3_600_000)
+    slow = subscription.next(PATIENCE_MS)
+    subscription.close
+    clock.enqueue("tick")
+    first = clock.receive(lease_ms: 1000)
+    # Until that lease ran out: an event of the engine's, after many of the shorter ones.
+    equal(2, clock.receive(wait_ms: PATIENCE_MS).settle(&:attempts))
+    # Held on to: what becomes garbage goes back at once.
+    equal(1, first.attempts)
+    equal(nil, jobs.receive)
+    equal([%w[traceparent 00-ab-cd-01]], slow.headers)
+    slow.ack
+  end
+end
+
+# Two members that see each other, and whom nobody else meets.
+def pair
+  Primer.open(listen: "127.0.0.1:0", discover: "none") do |ann|
+    Primer.open(seeds: [ann.address], discover: "none") do |bob|
+      [ann, bob].each do |member|
+        events = member.events
+        until member.members.count(&:is_reachable) == 2
+          events.next(PATIENCE_MS) or raise "they do not see each other"
+        end
+      end
+      yield ann, bob
+    end
+  end
+end
+
+test "a topic is enumerable and ends when it is closed, also for who waits" do
+  Primer.open do |primer|
+    primer.on("chat") do |chat|
+      %w[1 2 3].each { |body| primer.broadcast("chat", body) }
+      equal(%w[1 2], chat.first(2).map(&:body))
+      equal(%w[3], chat.take(9).map(&:body))
+    end
+    chat = primer.on("chat")
+    reader = Thread.new { chat.each { raise "nobody said that" } }
+    Thread.pass until reader.status == "sleep"
+    chat.close
+    equal(chat, reader.value)
+    primer.broadcast("chat", "4")
+    equal(501, raises(Primer::Error::MemberDown) { chat.next(PATIENCE_MS) }.number)
+    chat.close
+  end
+end
+
+test "each reader hears everything of its topic, and says from whom" do
+  pair do |ann, bob|
+    readers = [ann.on("chat"), bob.on("chat"), bob.on("chat")]
+    other = bob.on("other")
+    waiters = readers.map { |reader| Thread.new { reader.next(PATIENCE_MS) } }
+    body = [0, 255, 0, 10].pack("C*")
+    ann.broadcast("chat", body)
+    id = ann.members.find(&:is_self).id
+    heard = Primer::Broadcast.new(topic: "chat", from: id, body: body)
+    equal([heard] * 3, waiters.map(&:value))
+    equal([[], 0], [other.take(1), other.missed])
+  end
+end
+
+test "Timeout ends a wait for a broadcast, and none is lost by it" do
+  Primer.open do |primer|
+    chat = primer.on("chat")
+    raises(Timeout::Error) { Timeout.timeout(0.05) { chat.next(PATIENCE_MS * 10) } }
+    primer.broadcast("chat", "one")
+    equal("one", chat.next(PATIENCE_MS).body)
+  end
+end
+
+test "keys are bytes; nil is one that is not there" do
+  pair do |ann, bob|
+    watch = bob.watch("jobs/")
+    value = [0, 255, 0].pack("C*")
+    ann.put("jobs/grüße", value)
+    ann.put("other", "")
+    change = watch.next(PATIENCE_MS)
+    equal(Primer::Change.new(key: "jobs/grüße", value: value), change)
+    equal([Encoding::BINARY, value], [bob.get("jobs/grüße").encoding, bob.get("jobs/grüße")])
+    entry = ann.list("jobs/").first
+    equal(["jobs/grüße", value, []], [entry.key, entry.value, entry.others])
+    equal(true, (Time.now.to_f * 1000 - entry.at_ms).abs < 3_600_000)
+    equal([["jobs/grüße", value], ["other", ""]], ann.list.map { |one| [one.key, one.value] })
+    ann.delete("jobs/grüße")
+    equal([nil, nil], [watch.next(PATIENCE_MS).value, bob.get("jobs/grüße")])
+    equal([false, true], [entry == nil, entry == entry.dup])
+  end
+end
+
+test "a watch ends when its member is closed" do
+  primer = Primer.open
+  changes = primer.watch
+  primer.put("one", "1")
+  primer.close
+  equal(%w[one], changes.map(&:key))
+end
+
+test "each call tells what was wrong with it" do
+  pair do |ann, bob|
+    { 101 => [-> { ann.on("") }, -> { ann.broadcast("", "") }, -> { ann.put("", "") }, -> { ann.evict("nobody") },
+              -> { ann.evict(ann.members.find(&:is_self).id) }, -> { Primer.open(secret: "short") }],
+      102 => [-> { ann.evict("0" * 31 + "1") }],
+      104 => [-> { ann.broadcast("chat", "x" * 65_537) }, -> { ann.put("key", "x" * 65_537) }],
+      106 => [-> { ann.rotate(["0123456789abcdef" * 4]) }],
+      107 => [lambda do
+        Primer.open(cluster: "elsewhere", listen: "127.0.0.1:0", discover: "none") { |else_| else_.join(bob.address) }
+      end] }.each do |number, calls|
+      calls.each { |call| equal(number, raises(Primer::Error::WrongCall, &call).number) }
+    end
+    bob.close
+    [-> { bob.broadcast("chat", "") }, -> { bob.put("key", "") }, -> { bob.get("key") }, -> { bob.delete("key") },
+     -> { bob.list }, -> { bob.reclaim(true) }, -> { bob.on("chat").next(PATIENCE_MS) }].each do |call|
+      equal(501, raises(Primer::Error::MemberDown, &call).number)
+    end
+  end
+end
+
+test "an unknown option is told with the nearest one" do
+  error = raises(Primer::Error::WrongCall) { Primer.open(tls_certs: "a.pem") }
+  equal([101, true], [error.number, error.message.include?("tls_cert")])
+end
+
 test "an unknown on_short is told with the known ones" do
   Primer.open do |primer|
     error = raises(ArgumentError) { primer.queue("jobs").enqueue("one", on_short: :perhaps) }
@@ -143,17 +327,57 @@ test "a forked child is told, may open a member of its own, and does not close i
     jobs = primer.queue("jobs")
     jobs.enqueue("one")
     held = jobs.receive
+    chat = primer.on("chat")
     child = fork do
-      numbers = [-> { primer.members }, -> { jobs.receive }, -> { held.ack }].map do |call|
+      calls = [-> { primer.members }, -> { jobs.receive }, -> { held.ack }, -> { chat.next }, -> { primer.get("key") }]
+      chat.close
+      numbers = calls.map do |call|
         raises(Primer::Error) { call.call }.number
       end
       primer.close
       numbers << Primer.open { |own| own.queue("jobs").enqueue("two").copies }
-      exit!(numbers == [501, 501, 501, 1] ? 0 : 1)
+      exit!(numbers == [501] * 5 + [1] ? 0 : 1)
     end
     equal(0, Process.wait2(child).last.exitstatus)
+    primer.broadcast("chat", "still here")
+    equal("still here", chat.next(PATIENCE_MS).body)
     held.ack
     equal(nil, jobs.receive)
+  end
+end
+
+test "each group gets each message once, and a consumer's group is created" do
+  Primer.open do |primer|
+    jobs = primer.queue("jobs")
+    jobs.enqueue("before")
+    equal(nil, jobs.receive(group: :new))
+    jobs.create_group(:old, backlog: true)
+    equal("before", jobs.receive(group: "old", wait_ms: PATIENCE_MS).settle(&:body))
+    jobs.subscribe(group: :older, backlog: true, credit: 1) do |older|
+      equal("before", older.next(PATIENCE_MS).settle(&:body))
+    end
+    jobs.enqueue("after", if_no_group: :refuse)
+    equal(%w[new old older], jobs.groups)
+    equal([["after"]] * 3, jobs.groups.map { |group| jobs.receive_many(9, group: group).each(&:ack).map(&:body) })
+    jobs.groups.each { |group| jobs.remove_group(group) }
+    equal([], jobs.groups)
+  end
+end
+
+test "a producer says what becomes of a message without a group" do
+  Primer.open do |primer|
+    jobs = primer.queue("jobs")
+    equal([0, 0], jobs.enqueue("x", if_no_group: :drop).then { |receipt| [receipt.copies, receipt.wanted] })
+    equal(102, raises(Primer::Error::WrongCall) { jobs.enqueue("x", if_no_group: "refuse") }.number)
+    raises(ArgumentError) { jobs.enqueue("x", if_no_group: :perhaps) }
+    raises(ArgumentError) { jobs.enqueue("x", on_short: :perhaps) }
+    [-> { jobs.create_group("") }, -> { jobs.receive(group: "") }, -> { jobs.subscribe(group: "q" * 256) }].each do |call|
+      equal(101, raises(Primer::Error::WrongCall, &call).number)
+    end
+    equal([], jobs.groups)
+    equal(nil, jobs.receive)
+    jobs.enqueue("held", if_no_group: :hold)
+    equal("held", jobs.receive.settle(&:body))
   end
 end
 

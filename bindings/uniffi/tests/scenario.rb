@@ -40,16 +40,24 @@ module Scenario
   end
 
   # verb => least and most arguments, and the keys; one that ends in a dot stands for a family.
-  ENQUEUE = %w[copies on_short timeout header.].freeze
+  ENQUEUE = %w[copies on_short timeout header. priority delay at ttl max_attempts at_most_once if_no_group].freeze
+  IN_GROUP = %w[group backlog].freeze
   SHAPES = {
     "open" => [1, 1, nil], "join" => [2, 2, []], "members" => [1, 1, []], "address" => [1, 1, []],
     "event" => [2, 2, []], "stats" => [2, 2, []],
     "enqueue" => [3, 3, ENQUEUE], "enqueue_many" => [3, 99, ENQUEUE],
-    "receive" => [2, 2, %w[max wait lease]],
+    "receive" => [2, 2, %w[max wait lease] + IN_GROUP],
     "ack" => [2, 2, []], "ack_many" => [2, 99, []], "nack" => [2, 2, %w[delay]],
     "release" => [2, 2, []], "extend" => [2, 2, %w[lease]], "drop" => [2, 2, []],
-    "subscribe" => [2, 2, %w[credit lease]], "next" => [1, 1, %w[wait]], "credit" => [2, 2, []],
-    "unsubscribe" => [1, 1, []], "leave" => [1, 1, %w[drain force]], "close" => [1, 1, []]
+    "subscribe" => [2, 2, %w[credit credit_bytes lease max_run] + IN_GROUP], "next" => [1, 1, %w[wait]],
+    "credit" => [2, 2, []],
+    "reject" => [2, 2, %w[reason]],
+    "unsubscribe" => [1, 1, []], "leave" => [1, 1, %w[drain force]], "close" => [1, 1, []],
+    "broadcast" => [3, 3, []], "on" => [2, 2, []], "heard" => [1, 2, %w[from]], "unlisten" => [1, 1, []],
+    "put" => [3, 3, []], "get" => [2, 2, []], "delete" => [2, 2, []], "list" => [2, 2, []],
+    "watch" => [2, 2, []], "changed" => [1, 3, []], "evict" => [2, 2, []], "reclaim" => [1, 1, %w[keep]],
+    "rotate" => [2, 2, []],
+    "create_group" => [3, 3, %w[backlog]], "remove_group" => [3, 3, []], "groups" => [2, 2, []]
   }.freeze
 
   ESCAPES = { "n" => "\n".b, "\"" => "\"".b, "\\" => "\\".b }.freeze

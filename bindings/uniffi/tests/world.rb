@@ -1,10 +1,13 @@
 # frozen_string_literal: true
 
 require "primer"
+require_relative "gossip"
 require_relative "scenario"
 
 # What the names of one scenario stand for, and how each step is done and held to its expectation.
 class World
+  include Gossip
+
   # A step that differs from what the file says.
   class Differs < StandardError; end
 
@@ -15,6 +18,7 @@ class World
     @members = {}
     @messages = {}
     @subscriptions = {}
+    @readers = {}
     @deliveries = Hash.new { |all, key| all[key] = [] }
     # Which queue a delivery came from.
     @homes = {}.compare_by_identity
@@ -49,6 +53,8 @@ class World
 
       [:seeds, word.text.split(",").map { |name| address(name) }]
     end
+    # Scenarios of one cluster's name may run side by side: only one that asks for it meets by name.
+    pairs[:discover] ||= "none" unless pairs.empty?
     member = Primer.open(**pairs)
     @members[step.name(0)] = [member, member.events]
     :done
@@ -102,16 +108,39 @@ class World
   end
 
   def do_receive(step)
-    options = { wait_ms: step.number("wait") || 0, lease_ms: step.number("lease") }
+    options = { wait_ms: step.number("wait") || 0, lease_ms: step.number("lease"), **in_group(step) }
     queue(step).receive_many(step.number("max") || 1, **options)
   end
 
   def do_subscribe(step)
-    options = { credit: step.number("credit") || 64, lease_ms: step.number("lease") }
+    options = { credit: step.number("credit") || 64, lease_ms: step.number("lease"), **in_group(step),
+                credit_bytes: step.number("credit_bytes"), max_run_ms: step.number("max_run") }
     subscription = queue(step).subscribe(**options)
     bound = step.expect.dig(0, 0) or raise Differs, "no name to bind"
     @subscriptions[bound.text] = [step.name(0), subscription, queue(step)]
     bound.text
+  end
+
+  def do_create_group(step)
+    queue(step).create_group(step.name(2), backlog: backlog?(step))
+    :done
+  end
+
+  def do_remove_group(step)
+    queue(step).remove_group(step.name(2))
+    :done
+  end
+
+  # Waits until the member knows just these.
+  def do_groups(step)
+    wanted = step.expect.flatten.map(&:text)
+    wanted = [] if wanted == ["empty"]
+    ends = now_ms + PATIENCE_MS
+    until (known = queue(step).groups) == wanted
+      differ(wanted, known.join(" ")) if now_ms > ends
+      sleep 0.01
+    end
+    :compared
   end
 
   def do_next(step)
@@ -148,6 +177,11 @@ class World
     :done
   end
 
+  def do_reject(step)
+    received(step, 1).reject(step.option("reason")&.text.to_s)
+    :done
+  end
+
   def do_extend(step)
     received(step, 1).extend(step.number("lease"))
     :done
@@ -162,6 +196,7 @@ class World
   def compare(step, given)
     wanted = step.expect.flatten.map(&:text)
     case given
+    when :compared then nil
     when :done then differ(wanted, "success") unless wanted.empty? || wanted == ["ok"]
     when String then differ(wanted, given) unless wanted.empty? || wanted == [given]
     else compare_list(step, given, wanted)
@@ -214,6 +249,7 @@ class World
       has = case word.key
             when nil then delivery.body
             when "attempts" then delivery.attempts.to_s
+            when "priority" then delivery.priority.to_s
             else delivery.headers.to_h[name].to_s
             end
       next if has.b == word.value
@@ -255,8 +291,20 @@ class World
   end
 
   def enqueue_options(step)
+    at = step.number("at")
     { copies: step.number("copies"), on_short: step.option("on_short")&.text,
-      timeout_ms: step.number("timeout"), headers: step.headers }
+      timeout_ms: step.number("timeout"), headers: step.headers, priority: step.number("priority"),
+      delay_ms: step.number("delay"), at: at && Time.now + Rational(at, 1000), ttl_ms: step.number("ttl"),
+      max_attempts: step.number("max_attempts"), at_most_once: step.option("at_most_once")&.text == "true",
+      if_no_group: step.option("if_no_group")&.text }
+  end
+
+  def in_group(step)
+    { group: step.option("group")&.text, backlog: backlog?(step) }
+  end
+
+  def backlog?(step)
+    step.option("backlog")&.text == "true"
   end
 
   def member(step)

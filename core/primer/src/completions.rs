@@ -12,12 +12,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use crate::run::sync::{Condvar, Mutex, MutexGuard};
 
 use crate::pending::Held;
 use crate::run::runtime;
 use crate::run::waiter::call_host;
-use crate::{Delivery, Error, ErrorKind, Event, Receipt, Result};
+use crate::{Broadcast, Change, Delivery, Error, ErrorKind, Event, Receipt, Result};
 
 /// `value | ticket`: what a native verb answers.
 #[derive(Debug)]
@@ -43,6 +43,10 @@ pub enum Outcome {
     Delivery(Delivery),
     /// Of an event reader's next.
     Event(Event),
+    /// Of a topic's `next`.
+    Broadcast(Broadcast),
+    /// Of a watch's `next`.
+    Change(Change),
     /// A subscription or event reader has something; the ticket is the token given to `notify`.
     Ready,
 }
@@ -74,6 +78,18 @@ impl From<Vec<Delivery>> for Outcome {
 impl From<Delivery> for Outcome {
     fn from(delivery: Delivery) -> Self {
         Outcome::Delivery(delivery)
+    }
+}
+
+impl From<Broadcast> for Outcome {
+    fn from(broadcast: Broadcast) -> Self {
+        Outcome::Broadcast(broadcast)
+    }
+}
+
+impl From<Change> for Outcome {
+    fn from(change: Change) -> Self {
+        Outcome::Change(change)
     }
 }
 
@@ -182,7 +198,7 @@ impl Completions {
     fn with_bell(bell: Bell) -> Self {
         let shared = Shared {
             state: Mutex::default(),
-            arrived: Condvar::new(),
+            arrived: Condvar::default(),
             bell,
         };
         Self {
@@ -210,14 +226,11 @@ impl Completions {
         let mut state = self.shared.state.lock();
         while state.answers.is_empty() && !state.is_closed && !runtime::is_io_thread() {
             match until {
-                None => self.shared.arrived.wait(&mut state),
+                None => state = self.shared.arrived.wait(state),
                 Some(until) => {
-                    if self
-                        .shared
-                        .arrived
-                        .wait_until(&mut state, until)
-                        .timed_out()
-                    {
+                    let is_late;
+                    (state, is_late) = self.shared.arrived.wait_until(state, until);
+                    if is_late {
                         break;
                     }
                 }
@@ -229,9 +242,13 @@ impl Completions {
     /// Stops waiting for that ticket: a message leased for it goes back. The completion never comes.
     /// Answers false when it had come already.
     pub fn cancel(&self, ticket: u64) -> bool {
+        let held = self.shared.state.lock().waiting.get(&ticket).cloned();
+        // One whose answer is on its way keeps its place: the host is the one to give it back.
+        if !held.is_some_and(|held| held.cancel()) {
+            return false;
+        }
         let held = self.shared.state.lock().waiting.remove(&ticket);
-        let Some(held) = held else { return false };
-        held.cancel();
+        drop(held);
         true
     }
 
@@ -293,7 +310,7 @@ impl Shared {
     }
 
     /// Appends and wakes; the lock is given up before anything of the host's runs.
-    fn push(&self, mut state: parking_lot::MutexGuard<'_, State>, item: Item) {
+    fn push(&self, mut state: MutexGuard<'_, State>, item: Item) {
         state.answers.push_back(item);
         let must_ring = !std::mem::replace(&mut state.is_rung, true);
         drop(state);

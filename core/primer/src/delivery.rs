@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use primer_proto::base::limits;
 use primer_proto::engine::{Handle, Leased};
 
 use crate::run::waiter::unexpected;
@@ -44,9 +45,9 @@ impl Delivery {
         self.is_settled.store(true, Ordering::Release);
     }
 
-    /// The message's identity.
+    /// The message's identity, the same in every group.
     pub fn id(&self) -> MessageId {
-        self.leased.handle.id
+        self.leased.id
     }
     /// The producer's bytes.
     pub fn body(&self) -> &Bytes {
@@ -62,6 +63,12 @@ impl Delivery {
     /// How often it was given out, this time included.
     pub fn attempts(&self) -> u32 {
         self.leased.attempts
+    }
+    /// 0 (last) to 9 (first).
+    pub fn priority(&self) -> u8 {
+        let terms = self.leased.terms.as_ref();
+        let asked = terms.and_then(|terms| terms.priority);
+        asked.unwrap_or(limits::PRIORITY) as u8
     }
     /// The queue it came from.
     pub fn queue(&self) -> &Queue {
@@ -79,11 +86,16 @@ impl Delivery {
     pub fn release(&self) -> Pending<()> {
         self.queue.release(self)
     }
+    /// As [`Queue::reject`].
+    pub fn reject(&self, reason: &str) -> Pending<()> {
+        self.queue.reject(self, reason)
+    }
     /// As [`Queue::extend`].
     pub fn extend(&self, lease: Option<Duration>) -> Pending<()> {
         self.queue.extend(self, lease)
     }
-    /// Leaves the lease running when this value is dropped (the message comes back after it).
+    /// Leaves the lease running when this value is dropped: the message comes back after it, or after
+    /// the `max_run` of a subscription that keeps leases.
     pub fn keep(self) {
         self.settled();
     }

@@ -9,26 +9,33 @@
 
 mod completions;
 mod delivery;
-mod events;
+mod handler;
 mod net;
 mod options;
 mod pending;
 mod primer;
 mod queue;
+mod reader;
 mod run;
 mod stats;
 mod subscription;
+mod trust;
+mod worker;
 
 pub use crate::completions::{Answer, Completion, Completions, Outcome};
 pub use crate::delivery::Delivery;
-pub use crate::events::Events;
-pub use crate::options::{EnqueueOptions, Options, ReceiveOptions, SubscribeOptions};
+pub use crate::handler::BroadcastHandler;
+pub use crate::options::{Discover, EnqueueOptions, Options, ReceiveOptions, SubscribeOptions};
 pub use crate::pending::Pending;
 pub use crate::primer::Primer;
 pub use crate::queue::{Enqueue, Queue};
+pub use crate::reader::{Events, Reader, Topic, Watch};
 pub use crate::stats::Stats;
 pub use crate::subscription::Subscription;
+pub use crate::worker::{Verdict, Worker, WorkerOptions};
 pub use bytes::Bytes;
 pub use primer_proto::base::{BootId, MemberId, MessageId, limits};
-pub use primer_proto::engine::{Event, EventKind, Member, OnShort, Receipt};
+pub use primer_proto::engine::{
+    Broadcast, Change, Entry, Event, EventKind, IfNoGroup, Member, OnShort, Receipt,
+};
 pub use primer_proto::{Error, ErrorKind, Result};

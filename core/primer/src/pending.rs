@@ -1,5 +1,6 @@
 //! [`Pending`]: an answer that is here already or will come.
 
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -10,10 +11,10 @@ use std::time::{Duration, Instant};
 use primer_proto::base::Ticket;
 
 use crate::run::driver::Driver;
-use crate::run::ring::Reader;
+use crate::run::feed::{Item, Reader};
 use crate::run::runtime;
 use crate::run::waiter::{Slot, Waiter};
-use crate::{Answer, Completions, Error, ErrorKind, Event, Outcome, Result};
+use crate::{Answer, Completions, Error, ErrorKind, Outcome, Result};
 
 /// An answer that is here already (the local case: no allocation, no thread) or will come. A future
 /// that any executor can drive: it awaits only Primer's own threads. Dropping it stops waiting; a
@@ -46,8 +47,8 @@ pub(crate) enum Origin {
     Ticket(Arc<Driver>, Ticket),
     /// A subscription's buffer, which forgets waiters that are gone by itself.
     Session(Arc<Driver>),
-    /// An event reader, which gets an unread event back.
-    Events(Arc<Driver>, Arc<Reader>),
+    /// A reader of news, which gets an unread item back.
+    News(Arc<Driver>, Arc<dyn Any + Send + Sync>),
     /// The end of the member's thread.
     End(Arc<Driver>),
 }
@@ -57,7 +58,7 @@ impl Origin {
         match self {
             Origin::Ticket(driver, _)
             | Origin::Session(driver)
-            | Origin::Events(driver, _)
+            | Origin::News(driver, _)
             | Origin::End(driver) => driver,
         }
     }
@@ -70,17 +71,23 @@ impl Origin {
 }
 
 /// What a completion queue keeps of a pending answer, to be able to cancel it.
+#[derive(Clone)]
 pub(crate) struct Held {
     slot: Arc<dyn Slot>,
     origin: Origin,
 }
 
 impl Held {
-    /// Stops waiting.
-    pub(crate) fn cancel(self) {
-        if !self.origin.driver().is_forgotten() && self.slot.abandon() {
+    /// Stops waiting. False when the answer is there already, or on its way.
+    pub(crate) fn cancel(&self) -> bool {
+        if self.origin.driver().is_forgotten() {
+            return true;
+        }
+        let is_open = self.slot.abandon();
+        if is_open {
             self.origin.cancel();
         }
+        is_open
     }
 }
 
@@ -153,14 +160,17 @@ impl<T> Pending<T> {
     }
 }
 
-impl Pending<Event> {
-    /// An event that `reader` will bring; unread it goes back to the reader.
-    pub(crate) fn event(driver: Arc<Driver>, reader: Arc<Reader>, to: Arc<Waiter<Event>>) -> Self {
-        let mut pending = Self::later(to.clone(), to, Origin::Events(driver, reader));
+#[expect(private_bounds, reason = "made by this crate only")]
+impl<T: Item> Pending<T> {
+    /// An item that `reader` will bring; unread it goes back to the reader.
+    pub(crate) fn news(driver: Arc<Driver>, reader: Arc<Reader<T>>, to: Arc<Waiter<T>>) -> Self {
+        let mut pending = Self::later(to.clone(), to, Origin::News(driver, reader));
         if let State::Waiting(wait) = &mut pending.state {
             wait.regret = |origin, value| {
-                if let (Origin::Events(driver, reader), Ok(event)) = (origin, value) {
-                    driver.ring().give_back(reader, event);
+                if let (Origin::News(_, reader), Ok(item)) = (origin, value)
+                    && let Ok(reader) = reader.clone().downcast::<Reader<T>>()
+                {
+                    reader.give_back(item);
                 }
             };
         }

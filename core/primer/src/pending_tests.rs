@@ -12,7 +12,12 @@ use primer_proto::engine::{Config, Engine, Reply};
 pub(crate) fn nobody() -> Origin {
     let config = Config::new(ClusterId(1), MemberId(2), BootId(3), StoreId(4));
     let (orders, _) = tokio::sync::mpsc::unbounded_channel();
-    Origin::Session(Driver::new(|now| Engine::new(config, now), orders))
+    Origin::Session(Driver::new(
+        |now| Engine::new(config, now),
+        orders,
+        None,
+        None,
+    ))
 }
 
 fn late() -> (Arc<Waiter<()>>, Pending<()>) {

@@ -3,17 +3,19 @@
 use std::fmt;
 use std::future::IntoFuture;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use primer_proto::base::{QueueKey, limits};
-use primer_proto::engine::{Command, EnqueueOptions as Wanted, Handle, NewMessage, Reply};
+use primer_proto::engine::{
+    Asked, Command, EnqueueOptions as Wanted, Flow, Handle, InGroup, NewMessage, Reply,
+};
 
-use crate::run::clock::millis;
+use crate::run::clock::{millis, wall_ms_of};
 use crate::run::driver::{Driver, Manner};
 use crate::run::waiter::unexpected;
 use crate::{
-    Bytes, Delivery, EnqueueOptions, Error, ErrorKind, OnShort, Pending, Receipt, ReceiveOptions,
-    Result, SubscribeOptions, Subscription,
+    Bytes, Delivery, EnqueueOptions, Error, ErrorKind, IfNoGroup, OnShort, Pending, Receipt,
+    ReceiveOptions, Result, SubscribeOptions, Subscription,
 };
 
 /// A best-effort-order queue, as seen from this member. Clones are cheap.
@@ -107,7 +109,7 @@ impl Queue {
     }
 
     /// Leases up to `options.max` messages, waiting up to `options.wait` for the first. Empty is not
-    /// an error. Dropping the answer before it came retracts the demand. Errors: 101, 501.
+    /// an error. Dropping the answer before it came retracts the demand. Errors: 101, 201, 203, 501.
     pub fn receive(&self, options: &ReceiveOptions) -> Pending<Vec<Delivery>> {
         if options.max == 0 || options.max > limits::BATCH_MAX {
             let error = Error::new(ErrorKind::InvalidArgument)
@@ -121,6 +123,7 @@ impl Queue {
             max: options.max as u32,
             wait: millis(options.wait),
             lease: options.lease.map(millis),
+            group: in_group(options.group.as_deref(), options.backlog),
         };
         self.driver().call(
             command,
@@ -136,17 +139,48 @@ impl Queue {
         )
     }
 
-    /// Push: at most `options.credit` unsettled deliveries at a time. Errors: 101, 201, 501.
+    /// Push: at most `options.credit` unsettled deliveries at a time. With `options.max_run` Primer
+    /// itself extends their leases meanwhile. Errors: 101, 201, 203, 501.
     pub fn subscribe(&self, options: &SubscribeOptions) -> Result<Subscription> {
         let command = Command::Subscribe {
             queue: self.seat.key,
-            credit: options.credit,
-            lease: options.lease.map(millis),
+            flow: Flow {
+                credit: options.credit,
+                credit_bytes: options.credit_bytes,
+                lease: options.lease.map(millis),
+                max_run: options.max_run.map(millis),
+            },
+            group: in_group(options.group.as_deref(), options.backlog),
         };
         match self.driver().call_now(command)? {
             Reply::Session(session) => Subscription::new(self.clone(), session),
             _ => Err(unexpected()),
         }
+    }
+
+    /// Creates a named group: from now on each message goes to every group once, and the consumers of
+    /// one group share its messages. With `backlog` it gets what waits in the queue, too. One that exists
+    /// stays as it is. Consuming in a group creates it as well. Errors: 101, 201, 203, 501.
+    pub fn create_group(&self, group: &str, backlog: bool) -> Result<()> {
+        let group = InGroup {
+            name: group.into(),
+            takes_backlog: backlog,
+        };
+        let command = Command::CreateGroup(self.seat.key, group);
+        self.driver().call_now(command).map(drop)
+    }
+
+    /// Removes a group with what it was still owed, on every member. None of that name is no error.
+    /// Errors: 203, 501.
+    pub fn remove_group(&self, group: &str) -> Result<()> {
+        let command = Command::RemoveGroup(self.seat.key, group.into());
+        self.driver().call_now(command).map(drop)
+    }
+
+    /// The names of the queue's groups as this member knows them, ascending. Errors: 501.
+    pub fn groups(&self) -> Result<Vec<String>> {
+        let groups = self.driver().groups(self.name())?;
+        Ok(groups.into_iter().map(|group| group.name).collect())
     }
 
     /// The message is finished: recorded here, told to every holder at once and until confirmed.
@@ -161,10 +195,11 @@ impl Queue {
     /// Acks up to `limits::BATCH_MAX` deliveries; answers one number each, 0 or the error's (402).
     pub fn ack_many(&self, deliveries: &[&Delivery]) -> Result<Vec<u16>> {
         check_batch(deliveries.len())?;
-        let handles = deliveries
-            .iter()
-            .map(|delivery| self.handle(delivery))
-            .collect::<Result<Vec<Handle>>>()?;
+        // A loop: collecting Results costs as much as all else that is done here.
+        let mut handles = Vec::with_capacity(deliveries.len());
+        for delivery in deliveries {
+            handles.push(self.handle(delivery)?);
+        }
         for delivery in deliveries {
             delivery.settled();
         }
@@ -179,6 +214,14 @@ impl Queue {
     pub fn nack(&self, delivery: &Delivery, delay: Option<Duration>) -> Pending<()> {
         self.settle(delivery, true, |handle| {
             Command::Nack(handle, delay.map(millis))
+        })
+    }
+
+    /// It can never succeed: it goes to the queue `<queue>.dead` at once, with the reason (of which 512
+    /// bytes are kept) in its headers. Errors: as nack.
+    pub fn reject(&self, delivery: &Delivery, reason: &str) -> Pending<()> {
+        self.settle(delivery, true, |handle| {
+            Command::Reject(handle, reason.into())
         })
     }
 
@@ -259,6 +302,41 @@ impl Enqueue {
         self.options.timeout = Some(timeout);
         self
     }
+    /// 0 (last) to 9 (first); 4 for those that do not say.
+    pub fn priority(mut self, priority: u8) -> Self {
+        self.options.priority = Some(priority);
+        self
+    }
+    /// Given out only after so long.
+    pub fn delay(mut self, delay: Duration) -> Self {
+        self.options.delay = Some(delay);
+        self
+    }
+    /// Given out only from then on.
+    pub fn at(mut self, at: SystemTime) -> Self {
+        self.options.at = Some(at);
+        self
+    }
+    /// Not given out after so long: it expires.
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.options.ttl = Some(ttl);
+        self
+    }
+    /// Given out this often it is a dead letter.
+    pub fn max_attempts(mut self, attempts: u32) -> Self {
+        self.options.max_attempts = Some(attempts);
+        self
+    }
+    /// Finished when it is given out: one copy, never repeated, lost with its member.
+    pub fn at_most_once(mut self) -> Self {
+        self.options.at_most_once = true;
+        self
+    }
+    /// What becomes of it where the queue has no group.
+    pub fn if_no_group(mut self, choice: IfNoGroup) -> Self {
+        self.options.if_no_group = choice;
+        self
+    }
     /// Adds a header.
     pub fn header(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.options.headers.push((key.into(), value.into()));
@@ -310,7 +388,23 @@ fn wanted(options: &EnqueueOptions) -> Wanted {
         copies: options.copies,
         on_short: options.on_short,
         timeout: options.timeout.map(millis),
+        terms: Asked {
+            priority: options.priority,
+            delay: options.delay.map(millis),
+            at: options.at.map(wall_ms_of),
+            ttl: options.ttl.map(millis),
+            max_attempts: options.max_attempts,
+            is_at_most_once: options.at_most_once,
+        },
+        if_no_group: options.if_no_group,
     }
+}
+
+fn in_group(name: Option<&str>, takes_backlog: bool) -> Option<InGroup> {
+    name.map(|name| InGroup {
+        name: name.into(),
+        takes_backlog,
+    })
 }
 
 fn check_batch(count: usize) -> Result<()> {

@@ -1,9 +1,13 @@
 //! [`Subscription`]: a pushed stream of deliveries.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
+
+use futures_core::Stream;
 
 use primer_proto::base::SessionId;
 use primer_proto::engine::{Command, Leased};
@@ -13,15 +17,18 @@ use crate::run::driver::closed;
 use crate::run::runtime;
 use crate::run::session::Buffer;
 use crate::run::waiter::Waiter;
-use crate::{Completions, Delivery, Pending, Queue, Result};
+use crate::{Completions, Delivery, ErrorKind, Pending, Queue, Result};
 
 /// Deliveries pushed to this process, at most `credit` of them unsettled: settling one makes room
-/// for the next. Closed when dropped.
+/// for the next. Also a stream of them, which ends when it or its member is closed. Closed when
+/// dropped.
 pub struct Subscription {
     queue: Queue,
     session: SessionId,
     buffer: Arc<Buffer>,
     is_closed: AtomicBool,
+    /// What its stream waits for.
+    awaited: Option<Pending<Delivery>>,
 }
 
 impl Subscription {
@@ -32,6 +39,7 @@ impl Subscription {
             session,
             buffer,
             is_closed: AtomicBool::new(false),
+            awaited: None,
         })
     }
 
@@ -90,7 +98,8 @@ impl Subscription {
         let command = Command::Credit(self.session, more);
         self.queue.driver().call_now(command).map(drop)
     }
-    /// Ends it: what was not taken is released; what was taken stays leased to its taker. Idempotent.
+    /// Ends it: what was not taken is released; what was taken stays leased to its taker, and is kept
+    /// where the subscription keeps leases. Idempotent.
     pub fn close(&self) {
         self.end(false);
     }
@@ -127,6 +136,25 @@ impl Subscription {
 
     fn deliver_all(&self, leased: Vec<Leased>) -> Result<Vec<Delivery>> {
         Ok(leased.into_iter().map(|one| self.deliver(one)).collect())
+    }
+}
+
+impl Stream for Subscription {
+    type Item = Result<Delivery>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let mut awaited = match self.awaited.take() {
+            Some(awaited) => awaited,
+            None => self.next(),
+        };
+        match Pin::new(&mut awaited).poll(context) {
+            Poll::Pending => {
+                self.awaited = Some(awaited);
+                Poll::Pending
+            }
+            Poll::Ready(Err(error)) if error.kind() == ErrorKind::Closed => Poll::Ready(None),
+            Poll::Ready(next) => Poll::Ready(Some(next)),
+        }
     }
 }
 

@@ -9,7 +9,7 @@
 mod common;
 
 use common::{LIMIT, block_on, lone, member, receive, sees, until};
-use primer::{EnqueueOptions, EventKind, OnShort, Options, Primer, SubscribeOptions};
+use primer::{EnqueueOptions, EventKind, OnShort, Primer, SubscribeOptions};
 
 fn closed(primer: &Primer) {
     primer.close().wait().unwrap();
@@ -67,7 +67,7 @@ fn a_full_window_of_large_bodies_is_confirmed_and_delivered() {
                 copies: Some(2),
                 on_short: Some(OnShort::Fail),
                 timeout: Some(LIMIT),
-                headers: Vec::new(),
+                ..EnqueueOptions::default()
             };
             queue.enqueue_with(body.into(), &options)
         })
@@ -160,8 +160,14 @@ fn a_join_that_cannot_be_says_why() {
 
 #[test]
 fn a_second_process_with_one_identity_is_refused() {
-    let first = Options::new("twins").name("till").open_blocking().unwrap();
-    let second = Options::new("twins").name("till").open_blocking().unwrap();
+    let first = common::options("twins")
+        .name("till")
+        .open_blocking()
+        .unwrap();
+    let second = common::options("twins")
+        .name("till")
+        .open_blocking()
+        .unwrap();
     let refused = second.join(&first.address().unwrap()).wait();
     assert_eq!(refused.unwrap_err().number(), 108);
     closed(&first);
@@ -191,7 +197,10 @@ fn an_absent_seed_does_not_keep_a_member_from_serving() {
     let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let nobody = dead.local_addr().unwrap().to_string();
     drop(dead);
-    let primer = Options::new("alone").seed(nobody).open_blocking().unwrap();
+    let primer = common::options("alone")
+        .seed(nobody)
+        .open_blocking()
+        .unwrap();
     let queue = primer.queue("jobs").unwrap();
     assert_eq!(queue.enqueue("one").wait().unwrap().copies, 1);
     closed(&primer);
@@ -238,11 +247,46 @@ fn a_member_that_closed_is_noticed_and_a_new_one_is_welcome() {
 #[test]
 fn a_member_without_a_socket_can_join_others() {
     let a = member("mute", None);
-    let b = Options::new("mute").listen("none").open_blocking().unwrap();
+    let b = common::options("mute")
+        .listen("none")
+        .open_blocking()
+        .unwrap();
     assert_eq!(b.address(), None);
     b.join(&a.address().unwrap()).wait().unwrap();
     sees(&a, 2);
     closed(&a);
     closed(&b);
     closed(&lone());
+}
+
+#[test]
+fn members_that_leave_at_one_time_hand_everything_to_the_one_that_stays() {
+    for round in 0..12_u8 {
+        let stays = member("leavers", None);
+        let leavers: Vec<Primer> = (0..3).map(|_| member("leavers", Some(&stays))).collect();
+        for one in leavers.iter().chain([&stays]) {
+            sees(one, 4);
+        }
+        for (number, one) in leavers.iter().enumerate() {
+            let queue = one.queue("results").unwrap();
+            let body = vec![round, number as u8];
+            queue.enqueue(body).copies(2).wait().unwrap();
+        }
+        let leaving: Vec<_> = leavers.iter().map(|one| one.leave(None, false)).collect();
+        for leave in leaving {
+            leave.wait().unwrap();
+        }
+        let queue = stays.queue("results").unwrap();
+        let mut numbers: Vec<u8> = (0..3)
+            .map(|_| {
+                let delivery = receive(&queue);
+                delivery.ack().unwrap();
+                assert_eq!(delivery.body()[0], round);
+                delivery.body()[1]
+            })
+            .collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, [0, 1, 2]);
+        leavers.iter().chain([&stays]).for_each(closed);
+    }
 }

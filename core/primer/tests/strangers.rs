@@ -131,7 +131,7 @@ fn the_silent_are_hung_up_on_in_time_and_too_many_at_once() {
     let crowd: Vec<TcpStream> = (0..limits::STRANGERS_MAX)
         .map(|_| connect(&primer))
         .collect();
-    // Two places were taken, so the last two of the crowd were refused at once.
+    // Two places were taken, so the two oldest made room at once.
     refused(&primer, 2);
     serves(&primer);
     // The others have their time; then each of them is hung up on.

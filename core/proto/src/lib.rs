@@ -2,8 +2,8 @@
 //!
 //! The rooms, lowest first; each may use only those above it in this list (`tests/tidy` checks):
 //! [`base`] words all rooms share; [`wire`] checked bytes; [`crdt`] what merges;
-//! [`membership`] who is in; [`metadata`] who has stock; [`copies`] who holds what;
-//! [`queue`] the best-effort queue; [`engine`] the only door.
+//! [`membership`] who is in; [`broadcast`] what all shall hear; [`metadata`] what all agree on;
+//! [`copies`] who holds what; [`queue`] the best-effort queue; [`engine`] the only door.
 //!
 //! Nothing here knows time, chance, sockets, files or threads: they come in as values, and what is
 //! wanted of them goes out as [`engine::Effect`]s.
@@ -13,6 +13,7 @@
 extern crate alloc;
 
 pub mod base;
+pub mod broadcast;
 pub mod copies;
 pub mod crdt;
 pub mod engine;

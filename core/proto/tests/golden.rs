@@ -14,17 +14,21 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use primer_proto::base::{
-    BootId, ClusterId, Error, ErrorKind, MemberId, MessageId, Stamp, StoreId, limits,
+    Birth, BootId, ClusterId, Error, ErrorKind, Instant, MemberId, MessageId, Now, Stamp, StoreId,
+    limits,
 };
-use primer_proto::copies::{Holder, Item, Own, Refused, Repl, ReplNo, ReplOk, Section};
-use primer_proto::engine::{Message, Writer, cut, decode};
-use primer_proto::membership::{Heartbeat, Hello, Meta, Refusal};
-use primer_proto::metadata::Stock;
+use primer_proto::broadcast::{Gone, Graft, Group, IHave, Message as Broadcast, Prune, Push};
+use primer_proto::copies::{Holder, Item, Owed, Own, Refused, Repl, ReplNo, ReplOk, Section};
+use primer_proto::engine::{HostExchange, Message, Writer, cut, decode};
+use primer_proto::membership::greeting::{self, Greeting, Prover, Refused as Ended, Turn};
+use primer_proto::membership::{Card, CardList, Heartbeat, Hello, Meta, Probe, Refusal, Rival};
+use primer_proto::metadata::{Exchange, Exchanges, Stock, Table};
 use primer_proto::queue::Message as Queue;
-use primer_proto::queue::{Claim, Deliver, Demand, Done, Ending, Settle, Settled};
+use primer_proto::queue::{Claim, Deliver, Demand, Done, Ending, Forget, Settle, Settled};
 use primer_proto::wire::Ids;
 
 const ORIGIN: BootId = BootId(0x0102_0304_0506_0708);
+const BIRTH: Birth = Birth { boot: 5, number: 9 };
 
 fn holder(n: u8) -> Holder {
     Holder {
@@ -60,6 +64,7 @@ fn item(sequence: u64, body: Option<&'static [u8]>, headers: &[(&str, &str)]) ->
         lease: 5,
         body: body.map(Bytes::from_static),
         headers: (!headers.is_empty()).then(|| Arc::new(headers)),
+        terms: None,
     }
 }
 
@@ -80,37 +85,112 @@ fn meta() -> Meta {
     let mut map = primer_proto::crdt::DotMap::default();
     let delta = map.write(ORIGIN, b"m/1", b"value".to_vec());
     Meta {
-        is_whole: true,
         delta: delta.to_bytes(),
         asks: true,
     }
 }
 
-/// Every kind of frame but the handshake's.
+fn cards() -> CardList {
+    let mut card = Card::new(holder(1).member, 1_795_000_000_000, ORIGIN);
+    card.version = 3;
+    card.name = "till".into();
+    card.address = "127.0.0.1:7000".into();
+    card.minor = 1;
+    let cards = vec![card, Card::new(holder(2).member, 7, BootId(9))];
+    CardList { cards }
+}
+
+fn broadcast(message: Broadcast) -> Message {
+    Message::Broadcast(Box::new(message))
+}
+
+fn push() -> Push {
+    Push {
+        origin: holder(1).member,
+        incarnation: 1_795_000_000_000,
+        sequence: 300,
+        hops: 2,
+        handler: 3,
+        body: Bytes::from_static(b"\x04chathello"),
+    }
+}
+
+fn i_have() -> IHave {
+    let group = Group {
+        origin: holder(1).member,
+        incarnation: 1_795_000_000_000,
+        ids: vec![(300, 1), (301, 2), (290, 300)],
+    };
+    IHave {
+        is_neighbour: true,
+        groups: vec![group],
+    }
+}
+
+fn graft() -> Graft {
+    Graft {
+        origin: holder(1).member,
+        incarnation: 1_795_000_000_000,
+        sequences: vec![300, 290],
+    }
+}
+
+fn gone() -> Gone {
+    Gone {
+        origin: holder(1).member,
+        incarnation: 1_795_000_000_000,
+        sequences: vec![290],
+    }
+}
+
+/// Every kind of frame but the handshake's and the exchange's, which are made by talking.
 fn messages() -> Vec<(&'static str, Message)> {
     let mut all = control();
     all.extend(copies());
+    all.extend(ends());
+    all.extend(broadcasts());
+    all.extend(hosts());
+    all.extend(demands());
     all
 }
 
+fn broadcasts() -> Vec<(&'static str, Message)> {
+    vec![
+        ("push", broadcast(Broadcast::Push(push()))),
+        ("i_have", broadcast(Broadcast::IHave(i_have()))),
+        ("graft", broadcast(Broadcast::Graft(graft()))),
+        (
+            "prune",
+            broadcast(Broadcast::Prune(Prune {
+                origin: holder(1).member,
+            })),
+        ),
+        ("gone", broadcast(Broadcast::Gone(gone()))),
+    ]
+}
+
+fn queue(message: Queue) -> Message {
+    Message::Queue(message.into())
+}
+
 fn copies() -> Vec<(&'static str, Message)> {
-    let done = Done {
-        ids: ids(),
-        holders: [holder(1), holder(2)].into(),
-        ending: Ending::Acked,
-    };
-    let aborted = Done {
-        ending: Ending::Aborted,
-        ..done.clone()
-    };
-    let queue = |message: Queue| Message::Queue(message.into());
     vec![
         (
             "repl",
             queue(Queue::Repl(Repl {
                 queue: "jobs".into(),
                 section: section(),
-                is_known: true,
+                wanted: 3,
+                owed: Vec::new(),
+            })),
+        ),
+        (
+            "repl_groups",
+            queue(Queue::Repl(Repl {
+                queue: "jobs".into(),
+                section: section(),
+                wanted: 2,
+                owed: vec![Owed::live("audit", BIRTH), Owed::live("mailer", BIRTH)],
             })),
         ),
         (
@@ -118,6 +198,7 @@ fn copies() -> Vec<(&'static str, Message)> {
             queue(Queue::ReplOk(ReplOk {
                 ids: ids(),
                 store: holder(2).store,
+                epoch: 1,
             })),
         ),
         (
@@ -128,23 +209,58 @@ fn copies() -> Vec<(&'static str, Message)> {
             })),
         ),
         (
+            "repl_no_lacks",
+            queue(Queue::ReplNo(ReplNo {
+                ids: ids(),
+                reason: Refused::Lacks,
+            })),
+        ),
+        (
             "deliver",
             queue(Queue::Deliver(Deliver {
                 number: 12,
                 has_more: true,
                 lease_ms: 30_000,
                 sections: vec![section()],
+                sources: Vec::new(),
             })),
         ),
+        (
+            "deliver_group",
+            queue(Queue::Deliver(Deliver {
+                number: 13,
+                has_more: false,
+                lease_ms: 30_000,
+                sections: vec![section()],
+                sources: vec![(ORIGIN, BootId(7))],
+            })),
+        ),
+    ]
+}
+
+fn ends() -> Vec<(&'static str, Message)> {
+    let done = Done {
+        ids: ids(),
+        holders: [holder(1), holder(2)].into(),
+        ending: Ending::Acked,
+    };
+    let aborted = Done {
+        ending: Ending::Aborted,
+        ..done.clone()
+    };
+    vec![
         ("set_done", queue(Queue::SetDone(done.clone()))),
         ("set_done_aborted", queue(Queue::SetDone(aborted))),
         ("done_ok", queue(Queue::DoneOk(done))),
         (
             "forget",
-            queue(Queue::Forget(Ids::one(MessageId {
-                origin: ORIGIN,
-                sequence: 7,
-            }))),
+            queue(Queue::Forget(Forget {
+                ids: Ids::one(MessageId {
+                    origin: ORIGIN,
+                    sequence: 7,
+                }),
+                holders: [holder(1), holder(2)].into(),
+            })),
         ),
         (
             "claim",
@@ -155,6 +271,44 @@ fn copies() -> Vec<(&'static str, Message)> {
             })),
         ),
     ]
+}
+
+fn hosts() -> Vec<(&'static str, Message)> {
+    vec![
+        (
+            "host_asks",
+            Message::Host(Box::new(HostExchange {
+                handler: 64,
+                is_answer: false,
+                bodies: vec![Bytes::from_static(b"digest")],
+                has_more: false,
+            })),
+        ),
+        (
+            "host_answers",
+            Message::Host(Box::new(HostExchange {
+                handler: 65_535,
+                is_answer: true,
+                bodies: vec![Bytes::from_static(b"one"), Bytes::new()],
+                has_more: true,
+            })),
+        ),
+    ]
+}
+
+fn demands() -> Vec<(&'static str, Message)> {
+    let queue = |message: Queue| Message::Queue(message.into());
+    vec![(
+        "demand_bytes",
+        queue(Queue::Demand(Demand {
+            number: 12,
+            queue: "jobs".into(),
+            credit: 100,
+            lease_ms: 30_000,
+            group: String::new(),
+            credit_bytes: 65_536,
+        })),
+    )]
 }
 
 fn control() -> Vec<(&'static str, Message)> {
@@ -168,6 +322,7 @@ fn control() -> Vec<(&'static str, Message)> {
                 is_answer: true,
                 digest: 77,
                 stock: 3,
+                cards: 0x0506,
             }),
         ),
         ("meta", Message::Meta(meta())),
@@ -182,6 +337,16 @@ fn control() -> Vec<(&'static str, Message)> {
             }),
         ),
         ("stock_ask", Message::StockAsk),
+        ("cards", Message::Cards(cards())),
+        ("probe", Message::Probe(Probe::of(holder(3).member))),
+        (
+            "probed",
+            Message::Probe(Probe::of(holder(3).member).answer(Some(700))),
+        ),
+        (
+            "rival",
+            Message::Rival(Rival::of(1_795_000_000_000, ORIGIN)),
+        ),
         (
             "demand",
             queue(Queue::Demand(Demand {
@@ -190,6 +355,7 @@ fn control() -> Vec<(&'static str, Message)> {
                 credit: 100,
                 lease_ms: 30_000,
                 group: String::new(),
+                credit_bytes: 0,
             })),
         ),
         (
@@ -202,6 +368,7 @@ fn control() -> Vec<(&'static str, Message)> {
                 epoch: 300,
                 lease: 5,
                 span: 501,
+                reason: String::new(),
             })),
         ),
         (
@@ -278,6 +445,242 @@ fn the_handshake_is_written_and_read_as_version_1_does() {
     let bytes = Refusal::of(&error).to_bytes();
     assert_eq!(bytes, golden("refusal", &bytes));
     assert_eq!(Refusal::from_bytes(&bytes).unwrap().to_error(), error);
+}
+
+/// A hello with every field set.
+fn full_hello(member: u128) -> Hello {
+    let mut hello = Hello::new(
+        ClusterId(0xc1),
+        MemberId(member),
+        BootId(0xe3),
+        StoreId(0xf4),
+    );
+    hello.minor = 1;
+    hello.incarnation = 1_795_000_000_000;
+    hello.name = "till".into();
+    hello.address = "127.0.0.1:7400".into();
+    hello.lane = 1;
+    hello.pair = 0x99;
+    hello.nonce = (1..=32).collect();
+    hello.members = 3;
+    hello.version = 300;
+    hello.is_ephemeral = true;
+    hello.kept = vec![0xf1, 0xf2];
+    hello.cards = 0x0506_0708;
+    hello
+}
+
+/// Proves by three slots of one byte each; what belongs into them is tested where secrets are.
+struct Slots;
+
+impl Prover for Slots {
+    fn prove(&self, _: &greeting::Claim) -> Vec<u8> {
+        [[0xa1; 32], [0xb2; 32], [0xc3; 32]].concat()
+    }
+
+    fn judge(&self, claim: &greeting::Claim, proof: &[u8]) -> Result<(), Ended> {
+        assert_eq!(proof, self.prove(claim));
+        Ok(())
+    }
+}
+
+/// The frames that `said` holds, each as its kind, its body, and all of its bytes.
+fn frames(mut said: &[u8]) -> Vec<(u8, Vec<u8>, Vec<u8>)> {
+    let mut frames = Vec::new();
+    while let Some((length, _)) = said.split_first_chunk::<4>() {
+        let (frame, rest) = said.split_at(4 + u32::from_le_bytes(*length) as usize);
+        let (kind, body) = frame.split_at(4).1.split_first().unwrap();
+        frames.push((*kind, body.to_vec(), frame.to_vec()));
+        said = rest;
+    }
+    frames
+}
+
+/// Lets `to` hear the golden frames of these names, which must be what was said.
+fn hear(
+    to: &mut Greeting<Slots>,
+    said: &mut Vec<u8>,
+    names: &[&str],
+    out: &mut Vec<u8>,
+) -> Result<Turn, Ended> {
+    let mut turn = Turn::Listen;
+    let frames = frames(&std::mem::take(said));
+    assert_eq!(frames.len(), names.len());
+    for ((kind, body, bytes), name) in frames.into_iter().zip(names) {
+        assert_eq!(golden(name, &bytes), bytes, "{name} is written differently");
+        turn = to.hear(kind, &body, out)?;
+    }
+    Ok(turn)
+}
+
+#[test]
+fn a_handshake_with_proofs_goes_as_in_version_1() {
+    let (mut near, mut far) = (Vec::new(), Vec::new());
+    let mut dialler = Greeting::dial(full_hello(0xd2), Some(Slots), &mut near);
+    let mut listener = Greeting::listen(full_hello(0xd3), Some(Slots));
+    let turn = hear(&mut listener, &mut near, &["hello_full"], &mut far);
+    assert_eq!(turn.unwrap(), Turn::Listen);
+    assert_eq!(listener.theirs(), Some(&full_hello(0xd2)));
+    let turn = hear(
+        &mut dialler,
+        &mut far,
+        &["hello_answer", "proof"],
+        &mut near,
+    );
+    assert_eq!(turn.unwrap(), Turn::Listen);
+    assert_eq!(dialler.theirs(), Some(&full_hello(0xd3)));
+    let turn = hear(&mut listener, &mut near, &["proof"], &mut far);
+    assert_eq!(turn.unwrap(), Turn::Decide);
+    listener.admit(&mut far);
+    let turn = hear(&mut dialler, &mut far, &["welcome"], &mut near);
+    assert_eq!(turn.unwrap(), Turn::Done);
+}
+
+/// One who holds a table, in an exchange.
+struct Seat {
+    table: Table,
+    exchanges: Exchanges,
+}
+
+impl Seat {
+    fn new(id: u64) -> Self {
+        Self {
+            table: Table::new(MemberId(id.into()), BootId(id << 40 | 0xab)),
+            exchanges: Exchanges::default(),
+        }
+    }
+
+    fn put(&mut self, key: &str, value: &'static [u8]) {
+        let value = Bytes::from_static(value);
+        self.table.put(now(), key, value).unwrap();
+    }
+
+    /// Hears what is said, each message by way of its golden frame; `names` are theirs.
+    fn hear(&mut self, from: u128, said: Vec<Exchange>, names: &[&str]) -> Vec<Exchange> {
+        assert_eq!(said.len(), names.len());
+        for (message, name) in said.into_iter().zip(names) {
+            let message = Message::Exchange(Box::new(message));
+            let bytes = encoded(&message);
+            let golden = golden(name, &bytes);
+            assert_eq!(bytes, golden, "{name} is written differently");
+            let mut buffer = BytesMut::from(&golden[..]);
+            let frame = cut(&mut buffer, limits::FRAME_BYTES_MAX).unwrap().unwrap();
+            let Ok(Some(Message::Exchange(read))) = decode(frame) else {
+                panic!("{name} is no exchange");
+            };
+            let from = MemberId(from);
+            let heard = self.exchanges.hear(now(), from, *read, &mut self.table);
+            heard.unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
+        self.said()
+    }
+
+    fn said(&mut self) -> Vec<Exchange> {
+        let out = self.exchanges.out().into_iter();
+        out.map(|(_, message)| message).collect()
+    }
+}
+
+fn now() -> Now {
+    Now {
+        mono: Instant(1_000),
+        wall_ms: 1_795_000_000_000,
+    }
+}
+
+/// Two tables that differ in every way: a key here, one there, one changed, one removed.
+fn seats() -> (Seat, Seat) {
+    let (mut ann, mut bob) = (Seat::new(1), Seat::new(2));
+    ann.put("both", b"old");
+    ann.put("removed", b"");
+    bob.table.hear(now(), &ann.table.map().whole());
+    ann.put("here", b"only");
+    bob.put("both", b"new");
+    bob.put("there", b"only");
+    bob.table.delete(now(), "removed").unwrap();
+    (ann, bob)
+}
+
+#[test]
+fn an_exchange_goes_as_in_version_1() {
+    let (mut ann, mut bob) = seats();
+    ann.exchanges.start(Instant(1_000), MemberId(2), &ann.table);
+    let asked = ann.said();
+    let sums = bob.hear(1, asked, &["exchange_ask"]);
+    let compared = ann.hear(2, sums, &["exchange_sums"]);
+    let entries = bob.hear(1, compared, &["exchange_compare"]);
+    let silence = ann.hear(2, entries, &["exchange_entries"]);
+    assert!(silence.is_empty());
+    assert_eq!(ann.exchanges.finished(), [MemberId(2)]);
+    let keys = ann.table.list("", 9, None);
+    let keys: Vec<&str> = keys.iter().map(|entry| &*entry.key).collect();
+    assert_eq!(keys, ["both", "here", "there"]);
+    assert_eq!(ann.table.get("both").unwrap().value, "new");
+}
+
+#[test]
+fn an_exchange_of_equals_and_one_that_is_over_go_as_in_version_1() {
+    let (mut ann, mut bob) = seats();
+    let learner = &mut Seat::new(3);
+    learner
+        .table
+        .map_mut()
+        .merge(&ann.table.map().whole(), true);
+    learner
+        .exchanges
+        .start(Instant(1_000), MemberId(1), &learner.table);
+    let asked = learner.said();
+    let same = ann.hear(3, asked, &["exchange_ask_equal"]);
+    let silence = learner.hear(1, same, &["exchange_same"]);
+    assert!(silence.is_empty());
+    assert_eq!(learner.exchanges.finished(), [MemberId(1)]);
+
+    ann.exchanges.start(Instant(1_000), MemberId(2), &ann.table);
+    let asked = ann.said();
+    let sums = bob.hear(1, asked, &["exchange_ask"]);
+    let compared = ann.hear(2, sums, &["exchange_sums"]);
+    // It leaves in the middle: its table begins anew.
+    bob.table.reset(BootId(0xcd));
+    let over = bob.hear(1, compared, &["exchange_compare"]);
+    ann.hear(2, over, &["exchange_over"]);
+    assert!(ann.table.get("here").is_some(), "nothing was learned");
+}
+
+/// The kinds that core/docs/wire.md names, by its table of frames.
+fn kinds_of_wire_md() -> Vec<(u8, String)> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/wire.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let frames = text.split("\n## ").find(|part| part.starts_with("Frames"));
+    let rows = frames.unwrap().lines().filter_map(|line| {
+        let mut cells = line.split('|').skip(1).map(str::trim);
+        let kind = cells.next()?.parse().ok()?;
+        Some((kind, cells.next()?.to_owned()))
+    });
+    rows.collect()
+}
+
+#[test]
+fn every_kind_that_the_page_names_has_a_golden_frame() {
+    // These two are kept without their headers.
+    let mut seen = vec![0, 1];
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/wire/v1");
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        if !["hello", "refusal"].contains(&name) {
+            let bytes = golden(name, &[]);
+            let length = bytes.first_chunk().copied().map(u32::from_le_bytes);
+            assert_eq!(length, Some(bytes.len() as u32 - 4), "{name}");
+            seen.extend(bytes.get(4));
+        }
+    }
+    let kinds = kinds_of_wire_md();
+    assert!(kinds.len() > 20, "the table of frames was not found");
+    for (kind, name) in &kinds {
+        assert!(seen.contains(kind), "{name} ({kind}) has no golden frame");
+    }
+    seen.retain(|kind| !kinds.iter().any(|(known, _)| known == kind));
+    assert!(seen.is_empty(), "the page does not name {seen:?}");
 }
 
 #[test]

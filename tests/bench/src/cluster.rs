@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use primer::{
-    Bytes, Delivery, EnqueueOptions, OnShort, Options, Pending, Primer, Queue, Receipt,
+    Bytes, Delivery, Discover, EnqueueOptions, OnShort, Options, Pending, Primer, Queue, Receipt,
     ReceiveOptions,
 };
 
@@ -24,6 +24,7 @@ pub struct Cluster {
 /// What the other processes run: a member that keeps copies until its standard input ends.
 pub fn member(seed: &str) -> Outcome<()> {
     let member = Options::new("bench")
+        .discover(Discover::None)
         .seed(seed)
         .open_blocking()
         .map_err(text)?;
@@ -38,7 +39,9 @@ pub fn member(seed: &str) -> Outcome<()> {
 impl Cluster {
     /// Starts the others and waits until all see this one.
     pub fn start() -> Outcome<Self> {
-        let options = Options::new("bench").on_short(OnShort::Fail);
+        let options = Options::new("bench")
+            .discover(Discover::None)
+            .on_short(OnShort::Fail);
         let member = options.open_blocking().map_err(text)?;
         let address = member.address().ok_or("no address")?;
         let mut cluster = Self {
@@ -160,6 +163,7 @@ fn drain(queue: &Queue, count: usize) -> Outcome<()> {
         max: 1_000,
         wait: Duration::from_secs(30),
         lease: None,
+        ..ReceiveOptions::default()
     };
     let mut left = count;
     while left > 0 {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use primer::{Bytes, Delivery, EnqueueOptions, Options, Primer, Queue, ReceiveOptions};
+use primer::{Bytes, Delivery, Discover, EnqueueOptions, Options, Primer, Queue, ReceiveOptions};
 
 use crate::{BODY, Outcome};
 
@@ -46,6 +46,7 @@ impl Local {
             max: 100,
             wait: Duration::ZERO,
             lease: None,
+            ..ReceiveOptions::default()
         };
         let begun = Instant::now();
         for _ in 0..count / 100 {
@@ -62,7 +63,10 @@ impl Local {
     /// Milliseconds to open a member and close it again.
     pub fn open_and_close() -> Outcome<f64> {
         let begun = Instant::now();
-        let member = Options::new("bench").open_blocking().map_err(text)?;
+        let member = Options::new("bench")
+            .discover(Discover::None)
+            .open_blocking()
+            .map_err(text)?;
         let took = begun.elapsed().as_secs_f64() * 1e3;
         member.close().wait().map_err(text)?;
         Ok(took)

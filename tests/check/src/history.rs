@@ -119,7 +119,7 @@ pub enum Kind {
     Info,
 }
 
-/// What was done. The last three are remarks of the harness, made with `info`.
+/// What was done. Those from `settled` on are remarks of the harness, made with `info`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verb {
@@ -139,6 +139,10 @@ pub enum Verb {
     Settled,
     /// The harness destroyed the last copy on purpose: the value may be lost.
     Doomed,
+    /// All that is left of the value is set aside at members that were evicted: it may stay there.
+    Aside,
+    /// What was set aside of the value is given out again, finished or not.
+    Returned,
     /// All faults are healed and every queue was read until it was empty.
     Drained,
     /// Of a later version; skipped.

@@ -30,12 +30,21 @@ pub(crate) struct Life<'a> {
     /// When every live holder knew of its end.
     pub settled_ns: Option<u64>,
     pub is_doomed: bool,
+    /// Its last copies are set aside.
+    pub is_aside: bool,
+    /// When a copy that had been set aside was first given out again.
+    pub returned_ns: Option<u64>,
 }
 
 impl Life<'_> {
     /// True when the producer holds a receipt.
     pub fn is_acknowledged(&self) -> bool {
         self.answered.is_some_and(|r| r.kind == Kind::Ok)
+    }
+
+    /// True when the harness knows why it may be gone.
+    pub fn may_be_lost(&self) -> bool {
+        self.is_doomed || self.is_aside
     }
 
     /// True when somebody asked for its end, with whatever success.
@@ -118,6 +127,11 @@ impl<'a> Life<'a> {
             }
             (Verb::Settled, _) => self.settled_ns = self.settled_ns.or(Some(record.time_ns)),
             (Verb::Doomed, _) => self.is_doomed = true,
+            (Verb::Aside, _) => self.is_aside = true,
+            (Verb::Returned, _) => {
+                self.is_aside = false;
+                self.returned_ns = self.returned_ns.or(Some(record.time_ns));
+            }
             _ => {}
         }
         Ok(())

@@ -64,8 +64,13 @@ fn endings(
         return;
     }
     if life.arrivals.is_empty() {
-        if life.is_doomed {
-            report.count("lost_doomed", 1);
+        if life.may_be_lost() {
+            let name = if life.is_doomed {
+                "lost_doomed"
+            } else {
+                "lost_aside"
+            };
+            report.count(name, 1);
             return;
         }
         let part = match spans.get(&value.process) {
@@ -80,7 +85,7 @@ fn endings(
             value,
             format!("has a receipt, was never delivered ({part})"),
         );
-    } else if is_drained && !life.is_acked() && !life.is_doomed {
+    } else if is_drained && !life.is_acked() && !life.may_be_lost() {
         let detail = format!("delivered {} times, never acked", life.arrivals.len());
         report.find("stranded", value, detail);
     }

@@ -163,6 +163,14 @@ fn bad_queues() -> Vec<(&'static str, Story)> {
         ),
         // Another value's doom excuses nothing.
         ("lost", whole().put("1-2").remark(Verb::Doomed, "1-1")),
+        // What was set aside came back: from then on it must not be lost.
+        (
+            "lost",
+            whole()
+                .put("1-2")
+                .remark(Verb::Aside, "1-2")
+                .remark(Verb::Returned, "1-2"),
+        ),
         ("stranded", whole().put("1-2").came("1-2").drained()),
         (
             "stranded",
@@ -274,6 +282,16 @@ fn bad_leases() -> Vec<(&'static str, Story)> {
         ),
         (
             "zombie",
+            // What was set aside came back later than that.
+            first()
+                .settles(Verb::Ack, "1-1", 7, 1)
+                .remark(Verb::Settled, "1-1")
+                .at(500)
+                .leased("1-1", 8, 1)
+                .remark(Verb::Returned, "1-1"),
+        ),
+        (
+            "zombie",
             // Without the owner's moment the arrival counts.
             story()
                 .put("1-1")
@@ -372,6 +390,17 @@ fn good_histories_pass() {
         story().asked("1-1").ended("1-1", Kind::Fail).drained(),
         // The harness destroyed the last copy.
         story().put("1-1").remark(Verb::Doomed, "1-1").drained(),
+        // All that is left of it is set aside.
+        story().put("1-1").remark(Verb::Aside, "1-1").drained(),
+        // It was over, and came back from where it had been set aside.
+        story()
+            .put("1-1")
+            .leased("1-1", 7, 1)
+            .settles(Verb::Ack, "1-1", 7, 1)
+            .remark(Verb::Settled, "1-1")
+            .remark(Verb::Returned, "1-1")
+            .leased("1-1", 8, 1)
+            .acked("1-1"),
         // More copies than promised, and an honest short receipt.
         story()
             .receipt("1-1", 2, 2, &[1, 2, 3])
@@ -447,11 +476,14 @@ fn recovered_and_doomed_ones_are_figures() {
         .came("1-1")
         .acked("1-1")
         .put("1-2")
-        .remark(Verb::Doomed, "1-2");
+        .remark(Verb::Doomed, "1-2")
+        .put("1-3")
+        .remark(Verb::Aside, "1-3");
     let report = check(&story.history, &Promise::default());
     assert!(report.is_valid(), "{:?}", report.findings);
     assert_eq!(report.figure("recovered"), 1);
     assert_eq!(report.figure("lost_doomed"), 1);
+    assert_eq!(report.figure("lost_aside"), 1);
     assert_eq!(report.figure("lost"), 0);
 }
 

@@ -1,11 +1,14 @@
-//! Real processes on loopback sockets.
+//! Real processes on loopback sockets, and what a harness of such processes is made of.
 //!
-//! [`member`] is what each process runs: a producer and a consumer that tell everything they see as
-//! records. [`kill`] starts five of them, kills one with SIGKILL while it is under load, and hands
-//! the history to `primer-check`. [`process`] is the line between the two.
+//! [`member`] is what each process runs: it obeys words on its standard input and tells what it sees.
+//! [`load`] is its producer and consumer, who tell everything as records. [`process`] holds such a process,
+//! [`cluster`] several of them with the history that `primer-check` judges. [`kill`] is this package's
+//! own test: five members, one killed with SIGKILL under load. `tests/chaos` builds on the rest.
 #![forbid(unsafe_code)]
 
+pub mod cluster;
 pub mod kill;
+pub mod load;
 pub mod member;
 pub mod process;
 
@@ -14,3 +17,8 @@ pub const QUEUE: &str = "work";
 
 /// What goes wrong in a harness: a text, for a person.
 pub type Outcome<T> = Result<T, String>;
+
+/// An error as a harness tells it.
+pub fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}

@@ -5,15 +5,14 @@
 
 use std::process::ExitCode;
 
-use primer_cluster::{Outcome, kill, member};
+use primer_cluster::{kill, member};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
-        ["member", index] => number(index).and_then(|index| member::run(index, None)),
-        ["member", index, seed] => number(index).and_then(|index| member::run(index, Some(seed))),
-        ["--runs", runs] => number(runs).and_then(kill::runs),
+        ["member", setup @ ..] => member::Setup::parse(setup).and_then(|setup| member::run(&setup)),
+        ["--runs", runs] => member::number(runs).and_then(kill::runs),
         _ => Err("usage: primer-cluster --runs N".into()),
     };
     match outcome {
@@ -23,8 +22,4 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn number(text: &str) -> Outcome<u64> {
-    text.parse().map_err(|_| format!("not a number: {text}"))
 }

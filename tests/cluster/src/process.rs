@@ -6,7 +6,8 @@ use std::sync::mpsc::Sender;
 
 use primer_check::Record;
 
-use crate::Outcome;
+use crate::member::View;
+use crate::{Outcome, text};
 
 /// A line of a member.
 #[derive(Debug)]
@@ -21,8 +22,19 @@ pub enum Word {
     Stopped,
     /// So many messages are held there; told when nothing came for a while.
     Held(u64),
+    /// What it knows, as it was asked.
+    View(Box<View>),
     /// Its output ended: it has.
     Gone,
+}
+
+/// Whose word it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Speaker {
+    /// Which member.
+    pub index: u64,
+    /// Which of its processes.
+    pub life: u64,
 }
 
 /// A member's process. Killed when dropped.
@@ -30,25 +42,18 @@ pub enum Word {
 pub struct Process {
     child: Child,
     input: ChildStdin,
+    speaker: Speaker,
 }
 
 impl Process {
-    /// Starts this program as a member; its words go to `words` with its index.
-    pub fn start(index: u64, seed: Option<&str>, words: Sender<(u64, Word)>) -> Outcome<Self> {
-        let program = std::env::current_exe().map_err(|error| error.to_string())?;
-        Self::start_program(&program, index, seed, words)
-    }
-
-    fn start_program(
-        program: &std::path::Path,
-        index: u64,
-        seed: Option<&str>,
-        words: Sender<(u64, Word)>,
+    /// Starts `command`; its words go to `words` with `speaker`.
+    pub fn start(
+        mut command: Command,
+        speaker: Speaker,
+        words: Sender<(Speaker, Word)>,
     ) -> Outcome<Self> {
-        let mut command = Command::new(program);
-        command.arg("member").arg(index.to_string()).args(seed);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().map_err(|error| error.to_string())?;
+        let mut child = command.spawn().map_err(text)?;
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err("a member without pipes".into());
         };
@@ -56,31 +61,47 @@ impl Process {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
                 // A killed process may leave half a line, which is nobody's word.
                 if let Some(word) = parse(&line)
-                    && words.send((index, word)).is_err()
+                    && words.send((speaker, word)).is_err()
                 {
                     return;
                 }
             }
-            let _ = words.send((index, Word::Gone));
+            let _ = words.send((speaker, Word::Gone));
         });
-        Ok(Self { child, input })
+        Ok(Self {
+            child,
+            input,
+            speaker,
+        })
     }
 
-    /// Tells it one word.
-    pub fn tell(&mut self, word: &str) -> Outcome<()> {
-        writeln!(self.input, "{word}").map_err(|error| format!("telling {word}: {error}"))
+    /// Which of the member's processes this is.
+    #[must_use]
+    pub fn life(&self) -> u64 {
+        self.speaker.life
+    }
+
+    /// The system's number for it.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Tells it one line.
+    pub fn tell(&mut self, line: &str) -> Outcome<()> {
+        writeln!(self.input, "{line}").map_err(|error| format!("telling {line}: {error}"))
     }
 
     /// SIGKILL.
     pub fn kill(&mut self) -> Outcome<()> {
-        self.child.kill().map_err(|error| error.to_string())?;
-        self.child.wait().map_err(|error| error.to_string())?;
+        self.child.kill().map_err(text)?;
+        self.child.wait().map_err(text)?;
         Ok(())
     }
 
     /// Waits for its end. Errors: it ended badly.
     pub fn wait(&mut self) -> Outcome<()> {
-        let status = self.child.wait().map_err(|error| error.to_string())?;
+        let status = self.child.wait().map_err(text)?;
         if status.success() {
             return Ok(());
         }
@@ -97,9 +118,8 @@ impl Drop for Process {
 
 fn parse(line: &str) -> Option<Word> {
     if line.starts_with('{') {
-        return serde_json::from_str(line)
-            .ok()
-            .map(|record| Word::Record(Box::new(record)));
+        let record = serde_json::from_str(line).ok()?;
+        return Some(Word::Record(Box::new(record)));
     }
     let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
     match word {
@@ -107,6 +127,7 @@ fn parse(line: &str) -> Option<Word> {
         "ready" => Some(Word::Ready),
         "stopped" => Some(Word::Stopped),
         "held" => rest.parse().ok().map(Word::Held),
+        "view" => Some(Word::View(serde_json::from_str(rest).ok()?)),
         _ => None,
     }
 }

@@ -41,18 +41,47 @@ pub struct Step {
 /// A step's shape: its verb, how many arguments it takes, and which keys.
 type Shape = (&'static str, usize, usize, &'static [&'static str]);
 
+const ENQUEUE: &[&str] = &[
+    "copies",
+    "on_short",
+    "timeout",
+    "header.",
+    "priority",
+    "delay",
+    "at",
+    "ttl",
+    "max_attempts",
+    "at_most_once",
+    "if_no_group",
+];
+
+const RECEIVE: &[&str] = &["max", "wait", "lease", "group", "backlog"];
+const SUBSCRIBE: &[&str] = &[
+    "credit",
+    "credit_bytes",
+    "lease",
+    "max_run",
+    "group",
+    "backlog",
+];
+
 /// Every step there is. A key that ends in `.` stands for all keys that begin so; `*` for any key.
 #[rustfmt::skip]
 const SHAPES: &[Shape] = &[
     ("open", 1, 1, &["*"]), ("join", 2, 2, &[]), ("members", 1, 1, &[]), ("address", 1, 1, &[]),
     ("event", 2, 2, &[]), ("stats", 2, 2, &[]),
-    ("enqueue", 3, 3, &["copies", "on_short", "timeout", "header."]),
-    ("enqueue_many", 3, 99, &["copies", "on_short", "timeout", "header."]),
-    ("receive", 2, 2, &["max", "wait", "lease"]),
+    ("enqueue", 3, 3, ENQUEUE), ("enqueue_many", 3, 99, ENQUEUE),
+    ("receive", 2, 2, RECEIVE),
     ("ack", 2, 2, &[]), ("ack_many", 2, 99, &[]), ("nack", 2, 2, &["delay"]), ("release", 2, 2, &[]),
+    ("reject", 2, 2, &["reason"]),
     ("extend", 2, 2, &["lease"]), ("drop", 2, 2, &[]),
-    ("subscribe", 2, 2, &["credit", "lease"]), ("next", 1, 1, &["wait"]), ("credit", 2, 2, &[]),
+    ("subscribe", 2, 2, SUBSCRIBE), ("next", 1, 1, &["wait"]), ("credit", 2, 2, &[]),
     ("unsubscribe", 1, 1, &[]), ("leave", 1, 1, &["drain", "force"]), ("close", 1, 1, &[]),
+    ("broadcast", 3, 3, &[]), ("on", 2, 2, &[]), ("heard", 1, 2, &["from"]), ("unlisten", 1, 1, &[]),
+    ("put", 3, 3, &[]), ("get", 2, 2, &[]), ("delete", 2, 2, &[]), ("list", 2, 2, &[]),
+    ("watch", 2, 2, &[]), ("changed", 1, 3, &[]), ("evict", 2, 2, &[]), ("reclaim", 1, 1, &["keep"]),
+    ("rotate", 2, 2, &[]),
+    ("create_group", 3, 3, &["backlog"]), ("remove_group", 3, 3, &[]), ("groups", 2, 2, &[]),
 ];
 
 /// The steps of a file's text. Errors: `name:line: what is wrong`.

@@ -188,7 +188,10 @@ mod tests {
         let text = std::fs::read_to_string(crate::folder().join("surface.toml")).unwrap();
         let rows = parse(&text).unwrap();
         let open = rows.iter().find(|row| row.text("name") == "open").unwrap();
-        assert_eq!(open.numbers("fails").collect::<Vec<_>>(), [101, 106, 502]);
+        assert_eq!(
+            open.numbers("fails").collect::<Vec<_>>(),
+            [101, 106, 107, 108, 502, 503]
+        );
         assert_eq!(
             open.texts("takes").collect::<Vec<_>>(),
             ["options: Options"]

@@ -8,8 +8,8 @@ use bytes::Bytes;
 /// Files larger than any frame are of another kind.
 const FILE_BYTES_MAX: u64 = 2 << 20;
 
-/// Every file under `tests/data/wire`, in the order of their paths; none when there is no such
-/// folder.
+/// The bytes of every file under `tests/data/wire`, which are in hexadecimal, in the order of their
+/// paths.
 pub(crate) fn golden() -> &'static [Bytes] {
     static GOLDEN: OnceLock<Vec<Bytes>> = OnceLock::new();
     GOLDEN.get_or_init(|| {
@@ -17,6 +17,7 @@ pub(crate) fn golden() -> &'static [Bytes] {
         let mut files = Vec::new();
         gather(&root, &mut files);
         files.sort();
+        assert!(!files.is_empty(), "no golden frames in {}", root.display());
         files.into_iter().map(|(_, bytes)| bytes).collect()
     })
 }
@@ -32,9 +33,16 @@ fn gather(folder: &Path, files: &mut Vec<(std::path::PathBuf, Bytes)>) {
         } else if entry
             .metadata()
             .is_ok_and(|data| data.len() <= FILE_BYTES_MAX)
-            && let Ok(bytes) = std::fs::read(&path)
+            && let Ok(text) = std::fs::read_to_string(&path)
         {
-            files.push((path, bytes.into()));
+            let bytes = unhex(&text);
+            files.push((path, bytes));
         }
     }
+}
+
+fn unhex(text: &str) -> Bytes {
+    let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
+    let byte = |pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    digits.chunks(2).map(byte).collect()
 }

@@ -10,8 +10,8 @@ use primer_proto::base::{
 };
 use primer_proto::copies::Holder;
 use primer_proto::engine::{
-    Command, Config, Effect, EnqueueOptions, Handle, Message, NewMessage, Reply, Writer, cut,
-    decode,
+    Asked, Command, Config, Effect, EnqueueOptions, Flow, Handle, IfNoGroup, InGroup, Message,
+    NewMessage, Reply, Writer, cut, decode,
 };
 use primer_proto::membership::Hello;
 use primer_proto::queue::Message as Queue;
@@ -138,7 +138,7 @@ impl Bench {
         };
         self.feed(Input::Linked {
             link,
-            hello,
+            hello: Box::new(hello),
             dialled,
         });
     }
@@ -187,7 +187,12 @@ impl Bench {
     fn user(&mut self, chance: &mut Chance) {
         let queue = self.key;
         let options = EnqueueOptions {
-            copies: Some(1 + chance.below(4) as u16),
+            copies: chance.percent(80).then(|| 1 + chance.below(4) as u16),
+            terms: asked(chance),
+            if_no_group: *make::pick(
+                &[IfNoGroup::Hold, IfNoGroup::Drop, IfNoGroup::Refuse],
+                chance,
+            ),
             ..EnqueueOptions::default()
         };
         let body = "body".into();
@@ -196,7 +201,7 @@ impl Bench {
             headers: None,
         };
         let span = chance.percent(50).then(|| make::number(chance));
-        let command = match chance.below(14) {
+        let command = match chance.below(15) {
             0 | 1 => Command::Enqueue {
                 queue,
                 message,
@@ -212,11 +217,12 @@ impl Bench {
                 max: make::number(chance) as u32,
                 wait: make::number(chance),
                 lease: span,
+                group: in_group(chance),
             },
             5 => Command::Subscribe {
                 queue,
-                credit: make::number(chance) as u32,
-                lease: span,
+                flow: flow(chance, span),
+                group: in_group(chance),
             },
             6 => return self.cancel(chance),
             7 => match self.sessions.last() {
@@ -228,12 +234,18 @@ impl Bench {
                 None => Command::Joined,
             },
             8 => Command::Join("somebody:1".into()),
+            9 => match in_group(chance) {
+                Some(group) if chance.percent(50) => Command::CreateGroup(queue, group),
+                Some(group) => Command::RemoveGroup(queue, group.name),
+                None => Command::Joined,
+            },
             _ => match self.draw_handle(chance) {
-                Some(handle) => match chance.below(5) {
+                Some(handle) => match chance.below(6) {
                     0 => Command::Ack(handle),
                     1 => Command::AckMany(vec![handle.clone(), handle]),
                     2 => Command::Nack(handle, span),
                     3 => Command::Release(handle),
+                    4 => Command::Reject(handle, "no".into()),
                     _ => Command::Extend(handle, span),
                 },
                 None => Command::Joined,
@@ -309,7 +321,7 @@ impl Bench {
             }
             Effect::Hangup(link, _) => assert!(self.links.contains(&link), "closed {link:?}"),
             Effect::Dial(address) => self.dialled.push(address),
-            Effect::Event(_) => {}
+            Effect::Event(_) | Effect::Change(_) | Effect::Topic(_) | Effect::Host(_) => {}
         }
     }
 
@@ -353,6 +365,7 @@ impl Bench {
             max: 1,
             wait: 0,
             lease: None,
+            group: None,
         });
         let [Reply::Deliveries(leased)] = replies.as_slice() else {
             panic!("no delivery: {replies:?}");
@@ -369,10 +382,47 @@ impl Bench {
 fn known(message: &Message) -> bool {
     match message {
         Message::Heartbeat(_) | Message::Meta(_) | Message::Stock(_) | Message::StockAsk => true,
+        Message::Exchange(_) | Message::Broadcast(_) | Message::Cards(_) => true,
+        Message::Probe(_) | Message::Rival(_) | Message::Host(_) => true,
         Message::Queue(queue) => match queue.as_ref() {
             Queue::Repl(_) | Queue::ReplOk(_) | Queue::ReplNo(_) | Queue::Demand(_) => true,
             Queue::Deliver(_) | Queue::SetDone(_) | Queue::DoneOk(_) | Queue::Forget(_) => true,
             Queue::Claim(_) | Queue::Settle(_) | Queue::Settled(_) => true,
         },
+    }
+}
+
+fn flow(chance: &mut Chance, lease: Option<u64>) -> Flow {
+    Flow {
+        credit: make::number(chance) as u32,
+        credit_bytes: chance.percent(30).then(|| make::number(chance)),
+        lease,
+        max_run: chance.percent(50).then(|| make::number(chance)),
+    }
+}
+
+/// A group that somebody consumes in; mostly none.
+fn in_group(chance: &mut Chance) -> Option<InGroup> {
+    let name = (*make::pick(&["g", "h", "", "no\ngroup"], chance)).into();
+    let takes_backlog = chance.percent(30);
+    chance.percent(30).then_some(InGroup {
+        name,
+        takes_backlog,
+    })
+}
+
+/// What a producer asks for beside copies; most ask for nothing.
+fn asked(chance: &mut Chance) -> Asked {
+    if chance.percent(60) {
+        return Asked::default();
+    }
+    let mut some = |percent, most: u64| chance.percent(percent).then(|| chance.below(most));
+    Asked {
+        priority: some(50, 11).map(|priority| priority as u8),
+        delay: some(30, 3_000),
+        at: some(10, 1 << 42),
+        ttl: some(30, 3_000),
+        max_attempts: some(40, 3).map(|attempts| attempts as u32),
+        is_at_most_once: some(20, 2).is_some(),
     }
 }

@@ -12,13 +12,17 @@
     reason = "a test program: a panic is how a broken check is told"
 )]
 
+mod broadcast;
 mod corpus;
 mod crdt;
 mod engine;
+mod exchange;
 mod frame;
+mod handshake;
 mod hello;
 mod make;
 mod options;
+mod saved;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,8 +37,12 @@ pub type Case = fn(&mut Chance);
 pub const TARGETS: &[(&str, Case)] = &[
     ("frame", frame::run),
     ("hello", hello::run),
+    ("handshake", handshake::run),
     ("engine", engine::run),
     ("crdt", crdt::run),
+    ("broadcast", broadcast::run),
+    ("exchange", exchange::run),
+    ("saved", saved::run),
     ("options", options::run),
 ];
 

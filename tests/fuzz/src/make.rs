@@ -7,16 +7,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use primer_proto::base::{BootId, Chance, MemberId, Stamp, StoreId, limits};
+use primer_proto::broadcast::{Gone, Graft, Group, IHave, Message as Broadcast, Prune, Push};
 use primer_proto::copies::{
-    Headers, Holder, Holders, Item, Own, Refused, Repl, ReplNo, ReplOk, Section,
+    Headers, Holder, Holders, Item, Owed, Own, Refused, Repl, ReplNo, ReplOk, Section, Terms,
 };
 use primer_proto::crdt::DotMap;
-use primer_proto::engine::Message;
-use primer_proto::membership::{Heartbeat, Meta};
-use primer_proto::metadata::Stock;
+use primer_proto::engine::{HOST_BODIES_MAX, HostExchange, Message};
+use primer_proto::membership::{Card, CardList, Heartbeat, Meta, Probe, Rival};
+use primer_proto::metadata::{Exchange, Stock};
 use primer_proto::queue::Message as Queue;
-use primer_proto::queue::{Claim, Deliver, Demand, Done, Ending, Settle, Settled};
+use primer_proto::queue::{Claim, Deliver, Demand, Done, Ending, Forget, Settle, Settled};
 use primer_proto::wire::{Ids, SEQUENCE_MAX};
+use prost::Message as _;
 
 /// Who and what messages speak of.
 pub(crate) struct Pool {
@@ -51,7 +53,8 @@ impl Pool {
     }
 }
 
-fn pick<'a, T>(items: &'a [T], chance: &mut Chance) -> &'a T {
+/// One of them.
+pub(crate) fn pick<'a, T>(items: &'a [T], chance: &mut Chance) -> &'a T {
     &items[chance.below(items.len() as u64) as usize]
 }
 
@@ -139,7 +142,19 @@ fn item(chance: &mut Chance) -> Item {
             bytes(max, chance)
         }),
         headers: chance.percent(20).then(|| headers(chance)),
+        terms: chance.percent(20).then(|| terms(chance)),
     }
+}
+
+fn terms(chance: &mut Chance) -> Arc<Terms> {
+    Arc::new(Terms {
+        priority: chance.percent(50).then(|| chance.below(10) as u32),
+        not_before: number(chance),
+        expires: number(chance),
+        max_attempts: number32(chance),
+        is_at_most_once: chance.percent(30),
+        is_dead_letter: chance.percent(30),
+    })
 }
 
 fn section(pool: &Pool, chance: &mut Chance) -> Section {
@@ -180,7 +195,6 @@ fn meta(chance: &mut Chance) -> Meta {
         bytes(80, chance).into()
     };
     Meta {
-        is_whole: chance.percent(50),
         delta,
         asks: chance.percent(30),
     }
@@ -211,6 +225,46 @@ fn settle(pool: &Pool, chance: &mut Chance) -> Settle {
         epoch: number32(chance),
         lease: number32(chance),
         span: number(chance),
+        reason: "r".repeat(chance.below(9) as usize),
+    }
+}
+
+fn host(chance: &mut Chance) -> HostExchange {
+    let count = if chance.percent(5) {
+        HOST_BODIES_MAX as u64 + chance.below(2)
+    } else {
+        chance.below(3)
+    };
+    HostExchange {
+        handler: number32(chance),
+        is_answer: chance.percent(50),
+        bodies: (0..count).map(|_| bytes(40, chance)).collect(),
+        has_more: chance.percent(50),
+    }
+}
+
+/// The groups that copies are for: mostly none.
+fn owed(chance: &mut Chance) -> Vec<Owed> {
+    let count = if chance.percent(70) {
+        0
+    } else {
+        1 + chance.below(3)
+    };
+    let owed = (0..count).map(|_| Owed {
+        group: (*pick(&["g", "h", "", "i\u{1f}j"], chance)).into(),
+        birth: (1 + chance.below(2), 1 + chance.below(3)),
+        status: if chance.percent(90) {
+            0
+        } else {
+            chance.below(6) as u8
+        },
+    });
+    let owed: Vec<Owed> = owed.collect();
+    // That list alone is how none travels.
+    if owed == [Owed::default()] {
+        Vec::new()
+    } else {
+        owed
     }
 }
 
@@ -220,11 +274,13 @@ fn queue(pool: &Pool, chance: &mut Chance) -> Queue {
         0 | 1 => Queue::Repl(Repl {
             queue: queue_name(pool, chance).into(),
             section: section(pool, chance),
-            is_known: true,
+            wanted: chance.below(u64::from(limits::COPIES_MAX) + 1) as u16,
+            owed: owed(chance),
         }),
         2 => Queue::ReplOk(ReplOk {
             ids: ids(pool, chance),
             store: pick(&pool.holders, chance).store,
+            epoch: number32(chance) % 3,
         }),
         3 => Queue::ReplNo(ReplNo {
             ids: ids(pool, chance),
@@ -243,6 +299,11 @@ fn queue(pool: &Pool, chance: &mut Chance) -> Queue {
             } else {
                 "g".into()
             },
+            credit_bytes: if chance.percent(50) {
+                0
+            } else {
+                number(chance)
+            },
         }),
         5 => Queue::Deliver(Deliver {
             number: number(chance),
@@ -251,10 +312,16 @@ fn queue(pool: &Pool, chance: &mut Chance) -> Queue {
             sections: (0..chance.below(3))
                 .map(|_| section(pool, chance))
                 .collect(),
+            sources: (0..chance.below(3))
+                .map(|_| (*pick(&pool.boots, chance), *pick(&pool.boots, chance)))
+                .collect(),
         }),
         6 => Queue::SetDone(done(pool, chance)),
         7 => Queue::DoneOk(done(pool, chance)),
-        8 => Queue::Forget(ids(pool, chance)),
+        8 => Queue::Forget(Forget {
+            ids: ids(pool, chance),
+            holders: holders(pool, chance),
+        }),
         9 => Queue::Claim(Claim {
             ids: ids(pool, chance),
             own: own(pool, chance),
@@ -268,19 +335,89 @@ fn queue(pool: &Pool, chance: &mut Chance) -> Queue {
     }
 }
 
+fn cards(pool: &Pool, chance: &mut Chance) -> CardList {
+    let card = |chance: &mut Chance| {
+        let member = pick(&pool.holders, chance).member;
+        let mut card = Card::new(member, number(chance), boot(pool, chance));
+        card.version = number(chance);
+        card.name = "n".repeat(chance.below(20) as usize);
+        card.address = "a".repeat(chance.below(30) as usize);
+        card.minor = number32(chance);
+        card
+    };
+    let cards = (0..chance.below(4)).map(|_| card(chance)).collect();
+    CardList { cards }
+}
+
+/// A step of the exchange of metadata: a head as prost has it, and a body that no room would write.
+fn exchange(chance: &mut Chance) -> Exchange {
+    let mut head = vec![0x08, chance.below(8) as u8];
+    for tag in [0x10, 0x18] {
+        head.push(tag);
+        prost::encoding::encode_varint(number(chance), &mut head);
+    }
+    head.extend_from_slice(&[0x2a, 30]);
+    head.extend((0..30).map(|_| chance.bits() as u8));
+    Exchange::decode(head.as_slice()).unwrap()
+}
+
+/// A message about a broadcast of that member's, as far as others might read it.
+pub(crate) fn broadcast(origin: MemberId, chance: &mut Chance) -> Broadcast {
+    let incarnation = number(chance);
+    let sequence = number(chance).clamp(1, SEQUENCE_MAX);
+    let until = (sequence + chance.below(20)).min(SEQUENCE_MAX);
+    match chance.below(5) {
+        0 => Broadcast::Push(Push {
+            origin,
+            incarnation,
+            sequence,
+            hops: number(chance) as u16,
+            handler: number(chance) as u16,
+            body: bytes(40, chance),
+        }),
+        1 => Broadcast::IHave(IHave {
+            is_neighbour: chance.percent(50),
+            groups: vec![Group {
+                origin,
+                incarnation,
+                ids: (sequence..until).map(|n| (n, n as u16)).collect(),
+            }],
+        }),
+        2 => Broadcast::Graft(Graft {
+            origin,
+            incarnation,
+            sequences: (sequence..until).collect(),
+        }),
+        3 => Broadcast::Prune(Prune { origin }),
+        _ => Broadcast::Gone(Gone {
+            origin,
+            incarnation,
+            sequences: (sequence..until).collect(),
+        }),
+    }
+}
+
 /// Any message.
 pub(crate) fn message(pool: &Pool, chance: &mut Chance) -> Message {
-    match chance.below(10) {
+    let member = pick(&pool.holders, chance).member;
+    match chance.below(16) {
         0 => Message::Heartbeat(Heartbeat {
             number: number(chance),
             heard: number(chance),
             is_answer: chance.percent(50),
             digest: number(chance),
             stock: number(chance),
+            cards: number(chance),
         }),
         1 => Message::Meta(meta(chance)),
         2 => Message::Stock(stock(pool, chance)),
         3 => Message::StockAsk,
+        4 => Message::Host(Box::new(host(chance))),
+        5 => Message::Exchange(Box::new(exchange(chance))),
+        6 => Message::Broadcast(Box::new(broadcast(member, chance))),
+        7 => Message::Cards(cards(pool, chance)),
+        8 => Message::Probe(Probe::of(member).answer(chance.percent(50).then(|| number(chance)))),
+        9 => Message::Rival(Rival::of(number(chance), boot(pool, chance))),
         _ => Message::Queue(Box::new(queue(pool, chance))),
     }
 }

@@ -3,21 +3,25 @@
 use primer::Options;
 use primer_proto::base::Chance;
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 15] = [
     "cluster",
     "name",
     "listen",
     "seeds",
+    "advertise",
+    "discover",
+    "data_dir",
     "copies",
     "on_short",
     "enqueue_timeout_ms",
     "lease_ms",
     "takeover_after_ms",
+    "retire_after_ms",
     "memory_bytes_max",
     "body_bytes_max",
 ];
 
-const VALUES: [&str; 20] = [
+const VALUES: [&str; 23] = [
     "",
     "0",
     "1",
@@ -38,6 +42,9 @@ const VALUES: [&str; 20] = [
     ",,,",
     "[::1]:70000",
     "not an address",
+    "db.internal:7000",
+    "db.internal:0",
+    "local",
 ];
 
 fn damaged(text: &str, chance: &mut Chance) -> String {

@@ -19,6 +19,11 @@ fn handshakes_from_strangers() {
 }
 
 #[test]
+fn a_handshake_among_liars() {
+    cases("handshake", 20_000);
+}
+
+#[test]
 fn an_engine_among_hostile_peers() {
     cases("engine", 2_000);
 }
@@ -29,13 +34,38 @@ fn a_map_that_merges() {
 }
 
 #[test]
+fn a_tree_among_damage_and_lies() {
+    cases("broadcast", 2_000);
+}
+
+#[test]
+fn an_exchange_with_a_liar() {
+    cases("exchange", 1_000);
+}
+
+#[test]
+fn a_disk_that_lies() {
+    cases("saved", 3_000);
+}
+
+#[test]
 fn options_as_people_type_them() {
     cases("options", 5_000);
 }
 
 #[test]
 fn every_target_is_tried_here() {
-    let tried = ["frame", "hello", "engine", "crdt", "options"];
+    let tried = [
+        "frame",
+        "hello",
+        "handshake",
+        "engine",
+        "crdt",
+        "broadcast",
+        "exchange",
+        "saved",
+        "options",
+    ];
     let names: Vec<&str> = TARGETS.iter().map(|(name, _)| *name).collect();
     assert_eq!(names, tried);
     assert!(run("no such target", Until::Count(1), 1).is_none());

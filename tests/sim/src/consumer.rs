@@ -1,16 +1,17 @@
 //! Consumers: they pull and subscribe, work, and settle well or badly.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use primer_check::{Extra, Hex, Kind, Verb};
 use primer_proto::base::{LinkId, MessageId, SessionId, StoreId};
-use primer_proto::engine::{Answer, Command, Leased, Message, Reply};
+use primer_proto::engine::{Answer, Command, Flow, Leased, Message, Reply};
 use primer_proto::queue::{Deliver, Message as QueueMessage};
 
 use crate::agenda::{MS, Micros};
+use crate::fan::written;
 use crate::ledger::id_of;
 use crate::plan::Class;
-use crate::producer::value_of;
+use crate::producer::{body_of, value_of};
 use crate::users::{Act, Held, How, Role, Session, What};
 use crate::world::{Local, Phase, World};
 
@@ -30,6 +31,22 @@ impl World {
         self.user_dice.range(low, high)
     }
 
+    fn draw_flow(&mut self, lease: Option<u64>) -> Flow {
+        let credit = self.user_dice.range(1, 32) as u32;
+        let mut flow = Flow {
+            credit,
+            lease,
+            ..Flow::default()
+        };
+        if self.is_troubled(Class::Keep, 70) {
+            // Some runs end while the consumer works.
+            flow.max_run = Some(self.user_dice.range(1_000, 20_000));
+            let bytes = self.user_dice.range(1, 2_000);
+            flow.credit_bytes = self.user_dice.coin().then_some(bytes);
+        }
+        flow
+    }
+
     /// A consumer's next receive, or its subscription.
     pub fn consume(&mut self, seat: usize, client: usize) {
         let place = &self.users.clients[client];
@@ -38,20 +55,17 @@ impl World {
         }
         let (queue, role) = (place.queue, place.role);
         let lease = Some(self.draw_lease());
-        let Some(key) = self
-            .life(seat)
-            .and_then(|life| life.keys.get(queue).copied())
-        else {
+        let Some((key, group)) = self.place_of(seat, queue) else {
             return;
         };
         if role == Role::Subscriber {
-            let credit = self.user_dice.range(1, 32) as u32;
+            let flow = self.draw_flow(lease);
             let command = Command::Subscribe {
                 queue: key,
-                credit,
-                lease,
+                flow: flow.clone(),
+                group,
             };
-            self.ask(seat, command, What::Subscribe { client, credit });
+            self.ask(seat, command, What::Subscribe { client, flow });
             return;
         }
         let max = self.user_dice.range(1, 16) as u32;
@@ -61,6 +75,7 @@ impl World {
             max,
             wait,
             lease,
+            group,
         };
         let what = What::Receive {
             client,
@@ -82,11 +97,19 @@ impl World {
         };
         match message.as_ref() {
             QueueMessage::Deliver(deliver) => self.note_given(seat, deliver),
+            QueueMessage::ReplOk(ok) => {
+                for id in ok.ids.iter() {
+                    let stores = self.ledger.confirmed.entry(id).or_default();
+                    if !stores.contains(&ok.store) {
+                        stores.push(ok.store);
+                    }
+                }
+            }
             QueueMessage::Repl(repl) => {
                 let Some(store) = self.store_behind(link) else {
                     return;
                 };
-                for id in repl.section.ids() {
+                for id in self.ids_of(repl) {
                     let stores = self.ledger.sent.entry(id).or_default();
                     if !stores.contains(&store) {
                         stores.push(store);
@@ -107,7 +130,7 @@ impl World {
                 self.violation("lease", detail);
             }
             for (id, item) in section.ids().zip(&section.items) {
-                let name = (id, section.own.store, item.lease);
+                let name = (id, section.own.store, section.own.epoch, item.lease);
                 if self.ledger.given.insert(name, self.now).is_some() {
                     self.violation("lease", format!("m{seat} gives {name:?} twice"));
                 }
@@ -164,14 +187,16 @@ impl World {
     }
 
     /// A subscription is open.
-    pub fn subscribed(&mut self, seat: usize, client: usize, credit: u32, answer: &Answer) {
+    pub fn subscribed(&mut self, seat: usize, client: usize, flow: &Flow, answer: &Answer) {
         let Ok(Reply::Session(session)) = answer else {
             self.violation("answer", format!("m{seat}: subscribe answered {answer:?}"));
             return;
         };
         let place = Session {
             client,
-            credit,
+            credit: flow.credit,
+            credit_bytes: flow.credit_bytes,
+            max_run: flow.max_run.unwrap_or_default() * MS,
             is_closed: false,
         };
         if self
@@ -259,6 +284,7 @@ impl World {
             let detail = format!("m{seat}: {} unsettled with a credit of {credit}", ids.len());
             self.violation("credit", detail);
         }
+        self.check_bytes(seat, session, &ids, &leased);
         if leased
             .iter()
             .any(|leased| leased.handle.session != Some(session))
@@ -267,6 +293,54 @@ impl World {
         }
         let queue = self.users.clients[client].queue;
         self.take_all((seat, client, queue), leased);
+    }
+
+    /// Nothing is given while a credit in bytes is used up; the last message may go over it.
+    fn check_bytes(
+        &mut self,
+        seat: usize,
+        session: SessionId,
+        ids: &BTreeSet<MessageId>,
+        leased: &[Leased],
+    ) {
+        let place = self.users.sessions.get(&(seat, session));
+        let Some(credit) = place.and_then(|place| place.credit_bytes) else {
+            return;
+        };
+        let held = self.users.held.values().filter(|held| {
+            held.seat == seat && held.handle.session == Some(session) && !held.is_settled
+        });
+        let mut sizes: BTreeMap<MessageId, usize> = held
+            .map(|held| (held.handle.id, body_of(written(held.value)).len()))
+            .filter(|(id, _)| ids.contains(id))
+            .collect();
+        sizes.extend(leased.iter().map(|one| (one.handle.id, one.body.len())));
+        if let Some(last) = leased.last() {
+            sizes.remove(&last.handle.id);
+        }
+        let bytes: usize = sizes.values().sum();
+        if bytes as u64 >= credit {
+            let detail = format!("m{seat}: more beside {bytes} bytes with a credit of {credit}");
+            self.violation("credit", detail);
+        }
+    }
+
+    /// A message whose lease is kept comes to nobody else where nothing fails.
+    fn check_kept(&mut self, seat: usize, id: MessageId) {
+        let now = self.now;
+        // The engine counts whole milliseconds.
+        let is_kept = |held: &&Held| {
+            held.handle.id == id && !held.is_settled && held.kept_until > now + 2 * MS
+        };
+        if self.plan.is_calm
+            && let Some(held) = self.users.held.values().find(is_kept)
+        {
+            let detail = format!(
+                "m{seat}: {id} is still kept for a consumer of m{}",
+                held.seat
+            );
+            self.violation("kept", detail);
+        }
     }
 
     /// Messages arrive at a consumer: recorded first, then worked on.
@@ -295,29 +369,35 @@ impl World {
 
     fn take(&mut self, (seat, client, queue): Place, leased: Leased) -> Option<u64> {
         let life = self.life(seat)?;
-        let (store, key) = (life.store, life.keys.get(queue).copied());
+        let (store, key) = (life.store, self.served_at(seat, queue));
         let handle = leased.handle;
         let Some(value) = value_of(&leased.body, leased.headers.as_ref()) else {
             let detail = format!("m{seat}: {} came with another body or headers", handle.id);
             self.violation("damaged", detail);
             return None;
         };
-        if Some(handle.queue) != key {
+        let value = self.value_at(queue, value);
+        self.ledger.values.insert(handle.id, value);
+        self.check_kept(seat, handle.id);
+        if key.is_some_and(|key| key != handle.queue) {
             self.violation(
                 "delivery",
                 format!("m{seat}: {} has another queue", handle.id),
             );
         }
-        if !handle
-            .holders
-            .iter()
-            .any(|holder| holder.store == handle.own.store)
-        {
+        let is_owner_holder = match &handle.holders {
+            Some(holders) => holders
+                .iter()
+                .any(|holder| holder.store == handle.own.store),
+            // Only what this store alone holds comes without its holders.
+            None => handle.own.store == store,
+        };
+        if !is_owner_holder {
             let detail = format!("m{seat}: the owner of {} is none of its holders", handle.id);
             self.violation("delivery", detail);
         }
         self.count_delivery(store, handle.own.store, leased.attempts);
-        let name = (handle.id, handle.own.store, handle.lease);
+        let name = (handle.id, handle.own.store, handle.own.epoch, handle.lease);
         if handle.own.store == store {
             self.ledger.given.entry(name).or_insert(self.now);
         }
@@ -336,10 +416,13 @@ impl World {
             given_ns: given.map(|at| at * 1_000),
             ..Extra::default()
         };
+        let sessions = &self.users.sessions;
+        let place = handle.session.and_then(|id| sessions.get(&(seat, id)));
+        let max_run = place.map_or(0, |place| place.max_run);
         let about = self.about(seat, client, queue, value);
         let process = about.process;
         self.record(&about, Verb::Receive, Kind::Ok, extra);
-        Some(self.users.hold(Held {
+        let held = Held {
             seat,
             queue,
             process,
@@ -349,7 +432,12 @@ impl World {
             lease_ms: leased.lease,
             is_settled: false,
             is_forgotten: false,
-        }))
+            kept_until: self.now + max_run,
+        };
+        if self.is_doubled(seat) {
+            self.settle_asked(&held, Verb::Release);
+        }
+        Some(self.users.hold(held))
     }
 
     fn count_delivery(&mut self, own: StoreId, lessor: StoreId, attempts: u32) {
@@ -367,15 +455,18 @@ impl World {
     /// How and when a consumer will settle a delivery.
     fn plan_settling(&mut self, seat: usize, number: u64) {
         let work = self.user_dice.exponential(self.plan.work);
-        let Some(lease) = self.users.held.get(&number).map(|held| held.lease_ms * MS) else {
+        let Some(held) = self.users.held.get(&number) else {
             return;
         };
+        let (lease, is_kept) = (held.lease_ms * MS, held.kept_until > self.now);
         let delay = self.user_dice.range(0, 3_000);
         let retry = self.user_dice.range(0, 2_000) * MS;
         let soon = self.now + work;
         let late = self.now + lease + lease / 5 + retry;
         let mut acts = Vec::new();
-        if self.is_troubled(Class::Nack, 10) {
+        if is_kept && self.is_troubled(Class::Keep, 40) {
+            acts.push((self.now + self.user_dice.range(0, 3 * lease), How::Ack));
+        } else if self.is_troubled(Class::Nack, 10) {
             // The back-off doubles with each attempt: mostly a delay of our own.
             let delay = (!delay.is_multiple_of(10)).then_some(delay);
             acts.push((soon, How::Nack(delay)));
@@ -408,10 +499,7 @@ impl World {
         if self.phase != Phase::Drain {
             return;
         }
-        let Some(key) = self
-            .life(seat)
-            .and_then(|life| life.keys.get(queue).copied())
-        else {
+        let Some((key, group)) = self.place_of(seat, queue) else {
             return;
         };
         let command = Command::Receive {
@@ -419,6 +507,7 @@ impl World {
             max: DRAIN_MAX,
             wait: DRAIN_WAIT_MS,
             lease: Some(DRAIN_LEASE_MS),
+            group,
         };
         self.ask(seat, command, What::Drain { queue });
     }

@@ -14,11 +14,47 @@ const STRIKING: &[Class] = &[
     Class::Pause,
     Class::Skew,
     Class::Pressure,
+    Class::Leave,
+    Class::Evict,
 ];
+
+/// How a partition parts the members.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Alone,
+    Halves,
+    Pair,
+    Bridge,
+    Ring,
+}
+
+impl Shape {
+    const ALL: &'static [Shape] = &[
+        Shape::Alone,
+        Shape::Halves,
+        Shape::Pair,
+        Shape::Bridge,
+        Shape::Ring,
+    ];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Shape::Alone => "cut off alone",
+            Shape::Halves => "cut in halves",
+            Shape::Pair => "cut of a pair",
+            Shape::Bridge => "cut with a bridge",
+            Shape::Ring => "cut to a ring",
+        }
+    }
+}
 
 impl World {
     /// Sets the first strike of each class.
     pub fn brew(&mut self) {
+        self.brew_twins();
+        if self.plan.is_split {
+            self.agenda.add(8 * SECOND, Event::Split);
+        }
         for class in STRIKING {
             if self.plan.has(*class) {
                 let at = 3 * SECOND + self.fault_dice.exponential(self.plan.trouble);
@@ -32,6 +68,9 @@ impl World {
         if self.phase != Phase::Load {
             return;
         }
+        if class == Class::Twins {
+            return self.strike_twins();
+        }
         let next = self.now + 200 * MS + self.fault_dice.exponential(self.plan.trouble);
         self.agenda.add(next, Event::Trouble(class));
         let seat = self.fault_dice.index(self.seats.len());
@@ -43,35 +82,47 @@ impl World {
             Class::Pause => self.pause(seat),
             Class::Skew => self.strike_skew(seat),
             Class::Pressure => self.strike_pressure(),
+            Class::Leave => self.strike_leave(seat),
+            Class::Evict => self.strike_evict(seat),
             _ => {}
         }
     }
 
     fn strike_cut(&mut self) {
         let seats = self.seats.len();
+        let shape = self.fault_dice.pick(Shape::ALL).unwrap_or(Shape::Halves);
         let mut order: Vec<usize> = (0..seats).collect();
         self.fault_dice.shuffle(&mut order);
-        // One alone, random halves, or a single pair.
-        let split = match self.fault_dice.below(3) {
-            0 => 1,
-            1 => 1 + self.fault_dice.index(seats.saturating_sub(1).max(1)),
-            _ => 0,
+        let split = 1 + self.fault_dice.index(seats.saturating_sub(1).max(1));
+        let is_cut = |a: usize, b: usize| match shape {
+            Shape::Alone => a == 0 || b == 0,
+            Shape::Halves => (a < split) != (b < split),
+            Shape::Pair => a + b == 1,
+            // The first one sees both halves.
+            Shape::Bridge => a != 0 && b != 0 && (a < split) != (b < split),
+            // Each sees its two neighbours only.
+            Shape::Ring => a.abs_diff(b) != 1 && a.abs_diff(b) + 1 != seats,
         };
         let mut ways = Vec::new();
-        if split == 0 {
-            if let [a, b, ..] = order.as_slice() {
-                ways.extend([(*a, *b), (*b, *a)]);
-            }
-        } else {
-            let (near, far) = order.split_at(split.min(seats));
-            for a in near {
-                for b in far {
-                    ways.extend([(*a, *b), (*b, *a)]);
+        for (a, near) in order.iter().enumerate() {
+            for (b, far) in order.iter().enumerate() {
+                if a != b && is_cut(a, b) {
+                    ways.push((*near, *far));
                 }
             }
         }
+        self.sometimes.hit(shape.name());
         self.sometimes.hit("network cut");
         self.cut_for_a_while(ways);
+    }
+
+    /// The halves part until the end of the load.
+    pub fn split(&mut self) {
+        let half = self.seats.len() / 2;
+        let pairs = (0..self.seats.len()).flat_map(|a| (0..self.seats.len()).map(move |b| (a, b)));
+        let ways = pairs.filter(|(a, b)| (*a < half) != (*b < half));
+        self.part(&Partition(ways.collect()));
+        self.sometimes.hit("split for long");
     }
 
     fn strike_one_way(&mut self) {

@@ -14,8 +14,8 @@ use crate::world::World;
 /// Finished messages whose stores are watched for the rest of the run.
 pub(crate) const WATCHED_MAX: usize = 200;
 
-/// One lease of one store.
-pub(crate) type LeaseName = (MessageId, StoreId, u32);
+/// One lease of one ownership: the message, the store, its epoch there, and the number.
+pub(crate) type LeaseName = (MessageId, StoreId, u32, u32);
 
 /// Everything that is judged at the end, and what decides which crash is within the budget.
 #[derive(Default)]
@@ -29,10 +29,18 @@ pub(crate) struct Ledger {
     pub acked: BTreeSet<MessageId>,
     /// When each lease was given, at its owner.
     pub given: BTreeMap<LeaseName, Micros>,
-    /// Every store that was ever sent a copy of a message.
+    /// Every store that was ever sent a copy of a message, until all know of its end.
     pub sent: BTreeMap<MessageId, Vec<StoreId>>,
-    /// (seat, life, message): done there, and so it must stay.
-    pub watched: Vec<(usize, u32, MessageId)>,
+    /// Every store that said it keeps a copy of a message.
+    pub confirmed: BTreeMap<MessageId, Vec<StoreId>>,
+    /// Stores that ended on purpose: by a leave that was asked for, or an evict.
+    pub ended: BTreeSet<StoreId>,
+    /// Messages that evicted members have set aside, and which.
+    pub aside: BTreeMap<MessageId, Vec<usize>>,
+    /// What each message is, as far as a receipt or a delivery has said.
+    pub values: BTreeMap<MessageId, Value>,
+    /// (seat, life, wipes of it, message): done there, and so it must stay.
+    pub watched: Vec<(usize, u32, u32, MessageId)>,
 }
 
 /// A message that is about to be over.
@@ -67,7 +75,7 @@ impl Ledger {
         let closing = self.closing.get_mut(&handle.id);
         match closing {
             // Later handles know more holders.
-            Some(closing) if closing.handle.holders.len() < handle.holders.len() => {
+            Some(closing) if holder_count(&closing.handle) < holder_count(handle) => {
                 closing.handle = handle.clone();
             }
             None if !is_known => {
@@ -81,6 +89,11 @@ impl Ledger {
             _ => {}
         }
     }
+}
+
+/// How many stores a handle knows of.
+fn holder_count(handle: &Handle) -> usize {
+    handle.holders.as_ref().map_or(1, |holders| holders.len())
 }
 
 impl World {
@@ -114,7 +127,8 @@ impl World {
         self.record(&about, f, Kind::Info, Extra::default());
     }
 
-    /// The stores that hold a message or have seen its end, also those whose process has ended since.
+    /// The stores that hold a message or have seen its end, also those whose process has ended since,
+    /// and those that confirmed it and ended on purpose.
     pub fn stores_of(&self, id: MessageId) -> Vec<Hex> {
         let living = self.living().map(|(_, life)| (life.store, &life.engine));
         let graves = self.seats.iter().flat_map(|seat| seat.graves.iter());
@@ -122,7 +136,9 @@ impl World {
         living
             .chain(graves)
             .filter(|(_, engine)| engine.holds(id) || engine.is_done(id))
-            .map(|(store, _)| Hex(store.0))
+            .map(|(store, _)| store)
+            .chain(self.confirmed_by_ended(id))
+            .map(|store| Hex(store.0))
             .collect()
     }
 
@@ -131,18 +147,13 @@ impl World {
         let Some(own) = self.life(seat) else {
             return Vec::new();
         };
-        let is_elsewhere = |id: MessageId| {
-            let mut others = self.living().filter(|(other, _)| *other != seat);
-            others.any(|(_, life)| life.engine.holds(id))
-        };
         let open = self.ledger.open.keys().copied();
-        open.filter(|id| own.engine.holds(*id) && !is_elsewhere(*id))
+        open.filter(|id| own.engine.holds(*id) && !self.is_somewhere(*id, seat))
             .collect()
     }
 
     /// The harness destroys the last copy of a message.
     pub fn doom(&mut self, id: MessageId, seat: usize) {
-        self.sometimes.hit("crash took the last copy");
         if let Some(value) = self.ledger.open.remove(&id) {
             self.remark(seat, value, Verb::Doomed);
         }

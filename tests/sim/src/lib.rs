@@ -11,24 +11,35 @@
 )]
 
 mod agenda;
+mod alone;
+mod churn;
 mod consumer;
 mod dice;
+mod fan;
 mod faults;
+mod fences;
 mod ledger;
 mod net;
 mod phases;
 mod plan;
 mod process;
 mod producer;
+mod remember;
+mod scale;
 mod settle;
 mod sometimes;
+mod stores;
 mod survey;
 mod sweep;
+mod talk;
 mod trace;
+mod twins;
 mod users;
 mod world;
 
-pub use phases::{Options, Outcome, run};
+pub use phases::{Options, Outcome, plan_of, run};
 pub use primer_proto::engine::Canary;
+pub use primer_proto::metadata::MetaCanary;
+pub use scale::{Scale, scale};
 pub use sometimes::{SOMETIMES, Sometimes};
 pub use sweep::{How, Sweep, sweep};

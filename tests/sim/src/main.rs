@@ -5,21 +5,28 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::Instant;
 
-use primer_sim::{Canary, How, Options, SOMETIMES, Sweep, run, sweep};
+use primer_sim::{Canary, How, MetaCanary, Options, SOMETIMES, Sweep, plan_of, run, scale, sweep};
 
-const USAGE: &str = "primer-sim --seeds N [--from S] | --seed N [--trace] [--history FILE]
+const USAGE: &str = "primer-sim --seeds N [--from S] | --seed N [--trace] [--history FILE] | --scale N,N,...
   --members M   this many members in every run (drawn by default)
+  --with WORD   only seeds whose plan has that word: a class of faults, or `split`, `cluster`, ...
   --threads T   cores to use (all by default)
-  --canary ack_before_w   plant a bug; the run must find it";
+  --canary NAME plant a bug; the run must find it: ack_before_w fence_on_retire join_context_early
+                young_context join_only_on_equal_roots clamp_stamp coalesce_without_contexts reuse_dot
+                keep_context_of_damaged";
+
+const HEADING: &str = "| members | joined ms | frames/s | bytes/s | KiB | work ms/s | write ms p50 | p99 | heal ms | death ms |";
 
 #[derive(Default)]
 struct Arguments {
     seeds: u64,
     from: u64,
     seed: Option<u64>,
+    sizes: Vec<usize>,
+    with: Option<String>,
     is_traced: bool,
     history: Option<String>,
     how: How,
@@ -30,6 +37,10 @@ fn main() -> ExitCode {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
+    if !arguments.sizes.is_empty() {
+        table(&arguments);
+        return ExitCode::SUCCESS;
+    }
     let is_good = match arguments.seed {
         Some(seed) => one(seed, &arguments),
         None => many(&arguments),
@@ -45,16 +56,32 @@ fn arguments(mut words: impl Iterator<Item = String>) -> Option<Arguments> {
     while let Some(word) = words.next() {
         let mut number = || words.next()?.parse::<u64>().ok();
         match word.as_str() {
+            "--scale" => {
+                let sizes = words.next()?;
+                let sizes = sizes.split(',').map(|size| size.parse().ok());
+                arguments.sizes = sizes.collect::<Option<Vec<usize>>>()?;
+            }
             "--seeds" => arguments.seeds = number()?,
             "--from" => arguments.from = number()?,
             "--seed" => arguments.seed = Some(number()?),
             "--members" => arguments.how.members = Some(number()? as usize),
             "--threads" => arguments.how.threads = number()? as usize,
+            "--with" => arguments.with = Some(words.next()?),
             "--trace" => arguments.is_traced = true,
             "--history" => arguments.history = Some(words.next()?),
             "--canary" => {
                 arguments.how.canary = match words.next()?.as_str() {
                     "ack_before_w" => Canary::AckBeforeW,
+                    "fence_on_retire" => Canary::FenceOnRetire,
+                    "join_context_early" => Canary::Meta(MetaCanary::JoinContextEarly),
+                    "young_context" => Canary::Meta(MetaCanary::YoungContext),
+                    "join_only_on_equal_roots" => Canary::Meta(MetaCanary::JoinOnlyOnEqualRoots),
+                    "clamp_stamp" => Canary::Meta(MetaCanary::ClampStamp),
+                    "coalesce_without_contexts" => {
+                        Canary::Meta(MetaCanary::CoalesceWithoutContexts)
+                    }
+                    "keep_context_of_damaged" => Canary::Meta(MetaCanary::KeepContextOfDamaged),
+                    "reuse_dot" => Canary::Meta(MetaCanary::ReuseDot),
                     _ => return None,
                 };
                 arguments.how.is_first_enough = true;
@@ -62,7 +89,41 @@ fn arguments(mut words: impl Iterator<Item = String>) -> Option<Arguments> {
             _ => return None,
         }
     }
-    (arguments.seeds > 0 || arguments.seed.is_some()).then_some(arguments)
+    let has_work = arguments.seeds > 0 || arguments.seed.is_some() || !arguments.sizes.is_empty();
+    has_work.then_some(arguments)
+}
+
+/// What a cluster costs and how fast it agrees, a line a size. Each size has a process of its own,
+/// or what the one before left in memory would count.
+fn table(arguments: &Arguments) {
+    let [size] = arguments.sizes.as_slice() else {
+        println!("{HEADING}");
+        for size in &arguments.sizes {
+            let this = std::env::current_exe().unwrap_or_default();
+            let mut line = Command::new(this);
+            line.args(["--scale", &size.to_string()]);
+            line.args(["--from", &arguments.from.to_string()]);
+            if let Err(error) = line.status() {
+                eprintln!("{size}: {error}");
+            }
+        }
+        return;
+    };
+    let scale = scale(*size, arguments.from);
+    let shown = |ms: Option<u64>| ms.map_or("-".into(), |ms| ms.to_string());
+    println!(
+        "| {} | {} | {:.1} | {:.0} | {} | {:.2} | {} | {} | {} | {} |",
+        scale.members,
+        shown(scale.joined_ms),
+        scale.frames,
+        scale.bytes,
+        scale.memory,
+        scale.work,
+        shown(scale.write_ms.map(|(median, _)| median)),
+        shown(scale.write_ms.map(|(_, high)| high)),
+        shown(scale.heal_ms),
+        shown(scale.death_ms),
+    );
 }
 
 fn one(seed: u64, arguments: &Arguments) -> bool {
@@ -98,7 +159,15 @@ fn one(seed: u64, arguments: &Arguments) -> bool {
 }
 
 fn many(arguments: &Arguments) -> bool {
-    let seeds: Vec<u64> = (arguments.from..arguments.from + arguments.seeds).collect();
+    let seeds = arguments.from..arguments.from + arguments.seeds;
+    let seeds = seeds.filter(|seed| {
+        arguments.with.as_ref().is_none_or(|word| {
+            let plan = plan_of(*seed, arguments.how.members);
+            let mut words = plan.split([' ', '+', '=']);
+            words.any(|drawn| drawn == word)
+        })
+    });
+    let seeds: Vec<u64> = seeds.collect();
     let started = Instant::now();
     let total = sweep(&seeds, &arguments.how);
     report(&total, started);

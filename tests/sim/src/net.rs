@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use primer_proto::Input;
 use primer_proto::base::{Error, ErrorKind, LinkId, StoreId, limits};
 use primer_proto::engine::{Lane, Message, Writer, cut, decode};
+use primer_proto::membership::{Hello, WIRE_MINOR};
 
 use crate::agenda::{MS, Micros, SECOND};
 use crate::plan::Class;
@@ -60,6 +61,8 @@ struct Way {
 /// A link between two processes.
 pub(crate) struct Link {
     pub ends: [End; 2],
+    /// What each end said of itself when they shook hands.
+    hellos: [Hello; 2],
     /// By sending side, then lane.
     ways: [[Way; 2]; 2],
     /// By sending side: what a partition holds back.
@@ -169,22 +172,24 @@ impl World {
             return;
         }
         match self.shake_hands(seat, life, target) {
-            Ok(()) => self.connect(seat, target, address),
+            Ok(hellos) => self.connect((seat, target), hellos, address),
             Err(error) => fail(self, error),
         }
     }
 
-    fn shake_hands(&mut self, seat: usize, life: u32, target: usize) -> Result<(), Error> {
+    fn shake_hands(&self, seat: usize, life: u32, target: usize) -> Result<[Hello; 2], Error> {
         let dialler = self.life(seat).filter(|up| up.number == life);
         let (Some(dialler), Some(dialled)) = (dialler, self.life(target)) else {
-            return Err(unreachable());
+            // The host is there and says that nobody listens.
+            return Err(unreachable().with("refused", true));
         };
         let (theirs, own) = (dialler.engine.hello(), dialled.engine.hello());
         theirs.check(&own)?;
-        own.check(&theirs)
+        own.check(&theirs)?;
+        Ok([theirs, own])
     }
 
-    fn connect(&mut self, seat: usize, target: usize, address: String) {
+    fn connect(&mut self, (seat, target): (usize, usize), hellos: [Hello; 2], address: String) {
         let end = |world: &World, seat| End {
             seat,
             life: world.life(seat).map_or(0, |life| life.number),
@@ -201,6 +206,7 @@ impl World {
         };
         self.links.push(Link {
             ends,
+            hellos,
             ways: [[way(up[1]), way(up[1])], [way(up[0]), way(up[0])]],
             held: Default::default(),
             address,
@@ -220,7 +226,8 @@ impl World {
             .life(peer)
             .is_some_and(|life| life.number == other.life);
         let address = place.address.clone();
-        let may = own.state == State::Opening && other.state != State::Gone && is_alive;
+        // One that hung up at once has said why, and that comes before the end.
+        let may = own.state == State::Opening && !place.is_broken && is_alive;
         if !may {
             self.links[link].ends[side].state = State::Gone;
             if is_dialler {
@@ -230,18 +237,22 @@ impl World {
             return;
         }
         self.links[link].ends[side].state = State::Up;
-        let Some(mut hello) = self.life(peer).map(|life| life.engine.hello()) else {
-            return;
-        };
+        let mut hello = self.links[link].hellos[1 - side].clone();
         hello.pair = link as u64;
+        let id = link_id(link, side);
+        let is_fenced = self.life(seat).is_some_and(|life| {
+            let engine = &life.engine;
+            engine.is_fenced(hello.member(), hello.incarnation, hello.store())
+        });
         self.feed(
             seat,
             Input::Linked {
-                link: link_id(link, side),
-                hello,
+                link: id,
+                hello: Box::new(hello.clone()),
                 dialled: is_dialler.then_some(address),
             },
         );
+        self.watch_handshake(seat, id, &hello, is_fenced);
     }
 
     /// An end learns that its link is gone.
@@ -335,6 +346,14 @@ impl World {
         if waiting.len() > 1 {
             self.sometimes.hit("messages batched");
         }
+        let sender = self.links[link].ends[side].seat;
+        let is_later = self
+            .life(sender)
+            .is_some_and(|life| life.engine.hello().minor > WIRE_MINOR);
+        if is_later && self.net_dice.percent(20) {
+            // Whatever a later version says beside what it has in common with this one.
+            out.extend_from_slice(&[6, 0, 0, 0, 200, 1, 2, 3, 4, 5]);
+        }
         loop {
             match cut(&mut out, limits::FRAME_BYTES_MAX) {
                 Ok(Some(frame)) => self.transmit(link, side, Packet::Frame(lane, frame)),
@@ -353,6 +372,11 @@ impl World {
         if self.links[link].is_broken {
             return;
         }
+        if let Packet::Frame(_, frame) = &packet {
+            let (frames, bytes) = &mut self.sent[from];
+            // A frame without its length; TCP and TLS add their own.
+            (*frames, *bytes) = (*frames + 1, *bytes + frame.len() as u64 + 4);
+        }
         if self.is_cut(from, to) {
             self.links[link].held[side].push_back(packet);
             return;
@@ -364,6 +388,10 @@ impl World {
             return;
         }
         let mut at = self.now + self.delay();
+        if is_load && self.plan.has(Class::Lossy) && self.net_dice.percent(10) {
+            // Sent again by the kernel, whose least pause this is.
+            at += 200 * MS;
+        }
         if is_load && self.plan.has(Class::Reorder) && self.net_dice.percent(5) {
             self.sometimes.hit("frame overtook");
             at += self.delay();
@@ -441,6 +469,7 @@ impl World {
                     message,
                 },
             ),
+            Ok(None) if self.plan.has(Class::Mixed) => self.sometimes.hit("later version met"),
             Ok(None) => self.violation("codec", "our own frame is of an unknown kind".into()),
             Err(error) => self.violation("codec", format!("our own frame: {error}")),
         }

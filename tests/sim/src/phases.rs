@@ -15,8 +15,11 @@ use crate::world::{Local, Phase, World};
 
 /// The cluster is whole again by then (protocol.md, G2).
 const HEAL_MAX: Micros = 60 * SECOND;
-/// Every message that can still be delivered is by then: leases, delays and takeovers included.
-const DRAINED_BY: Micros = 300 * SECOND;
+/// Copies that were lost are made good by then, as far as there are members (Q14).
+const REPAIR_MAX: Micros = 60 * SECOND;
+/// Every message that can still be delivered is by then: leases, takeovers, and the longest pause after
+/// a nack (10 minutes) included.
+const DRAINED_BY: Micros = 660 * SECOND;
 /// Nothing is kept about finished messages by then: the longest pause between two ack rounds, twice.
 const REST_MAX: Micros = 400 * SECOND;
 
@@ -67,6 +70,12 @@ pub struct Outcome {
     pub history: primer_check::History,
 }
 
+/// What a seed draws, for a person; `members` overrides its draw.
+#[must_use]
+pub fn plan_of(seed: u64, members: Option<usize>) -> String {
+    Plan::new(seed, members).to_string()
+}
+
 /// Runs one seed.
 #[must_use]
 pub fn run(options: &Options) -> Outcome {
@@ -76,6 +85,7 @@ pub fn run(options: &Options) -> Outcome {
     world.until(world.plan.load);
     world.heal();
     world.find_itself();
+    world.make_good();
     world.drain();
     world.rest();
     world.judge()
@@ -84,14 +94,32 @@ pub fn run(options: &Options) -> Outcome {
 impl World {
     /// Waits until all members agree, then holds them to it.
     fn find_itself(&mut self) {
+        self.bridge_islands();
         // What was slow is still on its way, and may be taken for silence.
         self.until(self.now + 2 * DELAY_MAX);
         let limit = self.now + HEAL_MAX;
-        if self.until_true(limit, |world| world.disagreement().is_none()) {
+        let is_one =
+            |world: &mut World| world.disagreement().is_none() && world.discord().is_none();
+        if self.until_true(limit, is_one) {
             self.agreed_at = Some(self.now);
-        } else if let Some(why) = self.disagreement() {
+        } else if let Some(why) = self.disagreement().or_else(|| self.discord()) {
             self.violation("heal", why);
         }
+    }
+
+    /// Every message has as many copies as were asked for, as far as there are members (Q14).
+    fn make_good(&mut self) {
+        let limit = self.now + REPAIR_MAX;
+        if !self.until_true(limit, |world| world.short_messages() == 0) {
+            let why = format!("{} messages are short of copies", self.short_messages());
+            self.violation("repair", why);
+        }
+    }
+
+    /// Messages that some member could take one more copy of.
+    fn short_messages(&self) -> usize {
+        let living = self.living().map(|(_, life)| life.engine.repairable());
+        living.sum()
     }
 
     /// Consumers on several members read every queue until nothing is left.
@@ -104,7 +132,7 @@ impl World {
             self.sometimes.hit("drained at several members");
         }
         for seat in seats {
-            for queue in 0..self.plan.queues {
+            for queue in 0..self.queue_count() {
                 self.local_now(self.now, seat, Local::User(Act::Drain(queue)));
             }
         }
@@ -128,9 +156,16 @@ impl World {
     fn leftover(&mut self) -> Option<String> {
         let held = self.gauge("messages");
         if held > 0 {
+            let one = self.ledger.sent.keys().find_map(|id| {
+                let seen = self
+                    .living()
+                    .find_map(|(_, life)| life.engine.glimpse(*id))?;
+                Some(format!("; {id}: {seen:?}"))
+            });
             return Some(format!(
-                "{held} copies are left, at {}",
-                self.where_kept("messages")
+                "{held} copies are left, at {}{}",
+                self.where_kept("messages"),
+                one.unwrap_or_default()
             ));
         }
         let held = self.users.held.values();
@@ -172,10 +207,13 @@ impl World {
             self.violation("unanswered", what);
         }
         if self.agreed_at.is_some()
-            && let Some(why) = self.disagreement()
+            && let Some(why) = self.disagreement().or_else(|| self.discord())
         {
             self.violation("disagreement", why);
         }
+        self.judge_talk();
+        self.judge_set();
+        self.judge_twins();
     }
 
     /// What is kept although nobody needs it; none when nothing is.
@@ -210,10 +248,13 @@ impl World {
             is_exactly_once: self.plan.is_pristine,
             zombie_ns: 0,
         };
+        self.account_aside();
         let report = primer_check::check(&self.ledger.history, &promise);
         for finding in report.findings.iter().take(10) {
             self.violation("checker", finding.to_string());
         }
+        let mut figures = report.figures;
+        figures.insert("largest_cloud", self.talk.largest_cloud as u64);
         Outcome {
             seed: self.seed,
             plan: self.plan.to_string(),
@@ -221,7 +262,7 @@ impl World {
             trace: self.trace.hash(),
             simulated: self.now,
             sometimes: self.sometimes,
-            figures: report.figures,
+            figures,
             history: self.ledger.history,
         }
     }

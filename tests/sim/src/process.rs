@@ -1,7 +1,7 @@
 //! Processes: they start, end without a word, stand still, and come back with nothing remembered.
 
 use primer_proto::base::{BootId, Instant, MemberId, Now, StoreId};
-use primer_proto::engine::{Command, Config};
+use primer_proto::engine::{Canary, Command, Config};
 use primer_proto::{Engine, Input};
 
 use crate::agenda::{MS, SECOND};
@@ -12,8 +12,9 @@ use crate::world::{CLUSTER, Event, Life, Local, Phase, Seat, World};
 impl World {
     /// Lays out the seats and starts every process within the first seconds.
     pub fn found(&mut self) {
-        for seat in 0..self.plan.members {
-            let is_deaf = self.plan.has_deaf_member && seat + 1 == self.plan.members;
+        for seat in 0..self.plan.seats() {
+            let is_last = seat + 1 == self.plan.members;
+            let is_deaf = self.plan.has_deaf_member && is_last;
             let address = (!is_deaf).then(|| format!("10.0.0.{seat}:7000"));
             let mut seeds = Vec::new();
             if seat > 0 {
@@ -36,10 +37,20 @@ impl World {
                 is_paused: false,
                 inbox: Default::default(),
                 skew_ms,
+                generation: 0,
+                has_left: false,
+                may_be_evicted: false,
+                leaving: None,
+                disk: Default::default(),
+                inherits: Default::default(),
                 graves: Vec::new(),
             });
             let at = self.fault_dice.below(2 * SECOND);
-            self.agenda.add(at, Event::Boot(seat));
+            if self.is_spare(seat) {
+                self.spare_member = self.seats[seat].member;
+            } else {
+                self.agenda.add(at, Event::Boot(seat));
+            }
         }
     }
 
@@ -53,14 +64,17 @@ impl World {
 
     /// Starts a process: a new boot and a new store at an old place.
     pub fn boot(&mut self, seat: usize) {
-        if self.life(seat).is_some() || self.stays_down(seat) {
+        if self.life(seat).is_some() || self.stays_down(seat) || self.is_spare(seat) {
             return;
         }
         let boot = BootId((self.id_dice.bits() >> 1) | 1);
         let store = StoreId(self.id_dice.bits() | 1);
         let mono_base = self.id_dice.below(1 << 40);
+        self.asked_back();
         let place = &mut self.seats[seat];
         place.lives += 1;
+        place.generation += 1;
+        place.has_left = false;
         let number = place.lives;
         let wall_ms = place.wall_ms(self.now);
         let mut config = Config::new(CLUSTER, place.member, boot, store);
@@ -76,14 +90,27 @@ impl World {
         config.copies = self.plan.copies;
         config.on_short = self.plan.on_short;
         config.takeover_after = self.plan.takeover_after;
+        config.repair_after = self.plan.takeover_after;
+        // Dead letters are not followed yet: what is given out often goes on being given out.
+        config.max_attempts = u32::MAX;
+        if self.plan.has(Class::Retire) {
+            config.retire_after = self.plan.retire_after;
+        }
+        if self.plan.has(Class::Mixed) && self.id_dice.coin() {
+            config.minor += 1;
+        }
+        self.remember(seat, &mut config);
         config.canary = self.canary;
+        if let Canary::Meta(canary) = self.canary {
+            config.meta_canary = canary;
+        }
         let now = Now {
             mono: Instant(mono_base),
             wall_ms,
         };
         let engine = Engine::new(config, now);
         let mut life = Life::new(engine, number, (boot, store), (self.now, mono_base));
-        for queue in 0..self.plan.queues {
+        for queue in 0..self.opened_queues() {
             match life.engine.queue(&queue_name(queue)) {
                 Ok(key) => life.keys.push(key),
                 Err(error) => {
@@ -93,10 +120,15 @@ impl World {
             }
         }
         self.seats[seat].life = Some(life);
+        self.twin_boots(seat);
         self.trace
             .line(self.now, seat, "boot", [boot.0, store.0], String::new);
         self.feed(seat, Input::Wake);
-        if is_joiner {
+        // Who was evicted is nobody's seed any more, and has none where it was the first.
+        self.seats[seat].has_left = self.seats[seat].may_be_evicted;
+        if self.seats[seat].has_left {
+            self.rejoin(seat);
+        } else if is_joiner {
             self.join(seat);
         } else if self.fault_dice.coin() {
             self.ask(seat, Command::Joined, What::Joined);
@@ -128,8 +160,13 @@ impl World {
             return;
         }
         for id in self.only_holder(seat) {
+            self.sometimes.hit("crash took the last copy");
             self.doom(id, seat);
         }
+        for id in self.unaside(seat) {
+            self.doom_if_gone(id, seat);
+        }
+        self.note_identity(seat);
         let is_silent = self.fault_dice.coin();
         let place = &mut self.seats[seat];
         let Some(life) = place.life.take() else {
@@ -138,6 +175,7 @@ impl World {
         self.sometimes.look(&life.engine.stats());
         let boot = life.boot;
         place.is_paused = false;
+        place.leaving = None;
         place.inbox.clear();
         place.graves.push((life.store, life.engine));
         self.trace.line(
@@ -150,6 +188,15 @@ impl World {
         self.sometimes.hit("process crashed");
         self.bury(seat);
         self.orphan(seat, is_silent);
+    }
+
+    /// Ends a process whose host goes with it: no peer is told anything.
+    pub fn silence(&mut self, seat: usize) {
+        self.seats[seat].life = None;
+        for other in 0..self.seats.len() {
+            self.cuts[seat][other] += 1;
+            self.cuts[other][seat] += 1;
+        }
     }
 
     /// Stops a process for a while; its peers and its users notice nothing but silence.
@@ -195,6 +242,7 @@ impl World {
     /// Nothing fails any more; who is down comes back, unless the plan mourns it.
     pub fn heal(&mut self) {
         self.phase = Phase::Heal;
+        self.end_lone_twin();
         for seat in 0..self.seats.len() {
             self.resume(seat);
             if self.life(seat).is_none() && !self.stays_down(seat) {

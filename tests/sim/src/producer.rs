@@ -8,6 +8,7 @@ use primer_proto::engine::{
     Answer, Command, EnqueueOptions, Headers, NewMessage, OnShort, Receipt, Reply,
 };
 
+use crate::fan::Owed;
 use crate::ledger::id_of;
 use crate::users::{Act, What, short_of};
 use crate::world::{Phase, World};
@@ -52,7 +53,7 @@ impl World {
         let pause = 1 + self.user_dice.exponential(self.plan.gap);
         let at = self.now + pause;
         self.local_now(at, seat, crate::world::Local::User(Act::Produce(client)));
-        if open >= OPEN_MAX {
+        if open >= OPEN_MAX || self.waits_for_groups(seat, queue) {
             return;
         }
         let count = if self.user_dice.percent(25) {
@@ -64,9 +65,9 @@ impl World {
         let on_short = short_of(options.on_short.unwrap_or(self.plan.on_short));
         let values: Vec<Value> = (0..count).map(|_| self.next_value(client)).collect();
         for value in &values {
-            let about = self.about(seat, client, queue, *value);
-            self.record(&about, Verb::Enqueue, Kind::Invoke, Extra::default());
+            self.record_enqueue((seat, client, queue), *value, Kind::Invoke, None);
         }
+        let owed = self.owed(seat, queue);
         let Some(key) = self
             .life(seat)
             .and_then(|life| life.keys.get(queue).copied())
@@ -98,6 +99,7 @@ impl World {
             queue,
             values,
             on_short,
+            owed,
         };
         self.ask(seat, command, what);
     }
@@ -126,6 +128,7 @@ impl World {
                 .flatten(),
             on_short: dice.pick(&some_short).flatten(),
             timeout: dice.coin().then(|| dice.range(100, 6_000)),
+            ..EnqueueOptions::default()
         }
     }
 
@@ -133,7 +136,7 @@ impl World {
     pub fn enqueued(
         &mut self,
         (seat, client, queue): (usize, usize, usize),
-        values: &[Value],
+        (values, owed): (&[Value], &Owed),
         on_short: Short,
         answer: Answer,
     ) {
@@ -160,22 +163,18 @@ impl World {
                     self.odd_answer(seat, "enqueue", &error);
                 }
                 for value in values {
-                    let about = self.about(seat, client, queue, *value);
-                    let extra = Extra {
-                        error: Some(number),
-                        ..Extra::default()
-                    };
-                    self.record(&about, Verb::Enqueue, kind, extra);
+                    self.record_enqueue((seat, client, queue), *value, kind, Some(number));
                 }
                 return;
             }
         };
         for (value, receipt) in values.iter().zip(receipts) {
-            self.accepted((seat, client, queue), *value, on_short, receipt);
+            let place = (seat, client, queue);
+            self.accepted_in_all(place, (*value, owed), on_short, receipt);
         }
     }
 
-    fn accepted(
+    pub fn accepted(
         &mut self,
         (seat, client, queue): (usize, usize, usize),
         value: Value,
@@ -203,6 +202,7 @@ impl World {
             ..Extra::default()
         };
         self.record(&about, Verb::Enqueue, Kind::Ok, extra);
+        self.ledger.values.insert(receipt.id, value);
         if !self.ledger.acked.contains(&receipt.id) {
             self.ledger.open.insert(receipt.id, value);
         }

@@ -132,6 +132,9 @@ impl World {
         self.record(&about, f, kind, extra);
         let is_late = held.arrived + held.lease_ms * MS < self.now;
         match (f, code) {
+            (Verb::Ack, 0) if is_late && held.kept_until > self.now => {
+                self.sometimes.hit("lease kept beyond its end");
+            }
             (Verb::Ack, 0) if is_late => self.sometimes.hit("late ack counted"),
             (Verb::Ack, 402) => self.sometimes.hit("ack answered 402"),
             (Verb::Nack, 0) => self.sometimes.hit("nacked"),

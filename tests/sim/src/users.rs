@@ -6,15 +6,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use primer_check::{Extra, Kind, Short, Value, Verb};
+use bytes::Bytes;
+use primer_check::{Kind, Short, Value, Verb};
 use primer_proto::Input;
 use primer_proto::base::{Error, SessionId, Ticket};
-use primer_proto::engine::{Answer, Command, Event, EventKind, Handle, OnShort, Reply};
+use primer_proto::engine::{Answer, Command, Event, EventKind, Flow, Handle, OnShort, Reply};
 
 use crate::agenda::{MS, Micros, SECOND};
+use crate::fan::Owed;
 use crate::ledger::About;
 use crate::plan::Class;
-use crate::process::queue_name;
 use crate::world::{Local, Phase, World};
 
 /// What a user does at a moment.
@@ -36,8 +37,16 @@ pub(crate) enum Act {
     Credit(usize),
     /// The load is over.
     Retire,
-    /// Join again after a failure.
+    /// Join again after a failure, or after a leave.
     Join,
+    /// Join the first member that listens.
+    Bridge,
+    /// Decide about what is set aside.
+    Reclaim,
+    /// Write a key.
+    Write,
+    /// Say something.
+    Tell,
     /// The drain's receive on a queue.
     Drain(usize),
 }
@@ -63,6 +72,7 @@ pub(crate) enum What {
         queue: usize,
         values: Vec<Value>,
         on_short: Short,
+        owed: Owed,
     },
     Receive {
         client: usize,
@@ -72,7 +82,7 @@ pub(crate) enum What {
     },
     Subscribe {
         client: usize,
-        credit: u32,
+        flow: Flow,
     },
     Unsubscribe(SessionId),
     Credit,
@@ -83,6 +93,16 @@ pub(crate) enum What {
     Drain {
         queue: usize,
     },
+    Write {
+        key: String,
+        value: Option<Bytes>,
+        seen: Vec<Bytes>,
+    },
+    Tell,
+    Leave,
+    Evict,
+    Bridge,
+    Reclaim,
 }
 
 /// A question without an answer yet.
@@ -128,12 +148,16 @@ pub(crate) struct Held {
     pub is_settled: bool,
     /// The consumer will never settle it: its lease will run out.
     pub is_forgotten: bool,
+    /// Its member extends its lease until then.
+    pub kept_until: Micros,
 }
 
 /// An open subscription.
 pub(crate) struct Session {
     pub client: usize,
     pub credit: u32,
+    pub credit_bytes: Option<u64>,
+    pub max_run: Micros,
     pub is_closed: bool,
 }
 
@@ -175,7 +199,7 @@ impl Users {
             .filter(|(_, pending)| !pending.is_cancelled)
     }
 
-    fn add(&mut self, seat: usize, queue: usize, role: Role) -> usize {
+    pub fn add(&mut self, seat: usize, queue: usize, role: Role) -> usize {
         self.next_process += 1;
         self.clients.push(Client {
             process: self.next_process,
@@ -194,13 +218,14 @@ impl World {
     /// The users of a new process.
     pub fn people(&mut self, seat: usize) {
         if self.users.queue_names.is_empty() {
-            let names = (0..self.plan.queues).map(|queue| queue_name(queue).into());
+            let names = (0..self.queue_count()).map(|queue| self.shown_name(queue).into());
             self.users.queue_names = names.collect();
         }
         if self.phase != Phase::Load {
             return;
         }
-        let members = self.plan.members;
+        self.talkers(seat);
+        let members = self.plan.seats();
         for _ in (0..self.plan.producers).filter(|place| place % members == seat) {
             let queue = self.user_dice.index(self.plan.queues);
             let client = self.users.add(seat, queue, Role::Producer);
@@ -217,6 +242,7 @@ impl World {
             let client = self.users.add(seat, queue, role);
             self.later(seat, 500 * MS, Act::Consume(client));
         }
+        self.group_people(seat);
     }
 
     /// An act of a user of that member, some time within `within`.
@@ -236,7 +262,11 @@ impl World {
             Act::Die(client) => self.die(seat, client),
             Act::Credit(client) => self.raise_credit(seat, client),
             Act::Retire => self.retire(seat),
-            Act::Join => self.join(seat),
+            Act::Join => self.rejoin(seat),
+            Act::Bridge => self.bridge(seat),
+            Act::Reclaim => self.reclaim(seat),
+            Act::Write => self.write_key(seat),
+            Act::Tell => self.tell_topic(seat),
             Act::Drain(queue) => self.drain_queue(seat, queue),
         }
     }
@@ -271,7 +301,8 @@ impl World {
                 queue,
                 values,
                 on_short,
-            } => self.enqueued((seat, client, queue), &values, on_short, answer),
+                owed,
+            } => self.enqueued((seat, client, queue), (&values, &owed), on_short, answer),
             What::Receive { .. } if is_cancelled => self.received_too_late(seat, &answer),
             What::Receive {
                 client,
@@ -279,7 +310,7 @@ impl World {
                 max,
                 wait,
             } => self.received((seat, client, queue), (max, wait, asked), answer),
-            What::Subscribe { client, credit } => self.subscribed(seat, client, credit, &answer),
+            What::Subscribe { client, flow } => self.subscribed(seat, client, &flow, &answer),
             What::Unsubscribe(session) => {
                 self.must_be_done(seat, "unsubscribe", &answer);
                 if let Some(session) = self.users.sessions.get_mut(&(seat, session)) {
@@ -288,6 +319,26 @@ impl World {
             }
             What::Settle { f, held } => self.settled(seat, f, &held, answer),
             What::Drain { queue } => self.drained(seat, queue, answer),
+            What::Write { key, value, seen } => self.written(seat, key, value, &seen, &answer),
+            What::Bridge if answer.is_err() => self.later(seat, 2 * SECOND, Act::Bridge),
+            What::Bridge => {}
+            What::Leave => self.has_left(seat, &answer),
+            What::Reclaim => self.reclaimed(seat, &answer),
+            // Another one may have evicted or retired it first.
+            What::Evict => {
+                if let Err(error) = &answer
+                    && error.number() != 102
+                {
+                    self.odd_answer(seat, "evict", error);
+                }
+            }
+            What::Tell => {
+                if let Err(error) = &answer
+                    && error.number() != 203
+                {
+                    self.odd_answer(seat, "broadcast", error);
+                }
+            }
         }
     }
 
@@ -329,8 +380,7 @@ impl World {
             } = pending.what
             {
                 for value in values {
-                    let about = self.about(seat, client, queue, value);
-                    self.record(&about, Verb::Enqueue, Kind::Info, Extra::default());
+                    self.record_enqueue((seat, client, queue), value, Kind::Info, None);
                 }
             }
         }
@@ -397,6 +447,16 @@ impl World {
                 let detail = format!("m{seat} lost {} though nothing fails any more", event.name);
                 self.violation("flap", detail);
             }
+            EventKind::Evicted if event.member == self.seats[seat].member => {
+                let is_own = event.detail.contains("set aside");
+                if is_own {
+                    self.was_evicted(seat);
+                }
+            }
+            EventKind::Suspect => self.sometimes.hit("member suspected"),
+            EventKind::Split => self.sometimes.hit("split told"),
+            EventKind::Healed => self.sometimes.hit("heal told"),
+            EventKind::Left if self.is_set_changing() => self.saw_leave(seat, event),
             EventKind::Left => {
                 self.violation("membership", format!("m{seat} saw {} leave", event.name));
             }
@@ -406,6 +466,12 @@ impl World {
             }
             _ => {}
         }
+    }
+
+    /// Members may go out of the set on purpose.
+    fn is_set_changing(&self) -> bool {
+        let classes = [Class::Leave, Class::Evict, Class::Retire];
+        classes.iter().any(|class| self.plan.has(*class))
     }
 
     /// A process learnt that a link is gone.

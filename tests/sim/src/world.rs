@@ -4,7 +4,7 @@
 //! seed. The engines are the real ones, behind the same door as in a process: what comes out of
 //! [`Engine::handle`] is carried out here as the real driver would, only that the wire lies.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use primer_proto::base::{
@@ -15,17 +15,21 @@ use primer_proto::{Engine, Input};
 
 use crate::agenda::{Agenda, Micros};
 use crate::dice::Dice;
+use crate::fences::Fences;
 use crate::ledger::Ledger;
 use crate::net::{Link, Partition};
 use crate::plan::{Class, Plan};
+use crate::remember::Disk;
 use crate::sometimes::Sometimes;
+use crate::talk::Talk;
 use crate::trace::Trace;
+use crate::twins::Twins;
 use crate::users::{Act, Users, What};
 
 /// The one cluster of every run.
 pub(crate) const CLUSTER: ClusterId = ClusterId(0x5131);
 /// Wall time at the start of every run: some day in 2026.
-const WALL_MS: u64 = 1_780_000_000_000;
+pub(crate) const WALL_MS: u64 = 1_780_000_000_000;
 /// An engine that is called this often within one millisecond turns in circles.
 const CALLS_PER_MS_MAX: u32 = 50_000;
 /// Violations told of one seed; the first is nearly always the one that matters.
@@ -44,8 +48,12 @@ pub(crate) enum Event {
     },
     /// A fault of that class is due.
     Trouble(Class),
+    /// The members part in halves for the rest of the load.
+    Split,
     /// A partition ends.
     Mend(Partition),
+    /// The one ends that twins were on the two sides of.
+    Meet(Partition),
     /// A process starts.
     Boot(usize),
     /// A process goes on.
@@ -112,6 +120,18 @@ pub(crate) struct Seat {
     pub inbox: VecDeque<Local>,
     /// How far its wall clock is off.
     pub skew_ms: i64,
+    /// Grows with every boot and every leave: what it remembered before is gone.
+    pub generation: u32,
+    /// Its process has left the cluster, and has no seeds since.
+    pub has_left: bool,
+    /// Somebody evicted it, some time.
+    pub may_be_evicted: bool,
+    /// It was asked to leave and has not answered yet; true with `force`.
+    pub leaving: Option<bool>,
+    /// What its processes have kept.
+    pub disk: Disk,
+    /// Former memories of this seat that the present one has taken over, and up to when.
+    pub inherits: BTreeMap<u32, Micros>,
     /// Ended lives, for looking at what they held.
     pub graves: Vec<(StoreId, Engine)>,
 }
@@ -121,7 +141,12 @@ pub(crate) struct Life {
     pub engine: Engine,
     pub number: u32,
     pub boot: BootId,
+    /// What its copies are called now.
     pub store: StoreId,
+    /// What they have been called since it last had none, that one included.
+    pub stores: Vec<StoreId>,
+    /// How often it left or was evicted, and so has begun anew.
+    pub wipes: u32,
     pub keys: Vec<QueueKey>,
     started: Micros,
     mono_base: u64,
@@ -144,9 +169,18 @@ pub(crate) struct World {
     pub cuts: Vec<Vec<u32>>,
     pub users: Users,
     pub ledger: Ledger,
+    pub fences: Fences,
+    pub talk: Talk,
+    pub twins: Twins,
+    /// The identity of the seat that is empty until a twin takes it.
+    pub spare_member: MemberId,
+    /// Frames and bytes that each seat sent.
+    pub sent: Vec<(u64, u64)>,
     pub net_dice: Dice,
     pub fault_dice: Dice,
     pub user_dice: Dice,
+    /// Who uses the queue with groups.
+    pub fan_dice: Dice,
     pub id_dice: Dice,
     pub trace: Trace,
     pub sometimes: Sometimes,
@@ -167,6 +201,8 @@ impl Life {
             number,
             boot: ids.0,
             store: ids.1,
+            stores: vec![ids.1],
+            wipes: 0,
             keys: Vec::new(),
             started: at.0,
             mono_base: at.1,
@@ -194,7 +230,7 @@ impl Seat {
 
 impl World {
     pub fn new(seed: u64, plan: Plan, canary: Canary, is_traced: bool) -> Self {
-        let members = plan.members;
+        let members = plan.seats();
         let mut world = Self {
             seed,
             canary,
@@ -206,9 +242,15 @@ impl World {
             cuts: vec![vec![0; members]; members],
             users: Users::default(),
             ledger: Ledger::default(),
+            fences: Fences::default(),
+            talk: Talk::default(),
+            twins: Twins::default(),
+            spare_member: MemberId(0),
+            sent: vec![(0, 0); members],
             net_dice: Dice::new(seed, 2),
             fault_dice: Dice::new(seed, 3),
             user_dice: Dice::new(seed, 4),
+            fan_dice: Dice::new(seed, 10),
             id_dice: Dice::new(seed, 5),
             trace: Trace::new(is_traced),
             sometimes: Sometimes::default(),
@@ -316,7 +358,9 @@ impl World {
                 until,
             } => self.dial(seat, life, address, until),
             Event::Trouble(class) => self.trouble(class),
+            Event::Split => self.split(),
             Event::Mend(partition) => self.mend(&partition),
+            Event::Meet(partition) => self.meet(&partition),
             Event::Boot(seat) => self.boot(seat),
             Event::Resume(seat) => self.resume(seat),
         }
@@ -360,6 +404,9 @@ impl World {
 
     /// Asks a command of a member's engine; `what` says what its answer is for.
     pub fn ask(&mut self, seat: usize, command: Command, what: What) -> Ticket {
+        if matches!(command, Command::Join(_)) {
+            self.asked_back();
+        }
         self.next_ticket += 1;
         let ticket = Ticket(self.next_ticket);
         // Before the call: the answer may come within it.
@@ -370,6 +417,7 @@ impl World {
 
     /// One call of an engine, and everything that it wants done.
     pub fn feed(&mut self, seat: usize, input: Input) {
+        let held = self.at_risk(seat, &input);
         let now = Now {
             mono: Instant(0),
             wall_ms: self.seats[seat].wall_ms(self.now),
@@ -398,6 +446,8 @@ impl World {
             });
         let mut effects = std::mem::take(&mut self.effects);
         life.engine.handle(now, input, &mut effects);
+        self.track_identity(seat, &effects);
+        self.track_store(seat, &effects, &held);
         for effect in effects.drain(..) {
             self.apply(seat, effect);
         }
@@ -471,6 +521,19 @@ impl World {
                     });
                 self.hangup(seat, link, error);
             }
+            Effect::Change(change) => {
+                self.trace
+                    .line(self.now, seat, "change", [0, 0], || format!("{change:?}"));
+                self.trace.bytes(change.key.as_bytes());
+            }
+            Effect::Topic(broadcast) => {
+                self.trace
+                    .line(self.now, seat, "topic", [0, 0], || format!("{broadcast:?}"));
+                self.trace.bytes(&broadcast.body);
+                self.heard(seat, &broadcast);
+            }
+            // No host of the simulator has a handler.
+            Effect::Host(_) => {}
             Effect::Event(event) => {
                 let kind = event.kind as u64;
                 self.trace
@@ -493,6 +556,7 @@ fn name(input: &Input) -> (&'static str, u64) {
         Input::DialFailed { error, .. } => ("undialed", u64::from(error.number())),
         Input::Message { link, .. } => ("message", link.0),
         Input::Pressure { link, is_full } => ("pressure", link.0 * 2 + u64::from(*is_full)),
+        Input::Found { source, .. } => ("found", u64::from(*source)),
         Input::Wake => ("wake", 0),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! `cargo test -p primer-sim --profile sim`; `PRIMER_SIM_SEEDS` says how many seeds.
 
-use primer_sim::{Canary, How, Options, Outcome, Sweep, run, sweep};
+use primer_sim::{Canary, How, MetaCanary, Options, Outcome, Sweep, run, sweep};
 
 /// Seeds of one full run.
 const SEEDS: u64 = 2_000;
@@ -59,19 +59,71 @@ fn one_seed_is_one_run() {
 }
 
 #[test]
-fn acking_before_the_copies_are_there_is_caught() {
+fn larger_clusters_keep_their_promises() {
+    // One in fifty of a full run has 25 members, one in five hundred 100.
+    let count = seeds_wanted().min(SEEDS);
+    for (members, every) in [(25, 50), (100, 500)] {
+        let seeds: Vec<u64> = (1..=count.div_ceil(every)).collect();
+        let how = How {
+            members: Some(members),
+            ..How::default()
+        };
+        let total = sweep(&seeds, &how);
+        assert!(total.failed.is_empty(), "{members}:\n{}", told(&total));
+    }
+}
+
+#[test]
+fn every_planted_bug_is_caught_for_what_it_is() {
+    for (canary, words) in [
+        (Canary::AckBeforeW, ["copies-overstated", "lost"]),
+        (
+            Canary::FenceOnRetire,
+            ["evicted by nobody", "does not know"],
+        ),
+        (
+            Canary::Meta(MetaCanary::JoinContextEarly),
+            ["is lost", "other keys"],
+        ),
+        (
+            Canary::Meta(MetaCanary::YoungContext),
+            ["is lost", "other keys"],
+        ),
+        (
+            Canary::Meta(MetaCanary::JoinOnlyOnEqualRoots),
+            ["out of order"; 2],
+        ),
+        (Canary::Meta(MetaCanary::ClampStamp), ["other keys"; 2]),
+        (
+            Canary::Meta(MetaCanary::CoalesceWithoutContexts),
+            ["sees siblings"; 2],
+        ),
+        (
+            Canary::Meta(MetaCanary::KeepContextOfDamaged),
+            ["is lost", "leave (at"],
+        ),
+        (
+            Canary::Meta(MetaCanary::ReuseDot),
+            ["is lost", "other keys"],
+        ),
+    ] {
+        catch(canary, words);
+    }
+}
+
+fn catch(canary: Canary, words: [&str; 2]) {
     let seeds: Vec<u64> = (1..=CANARY_SEEDS).collect();
     let how = How {
-        canary: Canary::AckBeforeW,
+        canary,
         is_first_enough: true,
         ..How::default()
     };
     let planted = sweep(&seeds, &how);
-    let caught = planted.failed.first().expect("the bug goes unseen");
-    let story = caught.story();
+    let caught = planted.failed.first();
+    let story = caught.expect("a bug that goes unseen").story();
     assert!(
-        story.contains("copies-overstated") || story.contains("lost"),
-        "caught for another reason:\n{story}"
+        words.iter().any(|word| story.contains(word)),
+        "{canary:?} is caught for another reason:\n{story}"
     );
     // The same seeds without the bug pass: it is the bug that was caught.
     let seeds: Vec<u64> = planted.failed.iter().map(|failed| failed.seed).collect();

@@ -123,7 +123,13 @@ fn rust_verb(text: &str, verb: &Verb) -> bool {
     } else {
         verb.on
     };
-    block(text, &format!("impl {on} ")).any(|body| has_function(body, verb.name))
+    // A kind of a generic handle, `pub type Events = Reader<Event>;`, has that one's verbs.
+    let alias = text.split(&format!("pub type {on} = ")).nth(1);
+    let generic = alias.and_then(|rest| rest.split('<').next());
+    let generic = generic.map(|name| format!("impl<T: News> {name}<T> "));
+    let heads = [Some(format!("impl {on} ")), generic];
+    let mut bodies = heads.iter().flatten().flat_map(|head| block(text, head));
+    bodies.any(|body| has_function(body, verb.name))
 }
 
 fn has_function(body: &str, name: &str) -> bool {

@@ -53,6 +53,11 @@ const EDGES: &[Edge] = &[
         None,
     ),
     ("tests/cluster", &["primer", "primer-check"], None),
+    (
+        "tests/chaos",
+        &["primer", "primer-check", "primer-cluster"],
+        None,
+    ),
     ("tests/conformance", &["primer"], Some(&[])),
     ("tests/bench", &["primer"], None),
     ("tests/tidy", &["primer-conformance"], Some(&[])),

@@ -5,6 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool is_true(const step_t *step, const char *key) {
+    const word_t *word = option_of(step, key);
+    return word && !strcmp((const char *)word->value, "true");
+}
+
 int64_t number_of(const step_t *step, const char *key, int64_t otherwise) {
     const word_t *word = option_of(step, key);
     return word ? strtoll((const char *)word->value, NULL, 10) : otherwise;
@@ -100,6 +105,12 @@ static bool check_delivery(world_t *world, const primer_delivery_t *delivery, co
             unsigned has = primer_delivery_attempts(delivery);
             if (has != wanted)
                 return differs(world, "%s: wanted attempts=%u, got %u",
+                               (const char *)words->at[0].value, wanted, has);
+        } else if (!strcmp(word->key, "priority")) {
+            long wanted = strtol((const char *)word->value, NULL, 10);
+            long has = primer_delivery_priority(delivery);
+            if (has != wanted)
+                return differs(world, "%s: wanted priority=%ld, got %ld",
                                (const char *)words->at[0].value, wanted, has);
         } else if (!strncmp(word->key, "header.", 7)) {
             if (!check_header(world, delivery, word)) return false;

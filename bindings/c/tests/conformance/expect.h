@@ -24,6 +24,8 @@ bool expect_deliveries(world_t *world, const step_t *step, member_t *member, pri
 /* One number each. */
 bool expect_codes(world_t *world, const step_t *step, const primer_code_t *codes, size_t count);
 
+/* Whether the option is there and says true. */
+bool is_true(const step_t *step, const char *key);
 /* The number of an option, or `otherwise`. */
 int64_t number_of(const step_t *step, const char *key, int64_t otherwise);
 

@@ -2,17 +2,12 @@
 #define _POSIX_C_SOURCE 200809L
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "expect.h"
+#include "gossip.h"
+#include "groups.h"
 #include "verbs.h"
 #include "world.h"
-
-static int64_t now_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
 
 static const char *arg(const step_t *step, size_t index) {
     return (const char *)step->args.at[index].value;
@@ -40,7 +35,7 @@ static char *addresses_of(world_t *world, const word_t *names) {
 }
 
 static bool open_member(world_t *world, const step_t *step) {
-    const char *keys[32], *values[32];
+    const char *keys[33], *values[33];
     char *seeds = NULL;
     size_t count = step->options.count;
     for (size_t i = 0; i < count; i++) {
@@ -52,6 +47,11 @@ static bool open_member(world_t *world, const step_t *step) {
         if (!seeds) return false;
         keys[i] = "seeds";
         values[i] = seeds;
+    }
+    /* Members that share a cluster's name must not meet by it: scenarios run side by side. */
+    if (count && !option_of(step, "discover")) {
+        keys[count] = "discover";
+        values[count++] = "none";
     }
     primer_t *primer;
     primer_events_t *events = NULL;
@@ -100,7 +100,6 @@ static primer_code_t counter(primer_t *primer, const char *name, uint64_t *value
 /* Waits until a count is the one that the step wants. */
 static bool await_count(world_t *world, const step_t *step, member_t *member) {
     int64_t end = now_ms() + PATIENCE_MS;
-    struct timespec pause = {0, 10 * 1000 * 1000};
     uint64_t count = 0;
     char text[24];
     for (;;) {
@@ -112,7 +111,7 @@ static bool await_count(world_t *world, const step_t *step, member_t *member) {
         snprintf(text, sizeof text, "%llu", (unsigned long long)count);
         if (!step->expect_count || expects_only(step, text)) return true;
         if (now_ms() > end) return differs(world, "it is %s after %d ms", text, PATIENCE_MS);
-        nanosleep(&pause, NULL);
+        pause_ms(10);
     }
 }
 
@@ -140,20 +139,40 @@ static bool address(world_t *world, const step_t *step, member_t *member) {
     return !step->expect_count || expects_only(step, has) || differs(world, "it is %s", has);
 }
 
-/* The options of an enqueue; `headers` has room for 64. False for an on_short that there is not. */
+/* Which of three words an option is: 0, 1 or 2, 3 for none of them, PRIMER_DEFAULT where it is not given. */
+static int64_t one_of(const step_t *step, const char *key, const char *const words[3]) {
+    const word_t *word = option_of(step, key);
+    int64_t which = 0;
+    if (!word) return PRIMER_DEFAULT;
+    while (which < 3 && strcmp((const char *)word->value, words[which])) which++;
+    return which;
+}
+
+static const char *const ON_SHORT[] = {"degrade", "fail", "wait"};
+static const char *const IF_NO_GROUP[] = {"hold", "drop", "refuse"};
+
+/* In which group; NULL for the queue itself. */
+static const char *group_of(const step_t *step) {
+    const word_t *group = option_of(step, "group");
+    return group ? (const char *)group->value : NULL;
+}
+
+/* The options of an enqueue; `headers` has room for 64. False for a word that there is not. */
 static bool options_of(const step_t *step, primer_enqueue_options_t *options,
                        primer_header_t *headers) {
     *options = (primer_enqueue_options_t)PRIMER_ENQUEUE_OPTIONS_INIT;
     options->copies = number_of(step, "copies", PRIMER_DEFAULT);
     options->timeout_ms = number_of(step, "timeout", PRIMER_DEFAULT);
+    options->priority = number_of(step, "priority", PRIMER_DEFAULT);
+    options->delay_ms = number_of(step, "delay", PRIMER_DEFAULT);
+    options->ttl_ms = number_of(step, "ttl", PRIMER_DEFAULT);
+    options->max_attempts = number_of(step, "max_attempts", PRIMER_DEFAULT);
+    options->at_most_once = is_true(step, "at_most_once");
+    if (option_of(step, "at")) options->at_ms = date_ms() + number_of(step, "at", 0);
     options->headers = headers;
-    const word_t *short_of = option_of(step, "on_short");
-    if (short_of) {
-        const char *words[] = {"degrade", "fail", "wait"};
-        while (++options->on_short < 3)
-            if (!strcmp((const char *)short_of->value, words[options->on_short])) break;
-        if (options->on_short == 3) return false;
-    }
+    options->on_short = one_of(step, "on_short", ON_SHORT);
+    options->if_no_group = one_of(step, "if_no_group", IF_NO_GROUP);
+    if (options->on_short == 3 || options->if_no_group == 3) return false;
     for (size_t i = 0; i < step->options.count && options->headers_len < 64; i++) {
         const word_t *word = &step->options.at[i];
         if (strncmp(word->key, "header.", 7)) continue;
@@ -171,7 +190,7 @@ static bool enqueue(world_t *world, const step_t *step, member_t *member) {
     primer_receipt_t receipts[100];
     primer_queue_t *queue;
     size_t count = step->args.count - 2;
-    if (!options_of(step, &options, headers)) return differs(world, "no such on_short");
+    if (!options_of(step, &options, headers)) return differs(world, "no such on_short or if_no_group");
     for (size_t i = 0; i < count; i++) {
         const word_t *word = &step->args.at[i + 2];
         bodies[i] = (primer_bytes_t){word->value, word->len};
@@ -193,6 +212,8 @@ static bool receive(world_t *world, const step_t *step, member_t *member) {
     primer_delivery_t **deliveries = calloc(capacity + 1, sizeof *deliveries);
     options.wait_ms = number_of(step, "wait", 0);
     options.lease_ms = number_of(step, "lease", PRIMER_DEFAULT);
+    options.group = group_of(step);
+    options.backlog = is_true(step, "backlog");
     primer_code_t code = find_queue(world, member, &step->args.at[1], &queue);
     if (code == PRIMER_OK) code = verb_receive(queue, &options, deliveries, capacity, &count);
     came_t came = settle(world, step, code);
@@ -207,7 +228,11 @@ static bool subscribe(world_t *world, const step_t *step, member_t *member) {
     primer_subscription_t *subscription;
     primer_queue_t *queue;
     options.credit = number_of(step, "credit", PRIMER_DEFAULT);
+    options.credit_bytes = number_of(step, "credit_bytes", PRIMER_DEFAULT);
     options.lease_ms = number_of(step, "lease", PRIMER_DEFAULT);
+    options.group = group_of(step);
+    options.backlog = is_true(step, "backlog");
+    options.max_run_ms = number_of(step, "max_run", PRIMER_DEFAULT);
     primer_code_t code = find_queue(world, member, &step->args.at[1], &queue);
     if (code == PRIMER_OK) code = primer_queue_subscribe(queue, &options, &subscription);
     came_t came = settle(world, step, code);
@@ -254,6 +279,7 @@ static bool ack_many(world_t *world, const step_t *step, member_t *member) {
 static bool settle_one(world_t *world, const step_t *step, member_t *member) {
     received_t *known = find_received(world, member, &step->args.at[1]);
     if (!known) return false;
+    const word_t *reason = option_of(step, "reason");
     primer_code_t code;
     if (!strcmp(step->verb, "ack"))
         code = primer_queue_ack(known->queue, known->delivery);
@@ -261,6 +287,8 @@ static bool settle_one(world_t *world, const step_t *step, member_t *member) {
         code = verb_nack(known->queue, known->delivery, number_of(step, "delay", PRIMER_DEFAULT));
     else if (!strcmp(step->verb, "release"))
         code = verb_release(known->queue, known->delivery);
+    else if (!strcmp(step->verb, "reject"))
+        code = verb_reject(known->queue, known->delivery, reason ? (const char *)reason->value : "");
     else if (!strcmp(step->verb, "extend"))
         code = verb_extend(known->queue, known->delivery, number_of(step, "lease", PRIMER_DEFAULT));
     else {
@@ -271,9 +299,8 @@ static bool settle_one(world_t *world, const step_t *step, member_t *member) {
 }
 
 static bool leave(world_t *world, const step_t *step, member_t *member) {
-    const word_t *force = option_of(step, "force");
     int64_t drain_ms = number_of(step, "drain", PRIMER_DEFAULT);
-    bool is_forced = force && !strcmp((const char *)force->value, "true");
+    bool is_forced = is_true(step, "force");
     return expect_done(world, step, verb_leave(member->primer, drain_ms, is_forced));
 }
 
@@ -301,8 +328,12 @@ static const shape_t SHAPES[] = {
     {"nack", 2, 2, settle_one},
     {"release", 2, 2, settle_one},
     {"extend", 2, 2, settle_one},
+    {"reject", 2, 2, settle_one},
     {"drop", 2, 2, settle_one},
     {"subscribe", 2, 2, subscribe},
+    {"create_group", 3, 3, create_group},
+    {"remove_group", 3, 3, remove_group},
+    {"groups", 2, 2, await_groups},
     {"leave", 1, 1, leave},
     {"close", 1, 1, close_member},
 };
@@ -314,6 +345,7 @@ bool world_step(world_t *world, const step_t *step) {
     bool is_next = !strcmp(step->verb, "next") || !strcmp(step->verb, "unsubscribe");
     if ((is_next && count == 1) || (!strcmp(step->verb, "credit") && count == 2))
         return subscription(world, step);
+    if (is_gossip(step)) return gossip_step(world, step);
     for (size_t i = 0; i < sizeof SHAPES / sizeof *SHAPES; i++) {
         const shape_t *shape = &SHAPES[i];
         if (strcmp(step->verb, shape->verb)) continue;

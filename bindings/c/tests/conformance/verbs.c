@@ -121,6 +121,12 @@ primer_code_t verb_release(primer_queue_t *q, primer_delivery_t *d) {
                 : primer_queue_release(q, d);
 }
 
+primer_code_t verb_reject(primer_queue_t *q, primer_delivery_t *d, const char *reason) {
+    uint64_t ticket = 0;
+    return late ? done(primer_queue_reject_start(q, d, reason, late, &ticket), &ticket)
+                : primer_queue_reject(q, d, reason);
+}
+
 primer_code_t verb_extend(primer_queue_t *q, primer_delivery_t *d, int64_t lease_ms) {
     uint64_t ticket = 0;
     return late ? done(primer_queue_extend_start(q, d, lease_ms, late, &ticket), &ticket)
@@ -146,4 +152,14 @@ primer_code_t verb_next(primer_subscription_t *s, int64_t wait_ms, primer_delive
 primer_code_t verb_event(primer_events_t *events, int64_t wait_ms, primer_event_t **event) {
     if (!late) return primer_events_next(events, wait_ms, event);
     POLL_NEXT(primer_events_fd(events), primer_events_next(events, 0, event));
+}
+
+primer_code_t verb_heard(primer_topic_t *topic, int64_t wait_ms, primer_broadcast_t **broadcast) {
+    if (!late) return primer_topic_next(topic, wait_ms, broadcast);
+    POLL_NEXT(primer_topic_fd(topic), primer_topic_next(topic, 0, broadcast));
+}
+
+primer_code_t verb_changed(primer_watch_t *watch, int64_t wait_ms, primer_change_t **change) {
+    if (!late) return primer_watch_next(watch, wait_ms, change);
+    POLL_NEXT(primer_watch_fd(watch), primer_watch_next(watch, 0, change));
 }

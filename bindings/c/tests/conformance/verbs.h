@@ -20,8 +20,11 @@ primer_code_t verb_receive(primer_queue_t *q, const primer_receive_options_t *op
                            primer_delivery_t **deliveries, size_t capacity, size_t *len);
 primer_code_t verb_nack(primer_queue_t *q, primer_delivery_t *d, int64_t delay_ms);
 primer_code_t verb_release(primer_queue_t *q, primer_delivery_t *d);
+primer_code_t verb_reject(primer_queue_t *q, primer_delivery_t *d, const char *reason);
 primer_code_t verb_extend(primer_queue_t *q, primer_delivery_t *d, int64_t lease_ms);
 primer_code_t verb_next(primer_subscription_t *s, int64_t wait_ms, primer_delivery_t **delivery);
 primer_code_t verb_event(primer_events_t *events, int64_t wait_ms, primer_event_t **event);
+primer_code_t verb_heard(primer_topic_t *topic, int64_t wait_ms, primer_broadcast_t **broadcast);
+primer_code_t verb_changed(primer_watch_t *watch, int64_t wait_ms, primer_change_t **change);
 
 #endif

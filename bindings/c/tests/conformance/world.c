@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "verbs.h"
 
@@ -18,6 +19,23 @@ static char *copied(const char *text) {
     char *copy = strdup(text);
     if (!copy) abort();
     return copy;
+}
+
+int64_t now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+int64_t date_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+void pause_ms(int64_t ms) {
+    struct timespec pause = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
+    nanosleep(&pause, NULL);
 }
 
 bool differs(world_t *world, const char *format, ...) {
@@ -47,6 +65,12 @@ void add_received(world_t *world, member_t *member, message_t *message, primer_d
     received_t *received = made(sizeof *received);
     *received = (received_t){world->received, member, message, delivery, queue};
     world->received = received;
+}
+
+void add_listener(world_t *world, const char *name, primer_topic_t *topic, primer_watch_t *watch) {
+    listener_t *listener = made(sizeof *listener);
+    *listener = (listener_t){world->listeners, copied(name), topic, watch};
+    world->listeners = listener;
 }
 
 static bool is_same(primer_message_id_t one, primer_message_id_t other) {
@@ -82,6 +106,13 @@ subscribed_t *find_subscription(world_t *world, const word_t *name) {
     subscribed_t *known = world->subscriptions;
     while (known && strcmp(known->name, (const char *)name->value)) known = known->next;
     if (!known) differs(world, "there is no subscription `%s`", (const char *)name->value);
+    return known;
+}
+
+listener_t *find_listener(world_t *world, const word_t *name) {
+    listener_t *known = world->listeners;
+    while (known && strcmp(known->name, (const char *)name->value)) known = known->next;
+    if (!known) differs(world, "there is no reader `%s`", (const char *)name->value);
     return known;
 }
 
@@ -131,6 +162,13 @@ void world_end(world_t *world) {
     while (world->subscriptions) {
         TAKE(subscribed_t, world->subscriptions);
         primer_subscription_free(first->subscription);
+        free(first->name);
+        free(first);
+    }
+    while (world->listeners) {
+        TAKE(listener_t, world->listeners);
+        primer_topic_free(first->topic);
+        primer_watch_free(first->watch);
         free(first->name);
         free(first);
     }

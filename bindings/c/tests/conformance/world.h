@@ -1,4 +1,4 @@
-/* Everything that a scenario has named: members, messages, what was received, subscriptions. */
+/* Everything that a scenario has named: members, messages, what was received, subscriptions, readers. */
 #ifndef WORLD_H
 #define WORLD_H
 
@@ -14,6 +14,7 @@ typedef struct queue queue_t;
 typedef struct message message_t;
 typedef struct received received_t;
 typedef struct subscribed subscribed_t;
+typedef struct listener listener_t;
 
 struct member {
     member_t *next;
@@ -52,12 +53,21 @@ struct subscribed {
     primer_queue_t *queue;
 };
 
+/* A reader of a topic, or of changes: the other is NULL. */
+struct listener {
+    listener_t *next;
+    char *name;
+    primer_topic_t *topic;
+    primer_watch_t *watch;
+};
+
 typedef struct {
     member_t *members;
     queue_t *queues;
     message_t *messages;
     received_t *received;
     subscribed_t *subscriptions;
+    listener_t *listeners;
     char told[1024]; /* how the last step differs */
 } world_t;
 
@@ -73,12 +83,14 @@ void add_subscription(world_t *world, const char *name, member_t *member,
                       primer_subscription_t *subscription, primer_queue_t *queue);
 void add_received(world_t *world, member_t *member, message_t *message, primer_delivery_t *delivery,
                   primer_queue_t *queue);
+void add_listener(world_t *world, const char *name, primer_topic_t *topic, primer_watch_t *watch);
 /* Binds a new name to an id; a name that is bound must be that id. NULL when it is another. */
 message_t *bind_message(world_t *world, const char *name, primer_message_id_t id);
 
 /* Each finds a name, or says that there is none and answers NULL. */
 member_t *find_member(world_t *world, const word_t *name);
 subscribed_t *find_subscription(world_t *world, const word_t *name);
+listener_t *find_listener(world_t *world, const word_t *name);
 received_t *find_received(world_t *world, const member_t *member, const word_t *message);
 /* The queue of a member, opened on first use. Answers the code of that. */
 primer_code_t find_queue(world_t *world, member_t *member, const word_t *name, primer_queue_t **queue);
@@ -87,6 +99,13 @@ primer_code_t find_queue(world_t *world, member_t *member, const word_t *name, p
 void drop_received(world_t *world, received_t *gone);
 /* Closes every member and frees everything. */
 void world_end(world_t *world);
+
+/* The time by a clock that never goes back, in ms. */
+int64_t now_ms(void);
+/* The date, in ms since 1970. */
+int64_t date_ms(void);
+/* A pause between two questions. */
+void pause_ms(int64_t ms);
 
 /* Does one step. False when it differs; `world->told` says how. */
 bool world_step(world_t *world, const step_t *step);

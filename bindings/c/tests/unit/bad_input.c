@@ -17,6 +17,8 @@ static void null_handles_and_outputs_are_wrong_calls(void) {
     CODE(BAD, primer_queue_receive(NULL, NULL, NULL, 1, &len));
     CHECK(len == 0);
     CODE(BAD, primer_queue_ack(NULL, NULL));
+    CODE(BAD, primer_queue_reject(NULL, NULL, NULL));
+    CODE(BAD, primer_queue_reject_start(NULL, NULL, NULL, NULL, NULL));
     CODE(BAD, primer_queue_subscribe(NULL, NULL, NULL));
     CODE(BAD, primer_subscription_credit(NULL, 1));
     CODE(BAD, primer_completions_cancel(NULL, 1));
@@ -27,8 +29,19 @@ static void null_handles_and_outputs_are_wrong_calls(void) {
     CHECK(primer_subscription_fd(NULL) == -1 && primer_completions_fd(NULL) == -1);
     CHECK(primer_events_fd(NULL) == -1 && primer_events_missed(NULL) == 0);
     CHECK(primer_delivery_body(NULL).len == 0 && primer_delivery_attempts(NULL) == 0);
+    CHECK(primer_delivery_priority(NULL) == -1);
     CHECK(!strcmp(primer_queue_name(NULL), "") && !strcmp(primer_event_kind(NULL), ""));
     CHECK(primer_members_len(NULL) == 0 && primer_stats_len(NULL) == 0);
+    CODE(BAD, primer_topic_next(NULL, 0, NULL));
+    CODE(BAD, primer_topic_close(NULL));
+    CODE(BAD, primer_watch_next(NULL, 0, NULL));
+    CODE(BAD, primer_watch_close(NULL));
+    CODE(BAD, primer_reclaim(NULL, true, NULL));
+    CODE(BAD, primer_completion_broadcast(NULL, NULL));
+    CODE(BAD, primer_change_value(NULL, NULL));
+    CHECK(primer_topic_fd(NULL) == -1 && primer_watch_fd(NULL) == -1);
+    CHECK(primer_topic_missed(NULL) == 0 && primer_entries_len(NULL) == 0);
+    CHECK(primer_broadcast_body(NULL).len == 0 && primer_value_bytes(NULL).len == 0);
     CHECK(p == NULL && q == NULL);
 }
 
@@ -45,6 +58,12 @@ static void freeing_null_is_nothing(void) {
         primer_stats_free(NULL);
         primer_completions_free(NULL);
         primer_completion_free(NULL);
+        primer_topic_free(NULL);
+        primer_broadcast_free(NULL);
+        primer_watch_free(NULL);
+        primer_change_free(NULL);
+        primer_value_free(NULL);
+        primer_entries_free(NULL);
     }
 }
 
@@ -88,7 +107,7 @@ static void a_size_that_no_header_had_is_refused(void) {
     primer_enqueue_options_t enqueue = PRIMER_ENQUEUE_OPTIONS_INIT;
     primer_receive_options_t receive = PRIMER_RECEIVE_OPTIONS_INIT;
     primer_subscribe_options_t subscribe = PRIMER_SUBSCRIBE_OPTIONS_INIT;
-    const size_t sizes[] = {0, 1, sizeof(size_t), 23, 1000, SIZE_MAX};
+    const size_t sizes[] = {0, 1, sizeof(size_t), 23, 97, 1000, SIZE_MAX};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         open.size = enqueue.size = receive.size = subscribe.size = sizes[i];
         CODE(BAD, primer_open(&open, &other));
@@ -213,6 +232,7 @@ static void after_close_every_verb_answers_closed(void) {
     CODE(PRIMER_E_CLOSED, primer_subscription_credit(s, 1));
     CODE(PRIMER_E_CLOSED, primer_queue_ack(it.q, taken));
     CODE(PRIMER_E_CLOSED, primer_queue_nack(it.q, taken, 0));
+    CODE(PRIMER_E_CLOSED, primer_queue_reject(it.q, taken, "no"));
     CHECK(body_is(taken, "x"));
     primer_delivery_free(taken);
     CODE(PRIMER_E_CLOSED, primer_members(it.p, &members));
@@ -232,7 +252,7 @@ static void the_library_is_the_header_s(void) {
     CHECK(!strcmp(primer_version(), PRIMER_VERSION_WANTED));
     CHECK(!strcmp(primer_code_name(PRIMER_E_LEASE_LOST), "LeaseLost"));
     CHECK(!strcmp(primer_code_name(12345), "Unknown"));
-    CHECK(sizeof(primer_receipt_t) == 24 && sizeof(primer_options_t) == 96);
+    CHECK(sizeof(primer_receipt_t) == 24 && sizeof(primer_options_t) == 176);
 }
 
 static const test_t TESTS[] = {

@@ -7,6 +7,7 @@ static void options_in_a_struct_open_a_member(void) {
     primer_options_t options = PRIMER_OPTIONS_INIT;
     options.cluster = "shop";
     options.name = "till";
+    options.discover = "none";
     options.copies = 1;
     options.on_short = PRIMER_ON_SHORT_FAIL;
     options.enqueue_timeout_ms = 1000;
@@ -26,6 +27,7 @@ static void options_in_a_struct_open_a_member(void) {
 
     primer_options_t second = PRIMER_OPTIONS_INIT;
     second.cluster = "shop";
+    second.discover = "none";
     second.seeds = address;
     CODE(PRIMER_OK, primer_open(&second, &b));
     primer_members_t *members;

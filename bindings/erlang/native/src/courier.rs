@@ -16,8 +16,8 @@ use primer::{Completion, Completions, Error, ErrorKind, Options, Outcome, Primer
 use rustler::env::SavedTerm;
 use rustler::{Encoder, Env, LocalPid, OwnedEnv, ResourceArc, Term};
 
-use crate::events::EventsRes;
 use crate::later::LaterRes;
+use crate::reader::ReaderRes;
 use crate::subscription::SubscriptionRes;
 use crate::{atoms, terms};
 
@@ -77,7 +77,7 @@ impl Slots {
 #[derive(Clone)]
 pub(crate) enum Stream {
     Deliveries(ResourceArc<SubscriptionRes>),
-    Events(ResourceArc<EventsRes>),
+    News(ResourceArc<ReaderRes>),
 }
 
 /// What a stream has left after one step.
@@ -215,7 +215,7 @@ impl Inner {
         };
         let flow = match &stream {
             Stream::Deliveries(subscription) => subscription.push(subscription, env),
-            Stream::Events(events) => events.push(events, env),
+            Stream::News(reader) => reader.push(reader, env),
         };
         if flow == Flow::Ended {
             let ended = self.streams.lock().remove(&token);

@@ -1,4 +1,4 @@
-//! [`DeliveryRes`]: a message on lease, and the verbs that settle it.
+//! Deliveries as terms, and the verbs that settle them.
 //!
 //! The handle inside a delivery is the lease. It is shared by whoever holds the term: a process may
 //! hand a delivery to another one. When the last holder dies or lets go of it, the VM collects the
@@ -7,106 +7,156 @@
 use std::sync::{Arc, LazyLock};
 
 use primer::{Bytes, Delivery, Error, ErrorKind, limits};
-use rustler::{Encoder, Env, NifResult, Resource, ResourceArc, Term};
+use rustler::sys::ErlNifTerm;
+use rustler::{Encoder, Env, NifResult, Term};
 
 use crate::courier::Face;
 use crate::later::{Waiting, answer};
-use crate::terms::{Keys, failed, list, message_id, record, result, text};
+use crate::lease::Lease;
+use crate::terms::{Ids, Keys, failed, list, raw_list, record, result, text};
 use crate::{atoms, body, options};
 
-/// A lease.
-pub(crate) struct DeliveryRes {
-    delivery: Delivery,
-    face: Arc<Face>,
-}
+/// Terms of each delivery in a batch: its id, its body and its handle.
+const FIELDS: usize = 3;
 
-#[rustler::resource_impl]
-impl Resource for DeliveryRes {}
-
-/// `#{attempts, body, handle, headers, id, queue}`.
+/// `#{attempts, body, handle, headers, id, priority, queue}`.
 pub(crate) fn encode<'a>(env: Env<'a>, face: &Arc<Face>, delivery: Delivery) -> Term<'a> {
-    let queue = text(env, delivery.queue().name());
-    let body = body::encode(env, delivery.body());
-    encode_of(env, face, delivery, queue, body)
-}
-
-/// A list of them. They are of one queue, so they share its name.
-pub(crate) fn encode_many<'a>(
-    env: Env<'a>,
-    face: &Arc<Face>,
-    deliveries: Vec<Delivery>,
-) -> Term<'a> {
-    let Some(first) = deliveries.first() else {
-        return Term::list_new_empty(env);
-    };
-    let queue = text(env, first.queue().name());
-    let bodies: Vec<&Bytes> = deliveries.iter().map(Delivery::body).collect();
-    let bodies = body::encode_many(env, &bodies);
-    let terms = deliveries.into_iter().zip(bodies);
-    list(
-        env,
-        terms.map(|(delivery, body)| encode_of(env, face, delivery, queue, body)),
-    )
-}
-
-fn encode_of<'a>(
-    env: Env<'a>,
-    face: &Arc<Face>,
-    delivery: Delivery,
-    queue: Term<'a>,
-    body: Term<'a>,
-) -> Term<'a> {
-    static KEYS: Keys<6> = LazyLock::new(|| {
+    static KEYS: Keys<7> = LazyLock::new(|| {
         [
             atoms::attempts(),
             atoms::body(),
             atoms::handle(),
             atoms::headers(),
             atoms::id(),
+            atoms::priority(),
             atoms::queue(),
         ]
     });
     let attempts = delivery.attempts().encode(env);
-    let id = message_id(env, delivery.id());
-    let headers = delivery.headers().iter();
-    let headers = headers.map(|(key, value)| (text(env, key), text(env, value)).encode(env));
-    let headers = list(env, headers);
-    let face = Arc::clone(face);
-    let handle = ResourceArc::new(DeliveryRes { delivery, face }).encode(env);
-    record(env, &KEYS, &[attempts, body, handle, headers, id, queue])
+    let body = body::encode(env, delivery.body());
+    let headers = headers(env, &delivery);
+    let id = Ids::default().encode(env, delivery.id());
+    let priority = delivery.priority().encode(env);
+    let queue = text(env, delivery.queue().name());
+    let handle = Lease::encode(env, face, delivery);
+    record(
+        env,
+        &KEYS,
+        &[attempts, body, handle, headers, id, priority, queue],
+    )
+}
+
+/// None or one as a list of maps; more, of one queue, as
+/// `{Queue, [{Attempts, Priority, Headers, [Id, Body, Handle | ...]}]}`, of which `primer.erl` makes the maps:
+/// there a map shares its keys with all others, here it would get keys of its own. Neighbours that
+/// were tried equally often, with one priority and without headers share an entry.
+pub(crate) fn encode_many<'a>(
+    env: Env<'a>,
+    face: &Arc<Face>,
+    deliveries: Vec<Delivery>,
+) -> Term<'a> {
+    if deliveries.len() < 2 {
+        let maps = deliveries.into_iter();
+        return list(env, maps.map(|delivery| encode(env, face, delivery)));
+    }
+    let queue = deliveries.first().map_or("", |first| first.queue().name());
+    let queue = text(env, queue);
+    let bodies: Vec<&Bytes> = deliveries.iter().map(Delivery::body).collect();
+    let bodies = body::encode_many(env, &bodies);
+    let heads: Vec<(usize, (u32, u8, Term))> = deliveries
+        .chunk_by(is_alike)
+        .filter_map(|group| {
+            let first = group.first()?;
+            let head = (first.attempts(), first.priority(), headers(env, first));
+            Some((group.len(), head))
+        })
+        .collect();
+    let mut writer = Ids::default();
+    let ids = deliveries.iter();
+    let ids: Vec<Term> = ids
+        .map(|delivery| writer.encode(env, delivery.id()))
+        .collect();
+    let handles = Lease::encode_many(env, face, deliveries);
+    let mut fields: Vec<ErlNifTerm> = Vec::with_capacity(FIELDS * handles.len());
+    for ((id, body), handle) in ids.iter().zip(&bodies).zip(&handles) {
+        fields.extend([id.as_c_arg(), body.as_c_arg(), handle.as_c_arg()]);
+    }
+    let mut rest = fields.as_slice();
+    let groups = heads
+        .into_iter()
+        .map(|(count, (attempts, priority, headers))| {
+            let (group, after) = rest.split_at_checked(FIELDS * count).unwrap_or((rest, &[]));
+            rest = after;
+            // SAFETY: all of them were made in this environment just now.
+            let group = unsafe { raw_list(env, group) };
+            (attempts, priority, headers, group).encode(env)
+        });
+    let groups: Vec<Term> = groups.collect();
+    (queue, groups).encode(env)
+}
+
+/// Whether two deliveries have everything in common that an entry of a batch says once.
+fn is_alike(one: &Delivery, next: &Delivery) -> bool {
+    one.attempts() == next.attempts()
+        && one.priority() == next.priority()
+        && one.headers().is_empty()
+        && next.headers().is_empty()
+}
+
+/// `[{Name, Value}]`.
+fn headers<'a>(env: Env<'a>, delivery: &Delivery) -> Term<'a> {
+    let pairs = delivery.headers().iter();
+    list(
+        env,
+        pairs.map(|(key, value)| (text(env, key), text(env, value)).encode(env)),
+    )
 }
 
 #[rustler::nif]
-fn ack<'a>(env: Env<'a>, handle: &DeliveryRes) -> Term<'a> {
+fn ack<'a>(env: Env<'a>, handle: &Lease) -> Term<'a> {
     result(env, &handle.face, handle.delivery.ack())
 }
 
 /// `{ok, [0 | 402 | ...]}`. All handles are of one member.
 #[rustler::nif]
 fn ack_many<'a>(env: Env<'a>, list: Term<'a>) -> NifResult<Term<'a>> {
-    let handles = options::cells(list, limits::BATCH_MAX + 1, |term| {
-        term.decode::<&DeliveryRes>().ok()
+    let mut face: Option<&Arc<Face>> = None;
+    let mut is_mixed = false;
+    let deliveries = options::cells(list, limits::BATCH_MAX + 1, |term| {
+        let lease = term.decode::<&Lease>().ok()?;
+        is_mixed |= !Arc::ptr_eq(face.get_or_insert(&lease.face), &lease.face);
+        Some(&lease.delivery)
     });
-    let handles = handles.ok_or(rustler::Error::BadArg)?;
-    let Some(first) = handles.first() else {
+    let deliveries = deliveries.ok_or(rustler::Error::BadArg)?;
+    let Some(first) = deliveries.first() else {
         return Ok((atoms::ok(), Vec::<u16>::new()).encode(env));
     };
-    if !handles
-        .iter()
-        .all(|handle| Arc::ptr_eq(&handle.face, &first.face))
-    {
+    if is_mixed {
         let error = Error::new(ErrorKind::InvalidArgument).because("deliveries of several members");
         return Ok(failed(env, &error));
     }
-    let deliveries: Vec<&Delivery> = handles.iter().map(|handle| &handle.delivery).collect();
-    Ok(match first.delivery.queue().ack_many(&deliveries) {
-        Ok(codes) => (atoms::ok(), codes).encode(env),
+    Ok(match first.queue().ack_many(&deliveries) {
+        Ok(codes) => (atoms::ok(), numbers(env, &codes)).encode(env),
         Err(error) => failed(env, &error),
     })
 }
 
+/// A list of numbers, mostly zeros.
+fn numbers<'a>(env: Env<'a>, codes: &[u16]) -> Term<'a> {
+    let zero = 0_u16.encode(env).as_c_arg();
+    let terms: Vec<ErlNifTerm> = codes
+        .iter()
+        .map(|code| match code {
+            0 => zero,
+            _ => code.encode(env).as_c_arg(),
+        })
+        .collect();
+    // SAFETY: small numbers belong to every environment.
+    unsafe { raw_list(env, &terms) }
+}
+
 #[rustler::nif]
-fn nack<'a>(env: Env<'a>, handle: &DeliveryRes, map: Term<'a>) -> Term<'a> {
+fn nack<'a>(env: Env<'a>, handle: &Lease, map: Term<'a>) -> Term<'a> {
     match options::one_duration(map, atoms::delay()) {
         Ok(delay) => answer(
             env,
@@ -119,12 +169,22 @@ fn nack<'a>(env: Env<'a>, handle: &DeliveryRes, map: Term<'a>) -> Term<'a> {
 }
 
 #[rustler::nif]
-fn release<'a>(env: Env<'a>, handle: &DeliveryRes) -> Term<'a> {
+fn reject<'a>(env: Env<'a>, handle: &Lease, reason: &str) -> Term<'a> {
+    answer(
+        env,
+        &handle.face,
+        handle.delivery.reject(reason),
+        Waiting::Done,
+    )
+}
+
+#[rustler::nif]
+fn release<'a>(env: Env<'a>, handle: &Lease) -> Term<'a> {
     answer(env, &handle.face, handle.delivery.release(), Waiting::Done)
 }
 
 #[rustler::nif]
-fn extend<'a>(env: Env<'a>, handle: &DeliveryRes, map: Term<'a>) -> Term<'a> {
+fn extend<'a>(env: Env<'a>, handle: &Lease, map: Term<'a>) -> Term<'a> {
     match options::one_duration(map, atoms::lease()) {
         Ok(lease) => answer(
             env,

@@ -6,18 +6,25 @@
 //! message. Handles are NIF resources; what an Erlang process held is given back when it dies.
 //!
 //! Rooms: [`atoms`], [`terms`] and [`options`] know terms; [`courier`] and [`later`] bring late
-//! answers; [`member`], [`queue`], [`delivery`], [`subscription`] and [`events`] hold the verbs.
+//! answers; [`member`], [`gossip`], [`queue`], [`delivery`], [`subscription`] and [`reader`] hold the verbs;
+//! [`body`] and [`lease`] are what a delivery is made of.
 
 mod atoms;
 mod body;
 mod courier;
 mod delivery;
-mod events;
+mod gossip;
 mod later;
+mod lease;
 mod member;
 mod options;
 mod queue;
+mod reader;
 mod subscription;
 mod terms;
 
-rustler::init!("primer_nif");
+rustler::init!("primer_nif", load = load);
+
+fn load(env: rustler::Env, _: rustler::Term) -> bool {
+    lease::register(env)
+}

@@ -1,25 +1,33 @@
-//! [`MemberRes`]: this process's place in a cluster.
+//! [`MemberRes`]: this process's place in a cluster; [`WeakRes`], which knows one and holds it not.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use primer::{Error, ErrorKind, Options};
 use rustler::{Encoder, Env, NifResult, Resource, ResourceArc, Term};
 
-use crate::courier::{Face, Stream};
-use crate::events::EventsRes;
+use crate::courier::Face;
 use crate::later::{Waiting, answer};
 use crate::queue::QueueRes;
+use crate::reader::{News, ReaderRes};
 use crate::subscription::SubscriptionRes;
 use crate::terms::{failed, result, text};
 use crate::{atoms, options};
 
 /// A member.
 pub(crate) struct MemberRes {
-    face: Arc<Face>,
+    pub(crate) face: Arc<Face>,
 }
 
 #[rustler::resource_impl]
 impl Resource for MemberRes {}
+
+/// A member for those who are to forget it when nobody else refers to it.
+struct WeakRes {
+    face: Weak<Face>,
+}
+
+#[rustler::resource_impl]
+impl Resource for WeakRes {}
 
 /// Starts a member of these pairs: `{ok, Member, Later}`, where `Later` waits for a seed.
 ///
@@ -58,7 +66,7 @@ fn leave<'a>(env: Env<'a>, member: &MemberRes, map: Term<'a>) -> Term<'a> {
     }
 }
 
-/// Closes a member; or a subscription or a reader of events, and answers `flush`: its last messages
+/// Closes a member; or a subscription or a reader of news, and answers `flush`: its last messages
 /// may be in the mailbox.
 #[rustler::nif]
 fn close<'a>(env: Env<'a>, handle: Term<'a>) -> NifResult<Term<'a>> {
@@ -71,17 +79,39 @@ fn close<'a>(env: Env<'a>, handle: Term<'a>) -> NifResult<Term<'a>> {
         ));
     }
     if let Ok(subscription) = handle.decode::<&SubscriptionRes>() {
-        subscription.close();
+        subscription.close(env, handle);
         return Ok(atoms::flush().encode(env));
     }
-    let events: &EventsRes = handle.decode()?;
-    events.close();
+    let reader: &ReaderRes = handle.decode()?;
+    reader.close(env, handle);
     Ok(atoms::flush().encode(env))
 }
 
+/// Of a member, or of a weak handle of one: true as well when the member is gone.
 #[rustler::nif]
-fn is_closed(member: &MemberRes) -> bool {
-    member.face.primer().is_closed()
+fn is_closed(handle: Term) -> NifResult<bool> {
+    if let Ok(member) = handle.decode::<&MemberRes>() {
+        return Ok(member.face.primer().is_closed());
+    }
+    let weak: &WeakRes = handle.decode()?;
+    let face = weak.face.upgrade();
+    Ok(face.is_none_or(|face| face.primer().is_closed()))
+}
+
+/// A handle that does not keep the member open.
+#[rustler::nif]
+fn weak<'a>(env: Env<'a>, member: &MemberRes) -> Term<'a> {
+    let face = Arc::downgrade(&member.face);
+    ResourceArc::new(WeakRes { face }).encode(env)
+}
+
+/// `{ok, Member}`, or `undefined` when nobody refers to it any more.
+#[rustler::nif]
+fn strong<'a>(env: Env<'a>, weak: &WeakRes) -> Term<'a> {
+    match weak.face.upgrade() {
+        Some(face) => (atoms::ok(), ResourceArc::new(MemberRes { face })).encode(env),
+        None => atoms::undefined().encode(env),
+    }
 }
 
 #[rustler::nif]
@@ -123,9 +153,6 @@ fn queue<'a>(env: Env<'a>, member: &MemberRes, name: Term<'a>) -> NifResult<Term
 /// Events from now on go to the calling process as messages.
 #[rustler::nif]
 fn events<'a>(env: Env<'a>, member: &MemberRes) -> Term<'a> {
-    let pid = env.pid();
-    let events = ResourceArc::new(EventsRes::new(Arc::clone(&member.face), pid));
-    env.monitor(&events, &pid);
-    events.begin(Stream::Events(events.clone()));
-    (atoms::ok(), events).encode(env)
+    let events = member.face.primer().events();
+    ReaderRes::open(env, &member.face, News::Events(events))
 }

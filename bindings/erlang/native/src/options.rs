@@ -2,10 +2,11 @@
 //!
 //! Errors: 101 naming the option.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use primer::{
-    EnqueueOptions, Error, ErrorKind, OnShort, ReceiveOptions, Result, SubscribeOptions, limits,
+    EnqueueOptions, Error, ErrorKind, IfNoGroup, OnShort, ReceiveOptions, Result, SubscribeOptions,
+    limits,
 };
 use rustler::{Atom, Binary, MapIterator, Term};
 
@@ -15,7 +16,8 @@ use crate::atoms;
 struct Reader<'a> {
     map: Term<'a>,
     asked: Vec<Atom>,
-    found: usize,
+    /// Entries that were not asked for yet: without any, asking costs nothing.
+    left: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -23,14 +25,18 @@ impl<'a> Reader<'a> {
         Self {
             map,
             asked: Vec::new(),
-            found: 0,
+            // What is no map has an entry that nobody asks for.
+            left: map.map_size().unwrap_or(usize::MAX),
         }
     }
 
     fn take(&mut self, key: Atom) -> Option<Term<'a>> {
+        if self.left == 0 {
+            return None;
+        }
         self.asked.push(key);
         let value = self.map.map_get(key).ok()?;
-        self.found += 1;
+        self.left -= 1;
         Some(value)
     }
 
@@ -50,9 +56,40 @@ impl<'a> Reader<'a> {
         Ok(self.number(key, u64::MAX)?.map(Duration::from_millis))
     }
 
+    /// A date in milliseconds since 1970.
+    fn date(&mut self, key: Atom) -> Result<Option<SystemTime>> {
+        let Some(value) = self.take(key) else {
+            return Ok(None);
+        };
+        let since = value.decode::<u64>().ok().map(Duration::from_millis);
+        since
+            .and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since))
+            .map(Some)
+            .ok_or_else(|| wrong(key, value, "is not a date in milliseconds since 1970"))
+    }
+
+    /// False when it is not there.
+    fn flag(&mut self, key: Atom) -> Result<bool> {
+        let Some(value) = self.take(key) else {
+            return Ok(false);
+        };
+        let flag = value.decode::<bool>();
+        flag.map_err(|_| wrong(key, value, "is not true or false"))
+    }
+
+    /// A group's name; none when it is not there.
+    fn group(&mut self) -> Result<Option<String>> {
+        let Some(value) = self.take(atoms::group()) else {
+            return Ok(None);
+        };
+        let name = utf8(value);
+        let bad = || wrong(atoms::group(), value, "is not a binary of UTF-8");
+        name.map(Some).ok_or_else(bad)
+    }
+
     /// Refuses what was not asked for.
     fn finish(self) -> Result<()> {
-        if self.map.map_size().is_ok_and(|size| size == self.found) {
+        if self.left == 0 {
             return Ok(());
         }
         let known = |key: &Term| self.asked.iter().any(|asked| asked == key);
@@ -85,7 +122,7 @@ fn shown(term: Term) -> String {
     String::from("a term of another type")
 }
 
-/// `#{copies, on_short, timeout, headers}`.
+/// `#{copies, on_short, timeout, headers, priority, delay, at, ttl, max_attempts, at_most_once, if_no_group}`.
 pub(crate) fn enqueue(map: Term) -> Result<EnqueueOptions> {
     let mut reader = Reader::new(map);
     let copies = reader.number(atoms::copies(), u64::from(u16::MAX))?;
@@ -98,12 +135,29 @@ pub(crate) fn enqueue(map: Term) -> Result<EnqueueOptions> {
         Some(value) => headers(value)?,
         None => Vec::new(),
     };
+    let priority = reader.number(atoms::priority(), u64::from(u8::MAX))?;
+    let delay = reader.duration(atoms::delay())?;
+    let at = reader.date(atoms::at())?;
+    let ttl = reader.duration(atoms::ttl())?;
+    let max_attempts = reader.number(atoms::max_attempts(), u64::from(u32::MAX))?;
+    let at_most_once = reader.flag(atoms::at_most_once())?;
+    let if_no_group = match reader.take(atoms::if_no_group()) {
+        Some(value) => if_no_group(value)?,
+        None => IfNoGroup::default(),
+    };
     reader.finish()?;
     Ok(EnqueueOptions {
         copies: copies.and_then(|number| u16::try_from(number).ok()),
         on_short,
         timeout,
         headers,
+        priority: priority.and_then(|number| u8::try_from(number).ok()),
+        delay,
+        at,
+        ttl,
+        max_attempts: max_attempts.and_then(|number| u32::try_from(number).ok()),
+        at_most_once,
+        if_no_group,
     })
 }
 
@@ -119,6 +173,22 @@ fn on_short(value: Term) -> Result<OnShort> {
             atoms::on_short(),
             value,
             "is not degrade, fail or wait",
+        ))
+    }
+}
+
+fn if_no_group(value: Term) -> Result<IfNoGroup> {
+    if atoms::hold() == value {
+        Ok(IfNoGroup::Hold)
+    } else if atoms::drop() == value {
+        Ok(IfNoGroup::Drop)
+    } else if atoms::refuse() == value {
+        Ok(IfNoGroup::Refuse)
+    } else {
+        Err(wrong(
+            atoms::if_no_group(),
+            value,
+            "is not hold, drop or refuse",
         ))
     }
 }
@@ -142,6 +212,9 @@ fn headers(value: Term) -> Result<Vec<(String, String)>> {
     .ok_or_else(bad)
 }
 
+/// Elements that a list is expected to have, so that most need one allocation.
+const CELLS: usize = 128;
+
 /// What `read` makes of the first `most` elements of a proper list; none of anything else, or when it
 /// makes none of an element. (Rustler's own iterator panics at an improper list.)
 pub(crate) fn cells<'a, T>(
@@ -149,7 +222,7 @@ pub(crate) fn cells<'a, T>(
     most: usize,
     mut read: impl FnMut(Term<'a>) -> Option<T>,
 ) -> Option<Vec<T>> {
-    let mut elements = Vec::new();
+    let mut elements = Vec::with_capacity(most.min(CELLS));
     let mut rest = list;
     while elements.len() < most {
         let Ok((head, tail)) = rest.list_get_cell() else {
@@ -161,17 +234,20 @@ pub(crate) fn cells<'a, T>(
     Some(elements)
 }
 
-fn utf8(term: Term) -> Option<String> {
+/// A binary of UTF-8.
+pub(crate) fn utf8(term: Term) -> Option<String> {
     let binary = Binary::from_term(term).ok()?;
     Some(std::str::from_utf8(binary.as_slice()).ok()?.to_owned())
 }
 
-/// `#{max, wait, lease}`.
+/// `#{max, wait, lease, group, backlog}`.
 pub(crate) fn receive(map: Term) -> Result<ReceiveOptions> {
     let mut reader = Reader::new(map);
     let max = reader.number(atoms::max(), u64::from(u32::MAX))?;
     let wait = reader.duration(atoms::wait())?;
     let lease = reader.duration(atoms::lease())?;
+    let group = reader.group()?;
+    let backlog = reader.flag(atoms::backlog())?;
     reader.finish()?;
     let default = ReceiveOptions::default();
     Ok(ReceiveOptions {
@@ -180,26 +256,40 @@ pub(crate) fn receive(map: Term) -> Result<ReceiveOptions> {
             .unwrap_or(default.max),
         wait: wait.unwrap_or(default.wait),
         lease,
+        group,
+        backlog,
     })
 }
 
-/// `#{credit, lease, mode}`; true for push, the default mode.
+/// `#{credit, credit_bytes, lease, max_run, mode, group, backlog}`; true for push, the default mode.
 pub(crate) fn subscribe(map: Term) -> Result<(SubscribeOptions, bool)> {
     let mut reader = Reader::new(map);
     let credit = reader.number(atoms::credit(), u64::from(u32::MAX))?;
+    let credit_bytes = reader.number(atoms::credit_bytes(), u64::MAX)?;
     let lease = reader.duration(atoms::lease())?;
+    let max_run = reader.duration(atoms::max_run())?;
     let pushes = match reader.take(atoms::mode()) {
         None => true,
         Some(mode) if atoms::push() == mode => true,
         Some(mode) if atoms::pull() == mode => false,
         Some(mode) => return Err(wrong(atoms::mode(), mode, "is not push or pull")),
     };
+    let group = reader.group()?;
+    let backlog = reader.flag(atoms::backlog())?;
     reader.finish()?;
     let default = SubscribeOptions::default();
     let credit = credit
         .and_then(|number| u32::try_from(number).ok())
         .unwrap_or(default.credit);
-    Ok((SubscribeOptions { credit, lease }, pushes))
+    let options = SubscribeOptions {
+        credit,
+        credit_bytes,
+        lease,
+        max_run,
+        group,
+        backlog,
+    };
+    Ok((options, pushes))
 }
 
 /// One duration of that name, or none.
@@ -210,16 +300,19 @@ pub(crate) fn one_duration(map: Term, key: Atom) -> Result<Option<Duration>> {
     Ok(duration)
 }
 
+/// `#{backlog}`.
+pub(crate) fn create_group(map: Term) -> Result<bool> {
+    let mut reader = Reader::new(map);
+    let backlog = reader.flag(atoms::backlog())?;
+    reader.finish()?;
+    Ok(backlog)
+}
+
 /// `#{drain, force}`.
 pub(crate) fn leave(map: Term) -> Result<(Option<Duration>, bool)> {
     let mut reader = Reader::new(map);
     let drain = reader.duration(atoms::drain())?;
-    let force = match reader.take(atoms::force()) {
-        None => false,
-        Some(value) => value
-            .decode::<bool>()
-            .map_err(|_| wrong(atoms::force(), value, "is not true or false"))?,
-    };
+    let force = reader.flag(atoms::force())?;
     reader.finish()?;
     Ok((drain, force))
 }

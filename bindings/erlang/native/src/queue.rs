@@ -122,3 +122,20 @@ fn subscribe<'a>(env: Env<'a>, queue: &QueueRes, map: Term<'a>) -> Term<'a> {
         Err(error) => failed(env, &error),
     }
 }
+
+#[rustler::nif]
+fn create_group<'a>(env: Env<'a>, queue: &QueueRes, group: &str, map: Term<'a>) -> Term<'a> {
+    let created =
+        options::create_group(map).and_then(|backlog| queue.queue.create_group(group, backlog));
+    result(env, &queue.face, created)
+}
+
+#[rustler::nif]
+fn remove_group<'a>(env: Env<'a>, queue: &QueueRes, group: &str) -> Term<'a> {
+    result(env, &queue.face, queue.queue.remove_group(group))
+}
+
+#[rustler::nif]
+fn groups<'a>(env: Env<'a>, queue: &QueueRes) -> Term<'a> {
+    result(env, &queue.face, queue.queue.groups())
+}

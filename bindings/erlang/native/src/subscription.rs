@@ -12,8 +12,8 @@ use primer::{Error, ErrorKind, Subscription};
 use rustler::{Encoder, Env, LocalPid, Monitor, NifResult, OwnedEnv, Resource, ResourceArc, Term};
 
 use crate::courier::{Face, Flow, Stream, message};
-use crate::events::EventsRes;
 use crate::later::{Waiting, answer};
+use crate::reader::{ReaderRes, tell_closed};
 use crate::terms::{failed, result};
 use crate::{atoms, delivery};
 
@@ -101,11 +101,15 @@ impl SubscriptionRes {
         }
     }
 
-    /// Ends it; no message follows.
-    pub(crate) fn close(&self) {
-        *self.gate.lock() = false;
+    /// Ends it; no message follows, except 501 for a subscriber whose subscription another process
+    /// closes.
+    pub(crate) fn close<'a>(&self, env: Env<'a>, this: Term<'a>) {
+        let was_open = std::mem::replace(&mut *self.gate.lock(), false);
         self.subscription.close();
         self.face.detach(self.token);
+        if was_open && self.pushes {
+            tell_closed(env, &self.pid, this);
+        }
     }
 }
 
@@ -122,8 +126,8 @@ fn credit<'a>(env: Env<'a>, subscription: &SubscriptionRes, more: u32) -> Term<'
 /// `{ok, Delivery}`, `empty`, or with `waits` also `{later, Later}`.
 #[rustler::nif]
 fn next<'a>(env: Env<'a>, stream: Term<'a>, waits: bool) -> NifResult<Term<'a>> {
-    if let Ok(events) = stream.decode::<&EventsRes>() {
-        return Ok(pushed(env, events.is_open()));
+    if let Ok(reader) = stream.decode::<&ReaderRes>() {
+        return Ok(pushed(env, reader.is_open()));
     }
     let subscription: &SubscriptionRes = stream.decode()?;
     if subscription.pushes {

@@ -6,12 +6,15 @@
 use std::mem::MaybeUninit;
 use std::sync::{Arc, LazyLock};
 
-use primer::{Error, Event, Member, MessageId, Outcome, Receipt, Result, Stats};
-use rustler::sys::{ErlNifTerm, enif_make_map_from_arrays};
+use primer::{
+    Broadcast, Bytes, Change, Entry, Error, Event, Member, MessageId, Outcome, Receipt, Result,
+    Stats,
+};
+use rustler::sys::{ErlNifTerm, c_uint, enif_make_list_from_array, enif_make_map_from_arrays};
 use rustler::{Atom, Encoder, Env, NewBinary, Term};
 
 use crate::courier::Face;
-use crate::{atoms, delivery};
+use crate::{atoms, body, delivery};
 
 /// A value that a verb answers. `face` is the member's, for handles inside the value.
 pub(crate) trait ToTerm {
@@ -127,33 +130,63 @@ pub(crate) fn list<'a>(env: Env<'a>, terms: impl DoubleEndedIterator<Item = Term
     list
 }
 
-/// A message's identity as a binary, in its text form. By hand: it is made for every message.
-pub(crate) fn message_id<'a>(env: Env<'a>, id: MessageId) -> Term<'a> {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    // 16 hexadecimal digits, a dash and at most 20 decimal ones, filled from the end.
-    let mut buffer = [0_u8; 37];
-    let mut start = buffer.len();
-    let mut put = |byte: u8| {
-        start -= 1;
-        if let Some(place) = buffer.get_mut(start) {
-            *place = byte;
-        }
-    };
-    let mut rest = id.sequence;
-    loop {
-        put(b'0' + (rest % 10) as u8);
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
+/// A list of these terms.
+///
+/// # Safety
+/// All of them belong to `env`, or to every environment, as atoms and small numbers do.
+pub(crate) unsafe fn raw_list<'a>(env: Env<'a>, terms: &[ErlNifTerm]) -> Term<'a> {
+    // A batch is far smaller than the largest number; a longer list would be cut, not misread.
+    let count = c_uint::try_from(terms.len()).unwrap_or(c_uint::MAX);
+    // SAFETY: the array holds `count` terms that belong here, and the VM only reads it.
+    unsafe {
+        let list = enif_make_list_from_array(env.as_c_arg(), terms.as_ptr(), count);
+        Term::new(env, list)
     }
-    put(b'-');
-    let mut rest = id.origin.0;
-    for _ in 0..16 {
-        put(DIGITS.get((rest & 15) as usize).copied().unwrap_or(b'0'));
+}
+
+/// Bytes of an identity before its number: 16 hexadecimal digits and a dash.
+const ORIGIN: usize = 17;
+
+/// Writes messages' identities as binaries, in their text form: the origin in 16 hexadecimal digits,
+/// a dash, the number in decimal ones. By hand: one is made for every message, and a batch is mostly
+/// of one origin.
+#[derive(Default)]
+pub(crate) struct Ids {
+    origin: Option<(u64, [u8; ORIGIN])>,
+}
+
+impl Ids {
+    pub(crate) fn encode<'a>(&mut self, env: Env<'a>, id: MessageId) -> Term<'a> {
+        let origin = match &self.origin {
+            Some((known, text)) if *known == id.origin.0 => text,
+            _ => &self.origin.insert((id.origin.0, origin(id.origin.0))).1,
+        };
+        let digits = id
+            .sequence
+            .checked_ilog10()
+            .map_or(1, |log| log as usize + 1);
+        let mut binary = NewBinary::new(env, ORIGIN + digits);
+        if let Some((start, end)) = binary.as_mut_slice().split_first_chunk_mut() {
+            *start = *origin;
+            let mut rest = id.sequence;
+            for place in end.iter_mut().rev() {
+                *place = b'0' + (rest % 10) as u8;
+                rest /= 10;
+            }
+        }
+        binary.into()
+    }
+}
+
+fn origin(origin: u64) -> [u8; ORIGIN] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [b'-'; ORIGIN];
+    let mut rest = origin;
+    for place in text.iter_mut().rev().skip(1) {
+        *place = DIGITS.get((rest & 15) as usize).copied().unwrap_or(b'0');
         rest >>= 4;
     }
-    NewBinary::from_slice(env, buffer.get(start..).unwrap_or_default()).into()
+    text
 }
 
 impl ToTerm for () {
@@ -180,7 +213,7 @@ fn receipt_term<'a>(env: Env<'a>, receipt: &Receipt) -> Term<'a> {
     let values = [
         receipt.copies.encode(env),
         receipt.durable_copies.encode(env),
-        message_id(env, receipt.id),
+        Ids::default().encode(env, receipt.id),
         receipt.wanted.encode(env),
     ];
     record(env, &KEYS, &values)
@@ -208,14 +241,18 @@ fn member_term<'a>(env: Env<'a>, member: &Member) -> Term<'a> {
     record(env, &KEYS, &values)
 }
 
-impl ToTerm for Event {
-    fn to_term<'a>(self, env: Env<'a>, _: &Arc<Face>) -> Option<Term<'a>> {
-        Some(event(env, &self, 0))
+/// What a reader heard; `missed` is how many items it has missed so far. `undefined` of what no reader
+/// hears.
+pub(crate) fn news<'a>(env: Env<'a>, item: &Outcome, missed: u64) -> Term<'a> {
+    match item {
+        Outcome::Event(item) => event(env, item, missed),
+        Outcome::Broadcast(item) => broadcast(env, item, missed),
+        Outcome::Change(item) => change(env, item, missed),
+        _ => atoms::undefined().encode(env),
     }
 }
 
-/// An event; `missed` is how many its reader has missed so far.
-pub(crate) fn event<'a>(env: Env<'a>, event: &Event, missed: u64) -> Term<'a> {
+fn event<'a>(env: Env<'a>, event: &Event, missed: u64) -> Term<'a> {
     static KEYS: Keys<6> = LazyLock::new(|| {
         [
             atoms::at_ms(),
@@ -237,6 +274,78 @@ pub(crate) fn event<'a>(env: Env<'a>, event: &Event, missed: u64) -> Term<'a> {
     record(env, &KEYS, &values)
 }
 
+fn broadcast<'a>(env: Env<'a>, broadcast: &Broadcast, missed: u64) -> Term<'a> {
+    static KEYS: Keys<4> = LazyLock::new(|| {
+        [
+            atoms::body(),
+            atoms::from(),
+            atoms::missed(),
+            atoms::topic(),
+        ]
+    });
+    let values = [
+        body::encode(env, &broadcast.body),
+        text(env, &broadcast.from.to_string()),
+        missed.encode(env),
+        text(env, &broadcast.topic),
+    ];
+    record(env, &KEYS, &values)
+}
+
+/// Its value is `undefined` when the key was removed.
+fn change<'a>(env: Env<'a>, change: &Change, missed: u64) -> Term<'a> {
+    static KEYS: Keys<3> = LazyLock::new(|| [atoms::key(), atoms::missed(), atoms::value()]);
+    let value = match &change.value {
+        Some(value) => body::encode(env, value),
+        None => atoms::undefined().encode(env),
+    };
+    let values = [text(env, &change.key), missed.encode(env), value];
+    record(env, &KEYS, &values)
+}
+
+fn entry<'a>(env: Env<'a>, entry: &Entry) -> Term<'a> {
+    static KEYS: Keys<4> = LazyLock::new(|| {
+        [
+            atoms::at_ms(),
+            atoms::key(),
+            atoms::others(),
+            atoms::value(),
+        ]
+    });
+    let others = entry.others.iter().map(|other| body::encode(env, other));
+    let values = [
+        entry.at_ms.encode(env),
+        text(env, &entry.key),
+        list(env, others),
+        body::encode(env, &entry.value),
+    ];
+    record(env, &KEYS, &values)
+}
+
+impl ToTerm for Vec<Entry> {
+    fn to_term<'a>(self, env: Env<'a>, _: &Arc<Face>) -> Option<Term<'a>> {
+        Some(list(env, self.iter().map(|one| entry(env, one))))
+    }
+}
+
+impl ToTerm for Vec<String> {
+    fn to_term<'a>(self, env: Env<'a>, _: &Arc<Face>) -> Option<Term<'a>> {
+        Some(list(env, self.iter().map(|name| text(env, name))))
+    }
+}
+
+impl ToTerm for u64 {
+    fn to_term<'a>(self, env: Env<'a>, _: &Arc<Face>) -> Option<Term<'a>> {
+        Some(self.encode(env))
+    }
+}
+
+impl ToTerm for Bytes {
+    fn to_term<'a>(self, env: Env<'a>, _: &Arc<Face>) -> Option<Term<'a>> {
+        Some(body::encode(env, &self))
+    }
+}
+
 impl ToTerm for Stats {
     fn to_term<'a>(self, env: Env<'a>, _: &Arc<Face>) -> Option<Term<'a>> {
         let (keys, values): (Vec<_>, Vec<_>) = self
@@ -254,11 +363,25 @@ impl ToTerm for primer::Delivery {
 }
 
 impl ToTerm for Vec<Receipt> {
+    /// `[{Copies, DurableCopies, Wanted, [Id]}]`, of which `primer.erl` makes the maps: neighbours
+    /// with the same numbers share an entry, and a batch mostly has but one.
     fn to_term<'a>(self, env: Env<'a>, _: &Arc<Face>) -> Option<Term<'a>> {
-        Some(list(
-            env,
-            self.iter().map(|receipt| receipt_term(env, receipt)),
-        ))
+        let mut ids = Ids::default();
+        let numbers = |receipt: &Receipt| (receipt.copies, receipt.durable_copies, receipt.wanted);
+        let groups = self.chunk_by(|one, next| numbers(one) == numbers(next));
+        let groups: Vec<Term> = groups
+            .filter_map(|group| Some((numbers(group.first()?), group)))
+            .map(|((copies, durable, wanted), group)| {
+                let terms = group
+                    .iter()
+                    .map(|receipt| ids.encode(env, receipt.id).as_c_arg());
+                let terms: Vec<ErlNifTerm> = terms.collect();
+                // SAFETY: the ids were made in this environment just now.
+                let all = unsafe { raw_list(env, &terms) };
+                (copies, durable, wanted, all).encode(env)
+            })
+            .collect();
+        Some(groups.encode(env))
     }
 }
 
@@ -285,7 +408,9 @@ impl ToTerm for Outcome {
             Outcome::Receipts(receipts) => receipts.to_term(env, face),
             Outcome::Deliveries(deliveries) => deliveries.to_term(env, face),
             Outcome::Delivery(delivery) => delivery.to_term(env, face),
-            Outcome::Event(event) => event.to_term(env, face),
+            Outcome::Event(_) | Outcome::Broadcast(_) | Outcome::Change(_) => {
+                Some(news(env, &self, 0))
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-// A subscription that only its own promise knows is not collected; one that nobody knows is, and lets go.
+// A reader that only its own promise knows is not collected; a subscription that nobody knows is, and lets go.
 
 import { setImmediate as turn } from 'node:timers/promises'
 import { open } from 'primer'
@@ -7,6 +7,7 @@ const member = await open({ lease: '1h' })
 const queue = member.queue('jobs')
 let awaited
 queue.subscribe({ credit: 1 }).next().then((delivery) => (awaited = delivery))
+const heard = member.on('chat').next()
 for (let i = 0; i < 10; i += 1) {
   globalThis.gc()
   await turn()
@@ -15,6 +16,8 @@ await queue.enqueue('one')
 while (!awaited) await turn()
 console.log(`awaited ${awaited.text()}`)
 await awaited.ack()
+member.broadcast('chat', 'one')
+console.log(`heard ${(await heard).text()}`)
 
 ;(() => queue.subscribe({ credit: 1 }))()
 await queue.enqueue('two')

@@ -21,6 +21,7 @@ const KINDS = [
   () => undefined, () => null, () => true, () => NaN, () => Infinity, () => -1, () => 0, () => below(4), () => below(4),
   () => 2 ** 31, () => 2 ** 32 - 1, () => 2 ** 53, () => 1e300, () => '', () => 'jobs', () => 'x'.repeat(300), () => 7n,
   () => Symbol('x'), () => ({}), () => [], () => ['cluster', 'x'], () => ['a'], () => [1, 2], () => () => {},
+  () => [below(12), below(9) - 1, -1, below(9), below(3), below(2), below(5) - 1],
   () => Buffer.alloc(0), () => Buffer.alloc(8), () => Buffer.alloc(4096), () => Buffer.alloc(4096),
   () => new Uint32Array(8), () => new Float64Array(8), () => new DataView(new ArrayBuffer(8)), () => detached,
   () => new Uint8Array(new SharedArrayBuffer(64)), () => new Proxy({}, { get() { throw new Error('trap') } }),
@@ -31,11 +32,14 @@ const host = native.attach(() => {})
 const member = native.start(host, [])
 native.queue(member, 'jobs')
 native.events(member)
+native.on(member, 'jobs')
+native.watch(member, '')
+native.put(member, 'jobs', Buffer.alloc(8), 8)
 
 // `shut` flushes for up to a second each time, and the canary is another test's.
 const names = Object.keys(native).filter((name) => !['canary', 'shut', 'start', 'attach'].includes(name))
 for (let call = 0; call < calls; call += 1) {
-  const args = Array.from({ length: below(10) }, () => KINDS[below(KINDS.length)]())
+  const args = Array.from({ length: below(11) }, () => KINDS[below(KINDS.length)]())
   try {
     native[names[below(names.length)]](...args)
   } catch {

@@ -1,4 +1,4 @@
-// Joins, waits for one message or event in the given way, prints it, and closes nothing.
+// Joins, waits for one message or piece of news in the given way, prints it, and closes nothing.
 
 import { open } from 'primer'
 
@@ -16,6 +16,8 @@ const ways = {
   async events() {
     for await (const { kind, name } of events) if (kind === 'joined' && name === 'third') return name
   },
+  topic: async () => (await member.on('chat').next()).text(),
+  watch: async () => (await member.watch().next()).value.toString(),
 }
 
 const waiting = ways[how]()

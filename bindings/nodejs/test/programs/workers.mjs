@@ -13,7 +13,7 @@ async function main(patience) {
   const spawn = (how) => new Worker(new URL(import.meta.url), { workerData: { how, seed: member.address } })
   const workers = ['work', 'work'].map(spawn)
   const doomed = ['doomed', 'doomed', 'doomed', 'doomed'].map(spawn)
-  await Promise.all(doomed.map((worker) => once(worker, 'message')))
+  await Promise.all([...workers, ...doomed].map((worker) => once(worker, 'message')))
   await together(member, 7)
   const codes = await Promise.all(doomed.map((worker) => worker.terminate()))
   // A thread that is gone leaves no member behind: they are closed, so the others stop hearing them.
@@ -28,7 +28,7 @@ async function main(patience) {
     if (results.size === 400) break
   }
   console.log(`results ${results.size}`)
-  for (const worker of workers) worker.postMessage('stop')
+  member.broadcast('stop', 'enough')
   await Promise.all(workers.map((worker) => once(worker, 'exit')))
   console.log(`terminated ${codes.length}`)
   await member.queue('last').enqueue('one', { copies: 1 })
@@ -43,7 +43,8 @@ async function work({ how, seed }) {
     await waiting
   }
   const stop = new AbortController()
-  parentPort.once('message', () => stop.abort())
+  member.on('stop').next().then(() => stop.abort())
+  parentPort.postMessage('ready')
   try {
     for await (const delivery of member.queue('tasks').subscribe({ credit: 8, signal: stop.signal })) {
       await member.queue('results').enqueue(delivery.body, { copies: 1 })

@@ -2,7 +2,7 @@
 // not know `await using` yet, so tsc writes it out.
 
 import primer, { open, start, MemberDown, NotNow, PrimerError } from 'primer'
-import type { Delivery, Event, Member, Queue, Receipt, Subscription } from 'primer'
+import type { Broadcast, Change, Delivery, Entry, Event, Member, Queue, Receipt, Subscription, Topic, Watch } from 'primer'
 
 interface Email {
   to: string
@@ -10,7 +10,7 @@ interface Email {
 
 let closed: { readonly isClosed: boolean }
 {
-  await using member = await open({ cluster: 'types', lease: '30s', enqueueTimeout: 2_000 })
+  await using member = await open({ cluster: 'types', discover: null, lease: '30s', enqueueTimeout: 2_000, repairAfter: '5m', retireAfter: '2h', maxAttempts: 8 })
   closed = member
   const emails: Queue<Email> = member.queue<Email>('emails', { onShort: 'degrade' })
 
@@ -26,11 +26,20 @@ let closed: { readonly isClosed: boolean }
 
   const subscription: Subscription<Email> = emails.subscribe({ credit: 8 })
   const others: string[] = []
+  await emails.enqueue({ to: 'late' }, { priority: 9, at: new Date(Date.now() + 86_400_000), ttl: '2d', maxAttempts: 2 })
   for await (const message of subscription) {
     others.push(message.json().to)
     await message.ack()
     if (others.length === 2) break
   }
+
+  emails.createGroup('audit', { backlog: true })
+  const groups: string[] = emails.groups()
+  await emails.enqueue({ to: 'all' }, { ifNoGroup: 'refuse' })
+  const audited: Delivery<Email> | null = await emails.receive({ group: 'audit', wait: '20s' })
+  await using mailer: Subscription<Email> = emails.subscribe({ group: 'mailer', backlog: false })
+  emails.removeGroup('audit')
+  if (groups.length !== 1 || audited?.json().to !== 'late' && audited?.json().to !== 'all') throw new Error('it is in its group')
 
   const members: Member[] = member.members()
   const count: number | undefined = member.stats()['members']
@@ -39,14 +48,31 @@ let closed: { readonly isClosed: boolean }
   events.close()
   using let_go = await emails.receive()
 
+  await using chat: Topic<Email> = member.on<Email>('chat')
+  const watch: Watch = member.watch('config/')
+  member.broadcast('chat', { to: 'all' })
+  member.put('config/colour', 'red')
+  const told: Broadcast<Email> | null = await chat.next({ wait: '20s' })
+  const change: Change = await watch.next()
+  const [entry]: Entry[] = member.list('config/')
+  const colour: Buffer | null = member.get('config/colour')
+  member.delete('config/colour')
+  for await (const { key, value } of watch) {
+    if (key === 'config/colour' && value === null) break
+  }
+  const news = { told: told?.json().to, change: change.value?.toString(), entry: entry?.value.toString(), colour: colour?.toString() }
+  const reclaimed: number = member.reclaim({ keep: false })
+  if (reclaimed !== 0 || chat.missed + watch.missed !== 0) throw new Error('nothing was evicted, nothing was missed')
+
   try {
     await emails.enqueue({ to: 'nobody' }, { copies: 3, onShort: 'fail' })
   } catch (error) {
     if (!(error instanceof NotNow)) throw error
     const number: number = error.number
-    if (number !== 202 || error.code !== 'PRIMER_UNREACHABLE') throw error
+    const retryAfterMs: number | undefined = error.retryAfterMs
+    if (retryAfterMs !== undefined || number !== 202 || error.code !== 'PRIMER_UNREACHABLE') throw error
   }
-  console.log(JSON.stringify({ to, kind, others, members: members.length, event, let_go, count: typeof count }))
+  console.log(JSON.stringify({ to, kind, others, members: members.length, event, let_go, count: typeof count, news }))
 }
 if (!closed.isClosed) throw new Error('leaving the block closes the member')
 

@@ -14,6 +14,18 @@ export async function mistakes(): Promise<void> {
   await queue.receive({ wait: 'soon' })
   // @ts-expect-error: one of three words
   await queue.enqueue('text', { onShort: 'perhaps' })
+  // @ts-expect-error: a Date, or a number
+  await queue.enqueue('text', { at: 'tomorrow' })
+  // @ts-expect-error: a date is one message's
+  member.queue('jobs', { at: new Date() })
+  // @ts-expect-error: one of three words
+  await queue.enqueue('text', { ifNoGroup: 'perhaps' })
+  // @ts-expect-error: a group is a name
+  queue.subscribe({ group: 7 })
+  // @ts-expect-error: which one
+  queue.createGroup()
+  // @ts-expect-error: a reason is given
+  await (await queue.receive())?.reject()
   // @ts-expect-error: it may be null
   await (await queue.receive()).ack()
   // @ts-expect-error: read only
@@ -21,4 +33,10 @@ export async function mistakes(): Promise<void> {
   const delivery: Delivery<{ to: string }> | null = await queue.receive()
   // @ts-expect-error: the body has no such field
   delivery?.json().from
+  // @ts-expect-error: what is asked for is given, not told by a callback
+  member.on('chat', () => {})
+  // @ts-expect-error: it is said whether they are kept
+  member.reclaim()
+  // @ts-expect-error: there may be nothing
+  member.get('key').toString()
 }

@@ -18,12 +18,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ._delivery import Delivery
-from ._durations import Duration
-from ._errors import InDoubt, MemberDown, NotNow, PrimerError, TooLate, WrongCall
-from ._node import Events, Primer, Queue, Subscription, open, start
-from ._options import OnShort, Options
+from ._durations import Duration, When
+from ._errors import InDoubt, MemberDown, NotNow, PrimerError, Reject, TooLate, WrongCall
+from ._node import Primer, Queue, Subscription, open, start
+from ._options import Discover, IfNoGroup, OnShort, Options, Terms
 from ._primer import Receipt, __version__
-from ._values import Event, Member
+from ._readers import Events, Topic, Watch
+from ._values import Broadcast, Change, Entry, Event, Member
+from ._workers import Worker
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -31,10 +33,15 @@ if TYPE_CHECKING:
     from . import aio as aio
 
 __all__ = [
+    "Broadcast",
+    "Change",
     "Delivery",
+    "Discover",
     "Duration",
+    "Entry",
     "Event",
     "Events",
+    "IfNoGroup",
     "InDoubt",
     "Member",
     "MemberDown",
@@ -45,8 +52,14 @@ __all__ = [
     "PrimerError",
     "Queue",
     "Receipt",
+    "Reject",
     "Subscription",
+    "Terms",
     "TooLate",
+    "Topic",
+    "Watch",
+    "When",
+    "Worker",
     "WrongCall",
     "__version__",
     "aio",

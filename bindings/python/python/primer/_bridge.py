@@ -1,4 +1,4 @@
-"""How late answers reach an event loop: one queue of them for each member and loop.
+"""How late answers reach event loops: one queue of them for each member and loop.
 
 The loop watches the queue's descriptor and drains it, so no thread of Primer's ever enters Python,
 and a burst of answers costs one wake-up. An answer that nobody waits for any more goes back.
@@ -53,8 +53,21 @@ class Bridge:
                     give_back(future.result())
             elif self.native.cancel(ticket):
                 del self._waiting[ticket]
-            # Else the answer is on its way to _drain, which finds the future cancelled.
+            else:
+                # The answer is here, or a step away in a thread of Primer's, which waits for nobody. It
+                # is given back, because the future is cancelled, before anyone asks for the next one.
+                while ticket in self._waiting:
+                    self._drain()
             raise
+
+    def hand(self, ticket: int, value: object) -> bool:
+        """Answers a ticket with what another one gave back; False when it has its answer already."""
+        waiting = self._waiting.get(ticket)
+        if waiting is None or waiting[0].done() or not self.native.cancel(ticket):
+            return False
+        del self._waiting[ticket]
+        waiting[0].set_result(value)
+        return True
 
     def release(self, value: object) -> None:
         """Gives deliveries back that nobody will look at: at once, the attempt not counted."""
@@ -88,3 +101,39 @@ class Bridge:
             if loop is not None and not loop.is_closed():
                 loop.remove_reader(self.native.descriptor())
                 self._is_watching = False
+
+
+class Loops:
+    """The bridges of one member, one for each loop that uses it. Its handles keep it, and so the member, open."""
+
+    __slots__ = ("_bridges", "_last", "_member")
+
+    def __init__(self, member: _primer.Primer) -> None:
+        self._member = member
+        self._bridges: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Bridge] = weakref.WeakKeyDictionary()
+        self._last: Bridge | None = None
+
+    def here(self) -> Bridge:
+        """The running loop's. Errors: RuntimeError without one."""
+        loop = asyncio.get_running_loop()
+        last = self._last
+        if last is not None and last.serves(loop):
+            return last
+        bridge = self._bridges.get(loop)
+        if bridge is None:
+            bridge = self._bridges[loop] = Bridge(loop)
+        self._last = bridge
+        return bridge
+
+    def is_forked(self) -> bool:
+        """True in a forked child, which has nothing of its own to close."""
+        return self._member.is_forked()
+
+    def retire(self) -> None:
+        """Lets every loop go: each stops watching when its last answer has come."""
+        here = asyncio.get_running_loop()
+        for loop, bridge in list(self._bridges.items()):
+            if loop is here:
+                bridge.retire()
+            elif not loop.is_closed():
+                loop.call_soon_threadsafe(bridge.retire)

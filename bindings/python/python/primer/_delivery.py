@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from ._durations import Duration, millis_or_none
-from ._errors import PrimerError
+from ._errors import PrimerError, Reject
 
 if TYPE_CHECKING:
     from . import _primer
@@ -57,13 +57,18 @@ class BaseDelivery:
         return self._native.attempts
 
     @property
+    def priority(self) -> int:
+        """0 (last) to 9 (first)."""
+        return self._native.priority
+
+    @property
     def queue(self) -> str:
         """The name of the queue it came from."""
         return self._native.queue
 
     @property
     def is_settled(self) -> bool:
-        """True once it was acked, nacked or released through this object."""
+        """True once it was acked, nacked, rejected or released through this object."""
         return bool(self._settled)
 
     def json(self) -> Any:
@@ -83,8 +88,8 @@ class BaseDelivery:
 class Delivery(BaseDelivery):
     """A message on lease.
 
-    ``with delivery:`` settles it: leaving acks, an exception nacks (with the back-off), and what
-    is no failure of the message (KeyboardInterrupt, SystemExit) releases it.
+    ``with delivery:`` settles it: leaving acks, an exception nacks (with the back-off), a ``Reject``
+    rejects, and what is no failure of the message (KeyboardInterrupt, SystemExit) releases it.
     """
 
     __slots__ = ()
@@ -101,6 +106,14 @@ class Delivery(BaseDelivery):
         """
         self._native.nack(millis_or_none(delay))
         self._settled = "nacked"
+
+    def reject(self, reason: str) -> None:
+        """It can never succeed: at once a dead letter in the queue "<queue>.dead", with the reason.
+
+        512 bytes of the reason are kept, in its headers. Errors: as nack.
+        """
+        self._native.reject(reason)
+        self._settled = "rejected"
 
     def release(self) -> None:
         """It was not tried: again at once, for anyone, the attempt not counted. Errors: as nack."""
@@ -123,7 +136,9 @@ class Delivery(BaseDelivery):
             self.ack()
             return
         try:
-            if isinstance(error, Exception):
+            if isinstance(error, Reject):
+                self.reject(error.reason)
+            elif isinstance(error, Exception):
                 self.nack()
             else:
                 self.release()

@@ -1,10 +1,10 @@
-"""Durations as Python people write them: seconds, a ``timedelta``, or text like "30s"."""
+"""Durations and dates as Python people write them: seconds, a ``timedelta``, text like "30s"; a ``datetime``."""
 
 from __future__ import annotations
 
 import math
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import TypeAlias
 
 from ._errors import refuse
@@ -12,6 +12,10 @@ from ._errors import refuse
 Duration: TypeAlias = float | timedelta | str
 """Seconds (int or float), a ``timedelta``, or text: "250ms", "30s", "1.5h", "1m30s"."""
 
+When: TypeAlias = datetime | float
+"""A date: a ``datetime`` with a time zone, or seconds since 1970 as ``time.time()`` has them."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _UNITS_MS = {"ms": 1.0, "s": 1e3, "m": 60e3, "h": 3600e3, "d": 86400e3}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _WHOLE = re.compile(rf"(?:{_PART.pattern})+", re.ASCII)
@@ -31,6 +35,23 @@ def millis(duration: Duration) -> int:
 def millis_or_none(duration: Duration | None) -> int | None:
     """The same where absence means the default."""
     return None if duration is None else millis(duration)
+
+
+def epoch_millis(date: When) -> int:
+    """Whole milliseconds since 1970, rounded up: it is never earlier than it says. Before 1970 is 1970.
+
+    Errors: TypeError for what is no date; WrongCall (101) without a time zone, or for an endless one.
+    """
+    match date:
+        case datetime():
+            if date.utcoffset() is None:
+                refuse("a date has a time zone, as datetime.now(timezone.utc)", at=date)
+            return max(-((_EPOCH - date) // timedelta(milliseconds=1)), 0)
+        case int() | float() if not isinstance(date, bool):
+            if not math.isfinite(date):
+                refuse("a date is finite", at=date)
+            return max(math.ceil(date * 1000), 0)
+    raise TypeError(f"a date is a datetime or seconds since 1970, not {type(date).__name__}")
 
 
 def _exact(duration: object) -> float:

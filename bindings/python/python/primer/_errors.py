@@ -1,6 +1,7 @@
 """Primer's errors: one class a hundred, because the hundred says what to do.
 
-The native layer makes them through :func:`make`; the numbers and kinds are the core's.
+The native layer makes them without ``__init__``, by setting what is annotated here; the numbers and
+kinds are the core's.
 """
 
 from __future__ import annotations
@@ -60,6 +61,22 @@ class TooLate(PrimerError):
 
 class MemberDown(PrimerError):
     """5xx: this member is closed or broken (or belongs to the parent process: reason "forked")."""
+
+
+class Reject(Exception):
+    """Raised inside ``with delivery:``: this message can never succeed, so it is rejected, not nacked.
+
+    As every exception it goes on to the code around the block.
+    """
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(reason)
+
+    @property
+    def reason(self) -> str:
+        """Why, as the dead letter's headers say it."""
+        # Names of files may hold what UTF-8 does not.
+        return str(self).encode(errors="replace").decode()
 
 
 _BY_HUNDRED: dict[int, type[PrimerError]] = {1: WrongCall, 2: NotNow, 3: InDoubt, 4: TooLate, 5: MemberDown}

@@ -1,25 +1,28 @@
-"""The sync face: members, queues, subscriptions and events over the native verbs.
+"""The sync face: members, queues and subscriptions over the native verbs; readers are in ``_readers``.
 
 Each idiom is a few lines over a verb. Waits let other threads run, and Ctrl-C interrupts them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import builtins
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeAlias, Unpack
 
 from . import _primer
 from ._delivery import Delivery
 from ._durations import Duration, millis, millis_or_none
-from ._errors import MemberDown, PrimerError, is_end
+from ._errors import PrimerError
 from ._lifetime import watch
-from ._options import OnShort, Options, pairs
+from ._options import OnShort, Options, Terms, asked, pairs, secrets_of
+from ._readers import Events, Stream, Topic, Watch
+from ._workers import MAX_RUN, Handler, Worker, check
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    from ._values import Event, Member
+    from ._values import Entry, Member
 
 Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
 """Headers of a message; pairs where a name may repeat. Their order is kept."""
@@ -98,7 +101,7 @@ class Primer:
         """Where it listens, "127.0.0.1:port"; None when it does not."""
         return self._native.address()
 
-    def members(self) -> list[Member]:
+    def members(self) -> builtins.list[Member]:
         """The member set, this one included, in the order of their ids. Errors: 501."""
         return self._native.members()
 
@@ -118,13 +121,94 @@ class Primer:
         on_short: OnShort | None = None,
         timeout: Duration | None = None,
         lease: Duration | None = None,
+        max_attempts: int | None = None,
     ) -> Queue:
         """The queue of that name; it need not exist, first use makes it. Errors: 101, 201, 501.
 
         The options are this handle's defaults for its enqueues and receives.
         """
         native = self._native.queue(name)
-        return Queue(native, self._native, copies, on_short, millis_or_none(timeout), millis_or_none(lease))
+        spans = millis_or_none(timeout), millis_or_none(lease)
+        return Queue(native, self._native, copies, on_short, *spans, max_attempts)
+
+    def worker(
+        self,
+        queue: str,
+        *,
+        concurrency: int = 1,
+        lease: Duration | None = None,
+        max_run: Duration = MAX_RUN,
+        group: str | None = None,
+    ) -> Callable[[Handler], Worker]:
+        """``@node.worker("emails", concurrency=8)`` before a function begins a worker: see :meth:`Queue.worker`."""
+
+        def begin(handler: Handler) -> Worker:
+            return self.queue(queue).worker(
+                handler, concurrency=concurrency, lease=lease, max_run=max_run, group=group
+            )
+
+        return begin
+
+    def evict(self, member: str) -> None:
+        """Takes a member out of the set for good, by its id: it is refused until it has joined afresh.
+
+        It deletes nothing: what it holds is set aside there, see :meth:`reclaim`. For those that will not
+        come back, and those that must not. Errors: 101 for this member itself, 102 for none of the set, 501.
+        """
+        self._native.evict(member)
+
+    def reclaim(self, *, keep: bool) -> int:
+        """After this member was evicted: gives the messages that it set aside out again, or drops them.
+
+        Answers how many; some may have been done elsewhere meanwhile. Errors: 501.
+        """
+        return self._native.reclaim(keep)
+
+    def rotate(self, secrets: str | Iterable[str]) -> None:
+        """Takes these secrets instead of those it has, one to three, from now on; links that are up stay.
+
+        Give every member the old and the new one, in any order, then every member the new one alone.
+        Errors: 101 for none, too many or a weak one, 106 for a member that was opened without, 501.
+        """
+        self._native.rotate(secrets_of(secrets))
+
+    def broadcast(self, topic: str, body: Buffer) -> None:
+        """Tells everyone who listens to ``topic``, this member included: at once, best effort.
+
+        Nothing is stored and nobody answers. Errors: 101, 104 (64 KiB), 203 (too much at a time), 501.
+        """
+        self._native.broadcast(topic, body)
+
+    def on(self, topic: str) -> Topic:
+        """A reader of what is broadcast to ``topic`` from now on: ``for message in node.on("chat")``.
+
+        Errors: 101.
+        """
+        return Topic(self._native.on(topic), self._native, topic)
+
+    def put(self, key: str, value: Buffer) -> None:
+        """Writes ``value`` under ``key`` for the whole cluster: here at once, elsewhere soon.
+
+        Of two writes that did not know of each other the later one is read, and :meth:`list` shows both.
+        Errors: 101, 104 (64 KiB), 201 (100,000 keys), 203 (200 writes a second), 501.
+        """
+        self._native.put(key, value)
+
+    def get(self, key: str) -> bytes | None:
+        """What is under ``key`` as this member knows it; None when nothing is. Errors: 501."""
+        return self._native.get(key)
+
+    def delete(self, key: str) -> None:
+        """Removes ``key`` for the whole cluster; one that is not there is no error. Errors: 101, 203, 501."""
+        self._native.delete(key)
+
+    def list(self, prefix: str = "") -> builtins.list[Entry]:
+        """The keys that begin with ``prefix``, ascending, with their values. Errors: 501."""
+        return self._native.list(prefix)
+
+    def watch(self, prefix: str = "") -> Watch:
+        """A reader of changes of the keys that begin with ``prefix``: ``for change in node.watch("jobs/")``."""
+        return Watch(self._native.watch(prefix), self._native, prefix)
 
     def __enter__(self) -> Self:
         return self
@@ -143,7 +227,7 @@ class Primer:
 class Queue:
     """A best-effort-order queue, as seen from this member. It keeps its member open."""
 
-    __slots__ = ("_copies", "_lease_ms", "_member", "_name", "_native", "_on_short", "_timeout_ms")
+    __slots__ = ("_copies", "_lease_ms", "_max_attempts", "_member", "_name", "_native", "_on_short", "_timeout_ms")
 
     def __init__(
         self,
@@ -153,6 +237,7 @@ class Queue:
         on_short: OnShort | None,
         timeout_ms: int | None,
         lease_ms: int | None,
+        max_attempts: int | None,
     ) -> None:
         self._native = native
         self._member = member
@@ -161,6 +246,7 @@ class Queue:
         self._on_short = on_short
         self._timeout_ms = timeout_ms
         self._lease_ms = lease_ms
+        self._max_attempts = max_attempts
 
     @property
     def name(self) -> str:
@@ -175,18 +261,20 @@ class Queue:
         on_short: OnShort | None = None,
         timeout: Duration | None = None,
         headers: Headers | None = None,
+        **terms: Unpack[Terms],
     ) -> _primer.Receipt:
         """Puts a message into the queue and waits for its copies. A large ``bytes`` is not copied.
 
-        Errors: 101, 104, 201, 202, 203, 301 with ``on_short="fail"``, 501.
+        Beside these options it takes those of ``primer.Terms``: priority, delay, at, ttl, max_attempts, at_most_once,
+        if_no_group. Errors: 101, 102 with ``if_no_group="refuse"``, 104, 201, 202, 203, 301 with ``on_short="fail"``, 501.
         """
-        return self._native.enqueue(
-            body,
-            self._copies if copies is None else copies,
-            self._on_short if on_short is None else on_short,
-            self._timeout_ms if timeout is None else millis(timeout),
-            headers,
-        )
+        copies = self._copies if copies is None else copies
+        on_short = self._on_short if on_short is None else on_short
+        timeout_ms = self._timeout_ms if timeout is None else millis(timeout)
+        if not terms and self._max_attempts is None:
+            return self._native.enqueue(body, copies, on_short, timeout_ms, headers)
+        rest = asked(self._max_attempts, **terms)
+        return self._native.enqueue(body, copies, on_short, timeout_ms, headers, None, *rest)
 
     def enqueue_many(
         self,
@@ -196,26 +284,45 @@ class Queue:
         on_short: OnShort | None = None,
         timeout: Duration | None = None,
         headers: Headers | None = None,
+        **terms: Unpack[Terms],
     ) -> list[_primer.Receipt]:
         """Puts several messages into the queue, all or none; they share the options. Errors: as enqueue."""
-        return self._native.enqueue_many(
-            bodies,
-            self._copies if copies is None else copies,
-            self._on_short if on_short is None else on_short,
-            self._timeout_ms if timeout is None else millis(timeout),
-            headers,
-        )
+        copies = self._copies if copies is None else copies
+        on_short = self._on_short if on_short is None else on_short
+        timeout_ms = self._timeout_ms if timeout is None else millis(timeout)
+        if not terms and self._max_attempts is None:
+            return self._native.enqueue_many(bodies, copies, on_short, timeout_ms, headers)
+        rest = asked(self._max_attempts, **terms)
+        return self._native.enqueue_many(bodies, copies, on_short, timeout_ms, headers, None, *rest)
 
-    def receive(self, *, wait: Duration = 0, lease: Duration | None = None) -> Delivery | None:
-        """Leases one message, waiting up to ``wait`` for it; None when there was none. Errors: 101, 501."""
-        leased = self._native.receive(1, millis(wait), self._lease_ms if lease is None else millis(lease))
+    def receive(
+        self,
+        *,
+        wait: Duration = 0,
+        lease: Duration | None = None,
+        group: str | None = None,
+        backlog: bool = False,
+    ) -> Delivery | None:
+        """Leases one message, waiting up to ``wait`` for it; None when there was none.
+
+        ``group`` and ``backlog``: as ``subscribe``. Errors: 101, 201, 203, 501.
+        """
+        lease_ms = self._lease_ms if lease is None else millis(lease)
+        leased = self._native.receive(1, millis(wait), lease_ms, None, group, backlog)
         return Delivery(leased[0]) if leased else None
 
     def receive_many(
-        self, max: int, *, wait: Duration = 0, lease: Duration | None = None
+        self,
+        max: int,
+        *,
+        wait: Duration = 0,
+        lease: Duration | None = None,
+        group: str | None = None,
+        backlog: bool = False,
     ) -> list[Delivery]:
-        """Leases up to ``max`` messages, waiting up to ``wait`` for the first. Errors: 101, 501."""
-        leased = self._native.receive(max, millis(wait), self._lease_ms if lease is None else millis(lease))
+        """Leases up to ``max`` messages, waiting up to ``wait`` for the first. Errors: as receive."""
+        lease_ms = self._lease_ms if lease is None else millis(lease)
+        leased = self._native.receive(max, millis(wait), lease_ms, None, group, backlog)
         return [Delivery(native) for native in leased]
 
     def ack_many(self, deliveries: Iterable[Delivery]) -> list[int]:
@@ -227,26 +334,74 @@ class Queue:
                 delivery._settled = "acked"
         return codes
 
-    def subscribe(self, *, credit: int = 64, lease: Duration | None = None) -> Subscription:
-        """Push: at most ``credit`` unsettled deliveries at a time. Errors: 101, 201, 501."""
+    def subscribe(
+        self,
+        *,
+        credit: int = 64,
+        credit_bytes: int | None = None,
+        lease: Duration | None = None,
+        max_run: Duration | None = None,
+        group: str | None = None,
+        backlog: bool = False,
+    ) -> Subscription:
+        """Push: at most ``credit`` unsettled deliveries at a time, and none while their bodies are ``credit_bytes``.
+
+        With ``max_run`` Primer itself extends their leases for so long, also while this interpreter is busy.
+        In ``group``: its consumers share what comes to it. One that does not exist is created, with
+        ``backlog`` as in ``create_group``. Errors: 101, 201, 203, 501.
+        """
         lease_ms = self._lease_ms if lease is None else millis(lease)
-        return Subscription(self._native.subscribe(credit, lease_ms), self._member)
+        native = self._native.subscribe(credit, lease_ms, group, backlog, credit_bytes, millis_or_none(max_run))
+        return Subscription(native, self._member)
+
+    def create_group(self, group: str, *, backlog: bool = False) -> None:
+        """Creates a named group: from now on each message goes to every group once.
+
+        With ``backlog`` it gets what waits in the queue, too. One that exists stays. Errors: 101, 201, 203, 501.
+        """
+        self._native.create_group(group, backlog)
+
+    def remove_group(self, group: str) -> None:
+        """Removes a group with what it was still owed; one that is not there is no error. Errors: 203, 501."""
+        self._native.remove_group(group)
+
+    def groups(self) -> list[str]:
+        """The names of the queue's groups as this member knows them, ascending. Errors: 501."""
+        return self._native.groups()
+
+    def worker(
+        self,
+        handler: Handler,
+        *,
+        concurrency: int = 1,
+        lease: Duration | None = None,
+        max_run: Duration = MAX_RUN,
+        group: str | None = None,
+    ) -> Worker:
+        """Calls ``handler`` for each message, ``concurrency`` at a time, each in a thread, from now on.
+
+        Returning acks, an exception nacks with the back-off, ``primer.Reject`` makes a dead letter. The lease is kept
+        for ``max_run``, also while this interpreter is busy. Errors: 101, 201, 203, 501.
+        """
+        credit = check(concurrency)
+        subscription = self.subscribe(credit=credit, lease=lease, max_run=max_run, group=group)
+        return Worker(subscription, handler, concurrency)
 
     def __repr__(self) -> str:
         return f"<primer.Queue {self._name!r}>"
 
 
-class Subscription:
+class Subscription(Stream[Delivery]):
     """A stream of deliveries: ``for delivery in queue.subscribe()``.
 
     It ends when it or its member is closed. Leaving ``with`` closes it: what was not taken goes back.
     """
 
-    __slots__ = ("_closed", "_member", "_native")
+    __slots__ = ("_closed", "_native")
 
     def __init__(self, native: _primer.Subscription, member: _primer.Primer) -> None:
+        super().__init__(member)
         self._native = native
-        self._member = member
         self._closed = False
 
     @property
@@ -268,74 +423,8 @@ class Subscription:
         self._native.close()
         self._closed = True
 
-    def __iter__(self) -> Iterator[Delivery]:
-        return self
-
-    def __next__(self) -> Delivery:
-        try:
-            native = self._native.next()
-        except MemberDown as error:
-            if is_end(error):
-                raise StopIteration from None
-            raise
-        assert native is not None, "a wait without a limit ends in a delivery or an error"
-        return Delivery(native)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def __repr__(self) -> str:
         try:
             return f"<primer.Subscription queue={self.queue!r} {'closed' if self._closed else 'open'}>"
         except PrimerError as error:
             return f"<primer.Subscription {error.reason or error.kind}>"
-
-
-class Events:
-    """A reader of a member's events, from the moment it was made: ``for event in node.events()``.
-
-    It ends when the member is closed. A reader more than 1,024 behind misses the oldest.
-    """
-
-    __slots__ = ("_member", "_native")
-
-    def __init__(self, native: _primer.Events, member: _primer.Primer) -> None:
-        self._native = native
-        self._member = member
-
-    def take(self, max: int = 1024) -> list[Event]:
-        """Up to ``max`` events that are here already."""
-        return self._native.take(max)
-
-    def next(self, wait: Duration | None = None) -> Event | None:
-        """The next event, waiting up to ``wait`` (none: no limit); None in vain. Errors: 501."""
-        return self._native.next(millis_or_none(wait))
-
-    @property
-    def missed(self) -> int:
-        """Events that this reader has missed so far."""
-        return self._native.missed()
-
-    def __iter__(self) -> Iterator[Event]:
-        return self
-
-    def __next__(self) -> Event:
-        try:
-            event = self._native.next()
-        except MemberDown as error:
-            if is_end(error):
-                raise StopIteration from None
-            raise
-        assert event is not None, "a wait without a limit ends in an event or an error"
-        return event
-
-    def __repr__(self) -> str:
-        try:
-            return f"<primer.Events missed={self.missed}>"
-        except PrimerError as error:
-            return f"<primer.Events {error.reason or error.kind}>"

@@ -1,14 +1,24 @@
-"""Options of ``open`` as pairs of strings, the one door of every language's face."""
+"""Options of ``open`` as pairs of strings, the one door of every language's face; and the terms of a message."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import Literal, TypeAlias, TypedDict
 
-from ._durations import Duration, millis
+from ._durations import Duration, When, epoch_millis, millis, millis_or_none
 
 OnShort: TypeAlias = Literal["degrade", "fail", "wait"]
 """What an enqueue does when fewer members than wanted can take a copy in time."""
+
+IfNoGroup: TypeAlias = Literal["hold", "drop", "refuse"]
+"""What becomes of a message where its queue has no group."""
+
+Discover: TypeAlias = Literal["local", "none"]
+"""How members are looked for, beside seeds: among this user's processes on this machine, or not at all."""
+
+Path: TypeAlias = str | os.PathLike[str]
+"""Where a file or a directory is."""
 
 
 class Options(TypedDict, total=False):
@@ -21,7 +31,13 @@ class Options(TypedDict, total=False):
     listen: str
     """Where to listen, "127.0.0.1:0"; or "none"."""
     seeds: Iterable[str]
-    """Addresses that are dialled for ever, "host:port" each."""
+    """Addresses that are dialled for ever, "host:port" each; a name stands for all that it leads to."""
+    advertise: str
+    """What others are told to dial, "host:port", where that is not the address it listens at."""
+    discover: Discover
+    """"local" when a cluster is named and neither seeds nor ``listen`` are given, else "none"."""
+    data_dir: Path
+    """A directory of this member's own: it is the same member again after a restart."""
     copies: int
     """Copies of a message by default; as many as there are members, up to 2."""
     on_short: OnShort
@@ -30,15 +46,73 @@ class Options(TypedDict, total=False):
     """When "fewer" is decided; 5 s."""
     lease: Duration
     """How long a consumer has a message by default; 30 s."""
+    max_attempts: int
+    """Given out this often, a message is a dead letter: it goes on in the queue "<queue>.dead"; 16."""
     takeover_after: Duration
     """An owner unreachable for this long loses its messages to a holder; 10 s."""
+    repair_after: Duration
+    """A member unreachable for this long is no holder any more: its copies are made elsewhere; 60 s."""
+    retire_after: Duration
+    """A member without a name and a data directory, unreachable for this long, leaves the set of members."""
     memory_bytes_max: int
     """Budget for held messages; 1 GiB."""
     body_bytes_max: int
     """Largest body; 512 KiB."""
+    secret: str | Iterable[str]
+    """What all members share, 128 bits at least: with it they talk over TLS and may be on other machines.
+
+    Two or three while it is being changed; see ``Primer.rotate``.
+    """
+    tls_ca: Path
+    """The authority that every member's certificate comes from (PEM); instead of a secret, or beside it."""
+    tls_cert: Path
+    """This member's certificate (PEM)."""
+    tls_key: Path
+    """Its key (PEM), which others must not be able to read."""
 
 
-_TIMES = ("enqueue_timeout", "lease", "takeover_after")
+class Terms(TypedDict, total=False):
+    """What a producer may ask for a message, beside its copies."""
+
+    priority: int | None
+    """0 (last) to 9 (first); 4."""
+    delay: Duration | None
+    """Given out only after so long; a year at most."""
+    at: When | None
+    """Given out only from then on; instead of ``delay``. A past date is now."""
+    ttl: Duration | None
+    """Not given out after so long: it expires."""
+    max_attempts: int | None
+    """Given out this often it is a dead letter, in the queue "<queue>.dead"; the owner's default."""
+    at_most_once: bool
+    """Finished when it is given out: one copy, never repeated, lost with its member."""
+    if_no_group: IfNoGroup
+    """Where the queue has no group: "hold" (it waits there), "drop" (the receipt says 0 copies), "refuse" (102)."""
+
+
+def asked(
+    usual_attempts: int | None,
+    *,
+    priority: int | None = None,
+    delay: Duration | None = None,
+    at: When | None = None,
+    ttl: Duration | None = None,
+    max_attempts: int | None = None,
+    at_most_once: bool = False,
+    if_no_group: IfNoGroup | None = None,
+) -> tuple[int | None, int | None, int | None, int | None, int | None, bool, IfNoGroup | None]:
+    """Terms as the last arguments of the native verbs, where a queue has attempts of its own.
+
+    Errors: TypeError, also for an unknown one; WrongCall (101).
+    """
+    at_ms = None if at is None else epoch_millis(at)
+    attempts = usual_attempts if max_attempts is None else max_attempts
+    return priority, millis_or_none(delay), at_ms, millis_or_none(ttl), attempts, at_most_once, if_no_group
+
+
+_TIMES = ("enqueue_timeout", "lease", "takeover_after", "repair_after", "retire_after")
+_LISTS = {"seeds": "seeds are addresses", "secret": "a secret is text"}
+_PATHS = ("data_dir", "tls_ca", "tls_cert", "tls_key")
 
 
 def pairs(options: Options) -> list[tuple[str, str]]:
@@ -49,16 +123,27 @@ def pairs(options: Options) -> list[tuple[str, str]]:
 def _pair(key: str, value: object) -> tuple[str, str]:
     if key in _TIMES:
         return f"{key}_ms", str(millis(value))  # type: ignore[arg-type]  # millis checks it
-    if key == "seeds" and not isinstance(value, str):
-        if not isinstance(value, Iterable):
-            raise TypeError(f"seeds are addresses, not {type(value).__name__}")
-        return key, ",".join(_text("seeds", seed) for seed in value)
+    if key in _LISTS and not isinstance(value, str):
+        return key, ",".join(texts(value, _LISTS[key]))
+    if key in _PATHS and isinstance(value, os.PathLike):
+        value = os.fspath(value)
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise TypeError(f"option {key} is text or a whole number, not {type(value).__name__}")
     return key, str(value)
 
 
-def _text(key: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{key} are str, not {type(value).__name__}")
-    return value
+def secrets_of(value: str | Iterable[str]) -> list[str]:
+    """Secrets as the option ``secret`` reads them: one, several, or several between commas."""
+    listed = [value] if isinstance(value, str) else texts(value, _LISTS["secret"])
+    return [one for part in listed for one in map(str.strip, part.split(",")) if one]
+
+
+def texts(value: object, what: str) -> list[str]:
+    """Several texts. Errors: TypeError, which never shows a value: it may be a secret."""
+    if not isinstance(value, Iterable) or isinstance(value, bytes | bytearray):
+        raise TypeError(f"{what}, not {type(value).__name__}")
+    listed = list(value)
+    for one in listed:
+        if not isinstance(one, str):
+            raise TypeError(f"{what}, not {type(one).__name__}")
+    return listed

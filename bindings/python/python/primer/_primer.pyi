@@ -6,12 +6,13 @@ the ticket under which that `Completions` will bring it. Every verb answers 501 
 of the process that made the handle.
 """
 
+import builtins
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias, final, overload
 
 from typing_extensions import Buffer
 
-from ._values import Event, Member
+from ._values import Broadcast, Change, Entry, Event, Member
 
 __all__ = [
     "Completions",
@@ -21,6 +22,8 @@ __all__ = [
     "Queue",
     "Receipt",
     "Subscription",
+    "Topic",
+    "Watch",
     "__version__",
     "join_waits",
     "waits",
@@ -57,10 +60,20 @@ class Primer:
     def is_closed(self) -> bool: ...
     def is_forked(self) -> bool: ...
     def address(self) -> str | None: ...
-    def members(self) -> list[Member]: ...
+    def members(self) -> builtins.list[Member]: ...
     def stats(self) -> dict[str, int]: ...
     def events(self) -> Events: ...
     def queue(self, name: str) -> Queue: ...
+    def evict(self, member: str) -> None: ...
+    def reclaim(self, keep: bool) -> int: ...
+    def rotate(self, secrets: Sequence[str]) -> None: ...
+    def broadcast(self, topic: str, body: Buffer) -> None: ...
+    def on(self, topic: str) -> Topic: ...
+    def put(self, key: str, value: Buffer) -> None: ...
+    def get(self, key: str) -> bytes | None: ...
+    def delete(self, key: str) -> None: ...
+    def list(self, prefix: str) -> builtins.list[Entry]: ...
+    def watch(self, prefix: str) -> Watch: ...
 
 @final
 class Queue:
@@ -77,6 +90,13 @@ class Queue:
         timeout_ms: int | None = None,
         headers: _Headers | None = None,
         on: None = None,
+        priority: int | None = None,
+        delay_ms: int | None = None,
+        at_ms: int | None = None,
+        ttl_ms: int | None = None,
+        max_attempts: int | None = None,
+        at_most_once: bool = False,
+        if_no_group: str | None = None,
     ) -> Receipt: ...
     @overload
     def enqueue(
@@ -87,6 +107,13 @@ class Queue:
         timeout_ms: int | None,
         headers: _Headers | None,
         on: Completions,
+        priority: int | None = None,
+        delay_ms: int | None = None,
+        at_ms: int | None = None,
+        ttl_ms: int | None = None,
+        max_attempts: int | None = None,
+        at_most_once: bool = False,
+        if_no_group: str | None = None,
     ) -> Receipt | int: ...
     @overload
     def enqueue_many(
@@ -97,6 +124,13 @@ class Queue:
         timeout_ms: int | None = None,
         headers: _Headers | None = None,
         on: None = None,
+        priority: int | None = None,
+        delay_ms: int | None = None,
+        at_ms: int | None = None,
+        ttl_ms: int | None = None,
+        max_attempts: int | None = None,
+        at_most_once: bool = False,
+        if_no_group: str | None = None,
     ) -> list[Receipt]: ...
     @overload
     def enqueue_many(
@@ -107,14 +141,46 @@ class Queue:
         timeout_ms: int | None,
         headers: _Headers | None,
         on: Completions,
+        priority: int | None = None,
+        delay_ms: int | None = None,
+        at_ms: int | None = None,
+        ttl_ms: int | None = None,
+        max_attempts: int | None = None,
+        at_most_once: bool = False,
+        if_no_group: str | None = None,
     ) -> list[Receipt] | int: ...
     @overload
     def receive(
-        self, max: int = 1, wait_ms: int = 0, lease_ms: int | None = None, on: None = None
+        self,
+        max: int = 1,
+        wait_ms: int = 0,
+        lease_ms: int | None = None,
+        on: None = None,
+        group: str | None = None,
+        backlog: bool = False,
     ) -> list[Delivery]: ...
     @overload
-    def receive(self, max: int, wait_ms: int, lease_ms: int | None, on: Completions) -> list[Delivery] | int: ...
-    def subscribe(self, credit: int = 64, lease_ms: int | None = None) -> Subscription: ...
+    def receive(
+        self,
+        max: int,
+        wait_ms: int,
+        lease_ms: int | None,
+        on: Completions,
+        group: str | None = None,
+        backlog: bool = False,
+    ) -> list[Delivery] | int: ...
+    def subscribe(
+        self,
+        credit: int = 64,
+        lease_ms: int | None = None,
+        group: str | None = None,
+        backlog: bool = False,
+        credit_bytes: int | None = None,
+        max_run_ms: int | None = None,
+    ) -> Subscription: ...
+    def create_group(self, group: str, backlog: bool = False) -> None: ...
+    def remove_group(self, group: str) -> None: ...
+    def groups(self) -> list[str]: ...
     def ack(self, delivery: Delivery) -> None: ...
     def ack_many(self, deliveries: Sequence[Delivery]) -> list[int]: ...
     @overload
@@ -125,6 +191,10 @@ class Queue:
     def release(self, delivery: Delivery, on: None = None) -> None: ...
     @overload
     def release(self, delivery: Delivery, on: Completions) -> int | None: ...
+    @overload
+    def reject(self, delivery: Delivery, reason: str, on: None = None) -> None: ...
+    @overload
+    def reject(self, delivery: Delivery, reason: str, on: Completions) -> int | None: ...
     @overload
     def extend(self, delivery: Delivery, lease_ms: int | None = None, on: None = None) -> None: ...
     @overload
@@ -143,6 +213,8 @@ class Delivery:
     @property
     def attempts(self) -> int: ...
     @property
+    def priority(self) -> int: ...
+    @property
     def queue(self) -> str: ...
     def ack(self) -> None: ...
     @overload
@@ -153,6 +225,10 @@ class Delivery:
     def release(self, on: None = None) -> None: ...
     @overload
     def release(self, on: Completions) -> int | None: ...
+    @overload
+    def reject(self, reason: str, on: None = None) -> None: ...
+    @overload
+    def reject(self, reason: str, on: Completions) -> int | None: ...
     @overload
     def extend(self, lease_ms: int | None = None, on: None = None) -> None: ...
     @overload
@@ -175,7 +251,7 @@ class Subscription:
 
 @final
 class Events:
-    """A reader of a member's events, from the moment it was made."""
+    """What happens to the cluster, from the moment it was made."""
 
     def take(self, max: int) -> list[Event]: ...
     @overload
@@ -183,6 +259,31 @@ class Events:
     @overload
     def next(self, wait_ms: None, on: Completions) -> Event | int: ...
     def missed(self) -> int: ...
+    def close(self) -> None: ...
+
+@final
+class Topic:
+    """What is broadcast to one topic, from the moment it was made."""
+
+    def take(self, max: int) -> list[Broadcast]: ...
+    @overload
+    def next(self, wait_ms: int | None = None, on: None = None) -> Broadcast | None: ...
+    @overload
+    def next(self, wait_ms: None, on: Completions) -> Broadcast | int: ...
+    def missed(self) -> int: ...
+    def close(self) -> None: ...
+
+@final
+class Watch:
+    """Changes of keys, from the moment it was made."""
+
+    def take(self, max: int) -> list[Change]: ...
+    @overload
+    def next(self, wait_ms: int | None = None, on: None = None) -> Change | None: ...
+    @overload
+    def next(self, wait_ms: None, on: Completions) -> Change | int: ...
+    def missed(self) -> int: ...
+    def close(self) -> None: ...
 
 @final
 class Receipt:

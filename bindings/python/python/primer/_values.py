@@ -30,10 +30,46 @@ class Event:
     at_ms: int
     """Wall-clock milliseconds since 1970."""
     kind: str
-    """joined, left, unreachable, reachable, conflict or takeover."""
+    """joined, left, suspect, unreachable, reachable, split, healed, conflict, evicted or takeover."""
     member: str
     """The id of the member that it happened to."""
     name: str
     """Its name; may be empty."""
     detail: str
-    """Further words; may be empty."""
+    """Further words; may be empty. Of a split: the members of this one's own island."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcast:
+    """What a member told everyone who listens to a topic."""
+
+    topic: str
+    """The topic's name."""
+    from_: str
+    """The id of the member that told it."""
+    body: bytes
+    """What it told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A key of the cluster's, as this member knows it."""
+
+    key: str
+    """Its name."""
+    value: bytes
+    """What is read."""
+    at_ms: int
+    """When that was written, by the writer's clock: milliseconds since 1970."""
+    others: tuple[bytes, ...]
+    """Values that were written at the same time and lost to it, newest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A key has another value."""
+
+    key: str
+    """Its name."""
+    value: bytes | None
+    """What it is now; None when it was removed."""

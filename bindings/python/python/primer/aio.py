@@ -1,34 +1,35 @@
 """The asyncio face: the names of ``primer``, awaited.
 
-Every verb is awaited, except those that only make a handle: ``queue``, ``subscribe``, ``events``.
-An answer that is here already does not go through the loop. A cancelled wait gives its message back.
-A member may be used from several loops in several threads.
+Every verb is awaited, except those that only make a handle (``queue``, ``subscribe``, ``worker``, ``events``,
+``on``, ``watch``) and ``take``. An answer that is here already does not go through the loop. A cancelled wait
+gives its message back. A member may be used from several loops in several threads.
 """
 
 from __future__ import annotations
 
-import asyncio
-import collections
-import weakref
-from collections.abc import AsyncIterator, Generator, Iterable
+import builtins
+from collections.abc import Callable, Generator, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from . import _primer
-from ._bridge import Bridge
+from ._bridge import Loops
 from ._delivery import BaseDelivery
 from ._durations import Duration, millis, millis_or_none
-from ._errors import MemberDown, PrimerError, is_end
+from ._errors import PrimerError, Reject
 from ._lifetime import watch
 from ._node import Headers, describe
-from ._options import OnShort, Options, pairs
+from ._options import OnShort, Options, Terms, asked, pairs, secrets_of
+from ._readers_aio import Events, Stream, Topic, Watch
+from ._workers import MAX_RUN, check
+from ._workers_aio import Handler, Worker
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    from ._values import Event, Member
+    from ._values import Entry, Member
 
-__all__ = ["Delivery", "Events", "Primer", "Queue", "Subscription", "open", "start"]
+__all__ = ["Delivery", "Events", "Primer", "Queue", "Subscription", "Topic", "Watch", "Worker", "open", "start"]
 
 
 def open(**options: Unpack[Options]) -> Opening:
@@ -75,38 +76,6 @@ class Opening:
             await self._node.__aexit__(kind, error, trace)
 
 
-class _Loops:
-    """The bridges of one member, one for each loop that uses it. Its handles keep it, and so the member, open."""
-
-    __slots__ = ("_bridges", "_last", "_member")
-
-    def __init__(self, member: _primer.Primer) -> None:
-        self._member = member
-        self._bridges: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Bridge] = weakref.WeakKeyDictionary()
-        self._last: Bridge | None = None
-
-    def here(self) -> Bridge:
-        """The running loop's. Errors: RuntimeError without one."""
-        loop = asyncio.get_running_loop()
-        last = self._last
-        if last is not None and last.serves(loop):
-            return last
-        bridge = self._bridges.get(loop)
-        if bridge is None:
-            bridge = self._bridges[loop] = Bridge(loop)
-        self._last = bridge
-        return bridge
-
-    def retire(self) -> None:
-        """Lets every loop go: each stops watching when its last answer has come."""
-        here = asyncio.get_running_loop()
-        for loop, bridge in list(self._bridges.items()):
-            if loop is here:
-                bridge.retire()
-            elif not loop.is_closed():
-                loop.call_soon_threadsafe(bridge.retire)
-
-
 class Primer:
     """This process's place in a cluster. See ``primer.Primer``."""
 
@@ -115,7 +84,7 @@ class Primer:
     def __init__(self, native: _primer.Primer, cluster: str) -> None:
         self._native = native
         self._cluster = cluster
-        self._loops = _Loops(native)
+        self._loops = Loops(native)
 
     async def joined(self) -> None:
         """Waits until a seed answered, or none is configured, or two seconds passed."""
@@ -156,7 +125,7 @@ class Primer:
         """Where it listens, "127.0.0.1:port"; None when it does not."""
         return self._native.address()
 
-    async def members(self) -> list[Member]:
+    async def members(self) -> builtins.list[Member]:
         """The member set, this one included, in the order of their ids. Errors: 501."""
         return self._native.members()
 
@@ -176,10 +145,91 @@ class Primer:
         on_short: OnShort | None = None,
         timeout: Duration | None = None,
         lease: Duration | None = None,
+        max_attempts: int | None = None,
     ) -> Queue:
         """The queue of that name; the options are this handle's defaults. Errors: 101, 201, 501."""
         native = self._native.queue(name)
-        return Queue(native, self._loops, copies, on_short, millis_or_none(timeout), millis_or_none(lease))
+        spans = millis_or_none(timeout), millis_or_none(lease)
+        return Queue(native, self._loops, copies, on_short, *spans, max_attempts)
+
+    def worker(
+        self,
+        queue: str,
+        *,
+        concurrency: int = 1,
+        lease: Duration | None = None,
+        max_run: Duration = MAX_RUN,
+        group: str | None = None,
+    ) -> Callable[[Handler], Worker]:
+        """``@node.worker("emails", concurrency=8)`` before a function begins a worker: see :meth:`Queue.worker`."""
+
+        def begin(handler: Handler) -> Worker:
+            return self.queue(queue).worker(
+                handler, concurrency=concurrency, lease=lease, max_run=max_run, group=group
+            )
+
+        return begin
+
+    async def evict(self, member: str) -> None:
+        """Takes a member out of the set for good, by its id: it is refused until it has joined afresh.
+
+        It deletes nothing: what it holds is set aside there, see :meth:`reclaim`. For those that will not
+        come back, and those that must not. Errors: 101 for this member itself, 102 for none of the set, 501.
+        """
+        self._native.evict(member)
+
+    async def reclaim(self, *, keep: bool) -> int:
+        """After this member was evicted: gives the messages that it set aside out again, or drops them.
+
+        Answers how many; some may have been done elsewhere meanwhile. Errors: 501.
+        """
+        return self._native.reclaim(keep)
+
+    async def rotate(self, secrets: str | Iterable[str]) -> None:
+        """Takes these secrets instead of those it has, one to three, from now on; links that are up stay.
+
+        Give every member the old and the new one, in any order, then every member the new one alone.
+        Errors: 101 for none, too many or a weak one, 106 for a member that was opened without, 501.
+        """
+        self._native.rotate(secrets_of(secrets))
+
+    async def broadcast(self, topic: str, body: Buffer) -> None:
+        """Tells everyone who listens to ``topic``, this member included: at once, best effort.
+
+        Nothing is stored and nobody answers. Errors: 101, 104 (64 KiB), 203 (too much at a time), 501.
+        """
+        self._native.broadcast(topic, body)
+
+    def on(self, topic: str) -> Topic:
+        """A reader of what is broadcast to ``topic`` from now on: ``async for message in node.on("chat")``.
+
+        Errors: 101.
+        """
+        return Topic(self._native.on(topic), self._loops, topic)
+
+    async def put(self, key: str, value: Buffer) -> None:
+        """Writes ``value`` under ``key`` for the whole cluster: here at once, elsewhere soon.
+
+        Of two writes that did not know of each other the later one is read, and :meth:`list` shows both.
+        Errors: 101, 104 (64 KiB), 201 (100,000 keys), 203 (200 writes a second), 501.
+        """
+        self._native.put(key, value)
+
+    async def get(self, key: str) -> bytes | None:
+        """What is under ``key`` as this member knows it; None when nothing is. Errors: 501."""
+        return self._native.get(key)
+
+    async def delete(self, key: str) -> None:
+        """Removes ``key`` for the whole cluster; one that is not there is no error. Errors: 101, 203, 501."""
+        self._native.delete(key)
+
+    async def list(self, prefix: str = "") -> builtins.list[Entry]:
+        """The keys that begin with ``prefix``, ascending, with their values. Errors: 501."""
+        return self._native.list(prefix)
+
+    def watch(self, prefix: str = "") -> Watch:
+        """A reader of changes of the keys that begin with ``prefix``: ``async for change in node.watch("jobs/")``."""
+        return Watch(self._native.watch(prefix), self._loops, prefix)
 
     async def __aenter__(self) -> Self:
         return self
@@ -197,16 +247,17 @@ class Primer:
 class Queue:
     """A best-effort-order queue, as seen from this member. See ``primer.Queue``."""
 
-    __slots__ = ("_copies", "_lease_ms", "_loops", "_name", "_native", "_on_short", "_timeout_ms")
+    __slots__ = ("_copies", "_lease_ms", "_loops", "_max_attempts", "_name", "_native", "_on_short", "_timeout_ms")
 
     def __init__(
         self,
         native: _primer.Queue,
-        loops: _Loops,
+        loops: Loops,
         copies: int | None,
         on_short: OnShort | None,
         timeout_ms: int | None,
         lease_ms: int | None,
+        max_attempts: int | None,
     ) -> None:
         self._native = native
         self._loops = loops
@@ -215,6 +266,7 @@ class Queue:
         self._on_short = on_short
         self._timeout_ms = timeout_ms
         self._lease_ms = lease_ms
+        self._max_attempts = max_attempts
 
     @property
     def name(self) -> str:
@@ -229,20 +281,21 @@ class Queue:
         on_short: OnShort | None = None,
         timeout: Duration | None = None,
         headers: Headers | None = None,
+        **terms: Unpack[Terms],
     ) -> _primer.Receipt:
         """Puts a message into the queue; answers when its copies are there. Cancelled, it is in doubt.
 
-        Errors: 101, 104, 201, 202, 203, 301, 501.
+        The options are those of ``primer.Queue.enqueue``. Errors: 101, 102, 104, 201, 202, 203, 301, 501.
         """
         bridge = self._loops.here()
-        answer = self._native.enqueue(
-            body,
-            self._copies if copies is None else copies,
-            self._on_short if on_short is None else on_short,
-            self._timeout_ms if timeout is None else millis(timeout),
-            headers,
-            bridge.native,
-        )
+        copies = self._copies if copies is None else copies
+        on_short = self._on_short if on_short is None else on_short
+        timeout_ms = self._timeout_ms if timeout is None else millis(timeout)
+        if not terms and self._max_attempts is None:
+            answer = self._native.enqueue(body, copies, on_short, timeout_ms, headers, bridge.native)
+        else:
+            rest = asked(self._max_attempts, **terms)
+            answer = self._native.enqueue(body, copies, on_short, timeout_ms, headers, bridge.native, *rest)
         if isinstance(answer, int):
             return cast(_primer.Receipt, await bridge.late(answer))
         return answer
@@ -255,33 +308,50 @@ class Queue:
         on_short: OnShort | None = None,
         timeout: Duration | None = None,
         headers: Headers | None = None,
+        **terms: Unpack[Terms],
     ) -> list[_primer.Receipt]:
         """Puts several messages into the queue, all or none; they share the options. Errors: as enqueue."""
         bridge = self._loops.here()
-        answer = self._native.enqueue_many(
-            bodies,
-            self._copies if copies is None else copies,
-            self._on_short if on_short is None else on_short,
-            self._timeout_ms if timeout is None else millis(timeout),
-            headers,
-            bridge.native,
-        )
+        copies = self._copies if copies is None else copies
+        on_short = self._on_short if on_short is None else on_short
+        timeout_ms = self._timeout_ms if timeout is None else millis(timeout)
+        if not terms and self._max_attempts is None:
+            answer = self._native.enqueue_many(bodies, copies, on_short, timeout_ms, headers, bridge.native)
+        else:
+            rest = asked(self._max_attempts, **terms)
+            answer = self._native.enqueue_many(bodies, copies, on_short, timeout_ms, headers, bridge.native, *rest)
         if isinstance(answer, int):
             return cast(list[_primer.Receipt], await bridge.late(answer))
         return answer
 
-    async def receive(self, *, wait: Duration = 0, lease: Duration | None = None) -> Delivery | None:
-        """Leases one message, waiting up to ``wait`` for it; None when there was none. Errors: 101, 501."""
-        leased = await self.receive_many(1, wait=wait, lease=lease)
+    async def receive(
+        self,
+        *,
+        wait: Duration = 0,
+        lease: Duration | None = None,
+        group: str | None = None,
+        backlog: bool = False,
+    ) -> Delivery | None:
+        """Leases one message, waiting up to ``wait`` for it; None when there was none.
+
+        ``group`` and ``backlog``: as ``subscribe``. Errors: 101, 201, 203, 501.
+        """
+        leased = await self.receive_many(1, wait=wait, lease=lease, group=group, backlog=backlog)
         return leased[0] if leased else None
 
     async def receive_many(
-        self, max: int, *, wait: Duration = 0, lease: Duration | None = None
+        self,
+        max: int,
+        *,
+        wait: Duration = 0,
+        lease: Duration | None = None,
+        group: str | None = None,
+        backlog: bool = False,
     ) -> list[Delivery]:
-        """Leases up to ``max`` messages, waiting up to ``wait`` for the first. Errors: 101, 501."""
+        """Leases up to ``max`` messages, waiting up to ``wait`` for the first. Errors: as receive."""
         bridge = self._loops.here()
         lease_ms = self._lease_ms if lease is None else millis(lease)
-        answer = self._native.receive(max, millis(wait), lease_ms, bridge.native)
+        answer = self._native.receive(max, millis(wait), lease_ms, bridge.native, group, backlog)
         if isinstance(answer, int):
             answer = cast(list[_primer.Delivery], await bridge.late(answer))
         loops = self._loops
@@ -296,10 +366,58 @@ class Queue:
                 delivery._settled = "acked"
         return codes
 
-    def subscribe(self, *, credit: int = 64, lease: Duration | None = None) -> Subscription:
-        """Push: at most ``credit`` unsettled deliveries at a time. Errors: 101, 201, 501."""
+    def subscribe(
+        self,
+        *,
+        credit: int = 64,
+        credit_bytes: int | None = None,
+        lease: Duration | None = None,
+        max_run: Duration | None = None,
+        group: str | None = None,
+        backlog: bool = False,
+    ) -> Subscription:
+        """Push: at most ``credit`` unsettled deliveries at a time, and none while their bodies are ``credit_bytes``.
+
+        With ``max_run`` Primer itself extends their leases for so long, also while this interpreter is busy.
+        In ``group``: its consumers share what comes to it. One that does not exist is created, with
+        ``backlog`` as in ``create_group``. Errors: 101, 201, 203, 501.
+        """
         lease_ms = self._lease_ms if lease is None else millis(lease)
-        return Subscription(self._native.subscribe(credit, lease_ms), self._loops)
+        native = self._native.subscribe(credit, lease_ms, group, backlog, credit_bytes, millis_or_none(max_run))
+        return Subscription(native, self._loops)
+
+    async def create_group(self, group: str, *, backlog: bool = False) -> None:
+        """Creates a named group: from now on each message goes to every group once.
+
+        With ``backlog`` it gets what waits in the queue, too. One that exists stays. Errors: 101, 201, 203, 501.
+        """
+        self._native.create_group(group, backlog)
+
+    async def remove_group(self, group: str) -> None:
+        """Removes a group with what it was still owed; one that is not there is no error. Errors: 203, 501."""
+        self._native.remove_group(group)
+
+    async def groups(self) -> list[str]:
+        """The names of the queue's groups as this member knows them, ascending. Errors: 501."""
+        return self._native.groups()
+
+    def worker(
+        self,
+        handler: Handler,
+        *,
+        concurrency: int = 1,
+        lease: Duration | None = None,
+        max_run: Duration = MAX_RUN,
+        group: str | None = None,
+    ) -> Worker:
+        """Calls ``handler`` for each message, ``concurrency`` at a time, each in a task, from now on.
+
+        Returning acks, an exception nacks with the back-off, ``primer.Reject`` makes a dead letter. The lease is kept
+        for ``max_run``, also while this loop is blocked. Errors: 101, 201, 203, 501.
+        """
+        credit = check(concurrency)
+        subscription = self.subscribe(credit=credit, lease=lease, max_run=max_run, group=group)
+        return Worker(subscription, handler, concurrency)
 
     def __repr__(self) -> str:
         return f"<primer.aio.Queue {self._name!r}>"
@@ -308,13 +426,13 @@ class Queue:
 class Delivery(BaseDelivery):
     """A message on lease.
 
-    ``async with delivery:`` settles it: leaving acks, an exception nacks (with the back-off), and
-    what is no failure of the message (a cancelled task, KeyboardInterrupt) releases it.
+    ``async with delivery:`` settles it: leaving acks, an exception nacks (with the back-off), a ``primer.Reject``
+    rejects, and what is no failure of the message (a cancelled task, KeyboardInterrupt) releases it.
     """
 
     __slots__ = ("_loops",)
 
-    def __init__(self, native: _primer.Delivery, loops: _Loops) -> None:
+    def __init__(self, native: _primer.Delivery, loops: Loops) -> None:
         super().__init__(native)
         self._loops = loops
 
@@ -330,6 +448,14 @@ class Delivery(BaseDelivery):
         if answer is not None:
             await bridge.late(answer)
         self._settled = "nacked"
+
+    async def reject(self, reason: str) -> None:
+        """It can never succeed: at once a dead letter in the queue "<queue>.dead", with the reason. Errors: as nack."""
+        bridge = self._loops.here()
+        answer = self._native.reject(reason, bridge.native)
+        if answer is not None:
+            await bridge.late(answer)
+        self._settled = "rejected"
 
     async def release(self) -> None:
         """It was not tried: again at once, for anyone, the attempt not counted. Errors: as nack."""
@@ -358,7 +484,9 @@ class Delivery(BaseDelivery):
             await self.ack()
             return
         try:
-            if isinstance(error, Exception):
+            if isinstance(error, Reject):
+                await self.reject(error.reason)
+            elif isinstance(error, Exception):
                 await self.nack()
             else:
                 # Sent at once; a cancelled task should not wait for the answer.
@@ -368,29 +496,20 @@ class Delivery(BaseDelivery):
             error.add_note(f"primer: the message was not handed back: {trouble}")
 
 
-class Subscription:
+class Subscription(Stream[Delivery]):
     """A stream of deliveries: ``async for delivery in queue.subscribe()``. See ``primer.Subscription``."""
 
-    __slots__ = ("_closed", "_loops", "_native")
+    __slots__ = ("_closed", "_native")
 
-    def __init__(self, native: _primer.Subscription, loops: _Loops) -> None:
+    def __init__(self, native: _primer.Subscription, loops: Loops) -> None:
+        super().__init__(loops)
         self._native = native
-        self._loops = loops
         self._closed = False
 
     @property
     def queue(self) -> str:
         """The name of the queue it reads."""
         return self._native.queue
-
-    async def next(self, wait: Duration | None = None) -> Delivery | None:
-        """The next delivery, waiting up to ``wait`` (none: no limit); None in vain. Errors: 501."""
-        limit = None if wait is None else millis(wait) / 1000
-        try:
-            async with asyncio.timeout(limit):
-                return await self._next()
-        except TimeoutError:
-            return None
 
     async def _next(self) -> Delivery:
         bridge = self._loops.here()
@@ -408,84 +527,8 @@ class Subscription:
         self._native.close()
         self._closed = True
 
-    def __aiter__(self) -> AsyncIterator[Delivery]:
-        return self
-
-    async def __anext__(self) -> Delivery:
-        try:
-            return await self._next()
-        except MemberDown as error:
-            if is_end(error):
-                raise StopAsyncIteration from None
-            raise
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
     def __repr__(self) -> str:
         try:
             return f"<primer.aio.Subscription queue={self.queue!r} {'closed' if self._closed else 'open'}>"
         except PrimerError as error:
             return f"<primer.aio.Subscription {error.reason or error.kind}>"
-
-
-class Events:
-    """A reader of a member's events: ``async for event in node.events()``. See ``primer.Events``."""
-
-    __slots__ = ("_loops", "_native", "_unread")
-
-    def __init__(self, native: _primer.Events, loops: _Loops) -> None:
-        self._native = native
-        self._loops = loops
-        # Events that came for a wait that was cancelled: they must not be lost to the next one.
-        self._unread: collections.deque[Event] = collections.deque()
-
-    def take(self, max: int = 1024) -> list[Event]:
-        """Up to ``max`` events that are here already."""
-        unread = [self._unread.popleft() for _ in range(min(max, len(self._unread)))]
-        return unread + self._native.take(max - len(unread))
-
-    async def next(self, wait: Duration | None = None) -> Event | None:
-        """The next event, waiting up to ``wait`` (none: no limit); None in vain. Errors: 501."""
-        limit = None if wait is None else millis(wait) / 1000
-        try:
-            async with asyncio.timeout(limit):
-                return await self._next()
-        except TimeoutError:
-            return None
-
-    async def _next(self) -> Event:
-        if self._unread:
-            return self._unread.popleft()
-        bridge = self._loops.here()
-        answer = self._native.next(None, bridge.native)
-        if isinstance(answer, int):
-            return cast("Event", await bridge.late(answer, self._unread.append))
-        return answer
-
-    @property
-    def missed(self) -> int:
-        """Events that this reader has missed so far."""
-        return self._native.missed()
-
-    def __aiter__(self) -> AsyncIterator[Event]:
-        return self
-
-    async def __anext__(self) -> Event:
-        try:
-            return await self._next()
-        except MemberDown as error:
-            if is_end(error):
-                raise StopAsyncIteration from None
-            raise
-
-    def __repr__(self) -> str:
-        try:
-            return f"<primer.aio.Events missed={self.missed}>"
-        except PrimerError as error:
-            return f"<primer.aio.Events {error.reason or error.kind}>"

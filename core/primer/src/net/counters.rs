@@ -42,6 +42,24 @@ counters! {
     /// Connections that were closed before they became a link: silent, malformed, unwelcome, or
     /// too many at a time.
     strangers_refused,
+    /// Of these and of our own dials: bytes that no member sends, or that ended too early.
+    refused_malformed,
+    /// Another wire version.
+    refused_version,
+    /// Another cluster.
+    refused_cluster,
+    /// A secret or certificate that is not this cluster's.
+    refused_secret,
+    /// This member itself, or another process with its identity.
+    refused_identity,
+    /// One end encrypts and the other does not.
+    refused_transport,
+    /// Of our own dials: the other end refused, for a reason that it counts.
+    refused_told,
+    /// No handshake in time.
+    refused_timeout,
+    /// Too many strangers at a time.
+    refused_crowd,
     /// Attempts to connect.
     dials,
     /// Attempts that did not become a link.

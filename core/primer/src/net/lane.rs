@@ -10,12 +10,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bytes::{Buf, BytesMut};
-use parking_lot::Mutex;
 use primer_proto::engine::{HEADER_BYTES, Message, Writer};
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 
 use super::counters::Counters;
+use super::half::Sink;
+use super::tls::{Broken, Tls};
+use crate::run::sync::Mutex;
 
 /// Bytes that one write gathers at least, if there are so many.
 const WRITE_BYTES: usize = 256 << 10;
@@ -40,10 +42,13 @@ pub(crate) struct Lane {
 /// What the one who writes needs.
 struct Pen {
     socket: Option<Arc<OwnedWriteHalf>>,
+    tls: Option<Arc<Tls>>,
     writer: Writer,
     batch: VecDeque<Message>,
-    /// Encoded, not written.
+    /// Encoded, in TLS also sealed, not written.
     bytes: BytesMut,
+    /// Encoded, not sealed; used in TLS only.
+    plain: BytesMut,
     /// What the encoded messages weighed in the backlog.
     weight: usize,
 }
@@ -67,15 +72,17 @@ pub(crate) enum Flushed {
 }
 
 impl Lane {
-    /// A lane that writes to `socket`.
-    pub(crate) fn new(socket: OwnedWriteHalf) -> Self {
+    /// A lane that writes to `sink`.
+    pub(crate) fn new(sink: Sink) -> Self {
         Self {
             outbox: Mutex::default(),
             pen: Mutex::new(Pen {
-                socket: Some(Arc::new(socket)),
+                socket: Some(Arc::new(sink.socket)),
+                tls: sink.tls,
                 writer: Writer::default(),
                 batch: VecDeque::new(),
                 bytes: BytesMut::new(),
+                plain: BytesMut::new(),
                 weight: 0,
             }),
             backlog: AtomicUsize::new(0),
@@ -143,7 +150,9 @@ impl Lane {
                 if writes >= ROUNDS_MAX {
                     return Flushed::Busy;
                 }
-                pen.encode(counters);
+                if pen.encode(counters).is_err() {
+                    return Flushed::Broken;
+                }
                 continue;
             }
             match socket.try_write(&pen.bytes) {
@@ -196,7 +205,10 @@ impl Lane {
 
     /// Ends the writing direction: the peer reads to the end of what was written.
     pub(crate) fn end(&self) {
-        let socket = self.pen.lock().socket.take();
+        let mut pen = self.pen.lock();
+        pen.say_goodbye();
+        let socket = pen.socket.take();
+        drop(pen);
         drop(socket);
         // Its own task finds nothing to write to and ends.
         self.wake();
@@ -204,22 +216,53 @@ impl Lane {
 }
 
 impl Pen {
-    /// Encodes what waits, until one write is full.
-    fn encode(&mut self, counters: &Counters) {
-        if self.bytes.capacity() > KEEP_BYTES {
-            self.bytes = BytesMut::new();
-        } else {
-            self.bytes.clear();
-        }
-        while self.bytes.len() < WRITE_BYTES {
+    /// Encodes what waits, until one write is full. Errors: the encryption is of no use any more.
+    fn encode(&mut self, counters: &Counters) -> Result<(), Broken> {
+        empty(&mut self.bytes);
+        let Some(tls) = self.tls.clone() else {
+            let mut bytes = std::mem::take(&mut self.bytes);
+            self.encode_into(&mut bytes, counters);
+            self.bytes = bytes;
+            return Ok(());
+        };
+        empty(&mut self.plain);
+        let mut plain = std::mem::take(&mut self.plain);
+        self.encode_into(&mut plain, counters);
+        self.plain = plain;
+        tls.seal(&self.plain, &mut self.bytes)
+    }
+
+    fn encode_into(&mut self, bytes: &mut BytesMut, counters: &Counters) {
+        while bytes.len() < WRITE_BYTES {
             let Some(message) = self.batch.pop_front() else {
                 break;
             };
             self.weight += weigh(&message);
-            self.writer.push(&message, &mut self.bytes);
+            self.writer.push(&message, bytes);
         }
-        self.writer.finish(&mut self.bytes);
-        counters.frames_out.add(frames(&self.bytes));
+        self.writer.finish(bytes);
+        counters.frames_out.add(frames(bytes));
+    }
+
+    /// In TLS: tells the peer that this is all, if the socket takes it at once. After a record that
+    /// was cut off it would mean nothing.
+    fn say_goodbye(&mut self) {
+        let (Some(tls), Some(socket)) = (&self.tls, &self.socket) else {
+            return;
+        };
+        if self.bytes.is_empty() && tls.close(&mut self.bytes).is_ok() {
+            let _ = socket.try_write(&self.bytes);
+            self.bytes.clear();
+        }
+    }
+}
+
+/// Empties a buffer, and gives it back when a large message blew it up.
+fn empty(bytes: &mut BytesMut) {
+    if bytes.capacity() > KEEP_BYTES {
+        *bytes = BytesMut::new();
+    } else {
+        bytes.clear();
     }
 }
 

@@ -12,14 +12,13 @@ use bytes::BytesMut;
 use primer_proto::base::{LinkId, limits};
 use primer_proto::engine::{self, HEADER_BYTES, Message};
 use primer_proto::membership::Hello;
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
+use super::channel::Channel;
 use super::counters::Counters;
+use super::half::{Sink, Source};
 use super::lane::{Flushed, Lane};
 use super::report;
 use crate::run::driver::Driver;
@@ -56,7 +55,7 @@ pub(crate) struct Link {
 
 impl Link {
     /// A link over two connections.
-    fn new(id: LinkId, control: OwnedWriteHalf, bulk: OwnedWriteHalf) -> Arc<Self> {
+    fn new(id: LinkId, control: Sink, bulk: Sink) -> Arc<Self> {
         Arc::new(Self {
             id,
             control: Lane::new(control),
@@ -166,13 +165,13 @@ impl Drop for Gone {
 /// Runs a link over two connections whose handshakes are done, until it is gone.
 pub(crate) async fn run(
     driver: Arc<Driver>,
-    control: TcpStream,
-    bulk: TcpStream,
+    control: Channel,
+    bulk: Channel,
     hello: Hello,
     dialled: Option<String>,
 ) {
-    let (control_in, control_out) = control.into_split();
-    let (bulk_in, bulk_out) = bulk.into_split();
+    let (control_in, control_out) = control.split();
+    let (bulk_in, bulk_out) = bulk.split();
     let link = Link::new(driver.next_link(), control_out, bulk_out);
     tracing::info!(link = link.id.0, member = %hello.member(), dialled, "link up");
     if !driver.linked(link.clone(), hello, dialled) {
@@ -247,7 +246,7 @@ async fn write_bulk(driver: Arc<Driver>, link: Arc<Link>) -> End {
 }
 
 /// Reads one lane until its end: all whole frames of one read go to the engine together.
-async fn read(driver: Arc<Driver>, link: Arc<Link>, mut socket: OwnedReadHalf) -> End {
+async fn read(driver: Arc<Driver>, link: Arc<Link>, mut source: Source) -> End {
     let counters = driver.counters();
     let mut buffer = BytesMut::with_capacity(READ_BYTES);
     let mut messages = Vec::new();
@@ -255,12 +254,11 @@ async fn read(driver: Arc<Driver>, link: Arc<Link>, mut socket: OwnedReadHalf) -
         if buffer.capacity() - buffer.len() < READ_BYTES_MIN {
             buffer.reserve(room(&buffer));
         }
-        match socket.read_buf(&mut buffer).await {
+        match source.fill(&mut buffer, counters).await {
             Ok(0) => return End::Read,
             Err(_) => return End::Broken,
-            Ok(read) => counters.bytes_in.add(read as u64),
+            Ok(_) => {}
         }
-        counters.socket_reads.one();
         if link.is_hung_up.load(Ordering::Acquire) {
             buffer.clear();
             continue;

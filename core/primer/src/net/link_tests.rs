@@ -2,7 +2,8 @@
 
 use super::*;
 use primer_proto::membership::Meta;
-use tokio::net::TcpListener;
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, TcpStream};
 
 async fn connection() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -17,7 +18,8 @@ async fn link() -> (Arc<Link>, TcpStream, TcpStream) {
     let (bulk, far_bulk) = connection().await;
     let (_, control) = control.into_split();
     let (_, bulk) = bulk.into_split();
-    (Link::new(LinkId(1), control, bulk), far_control, far_bulk)
+    let link = Link::new(LinkId(1), Sink::plain(control), Sink::plain(bulk));
+    (link, far_control, far_bulk)
 }
 
 /// A message that says `number` and weighs at least `bytes`.

@@ -1,72 +1,55 @@
 //! Taking strangers in.
 //!
-//! A connection is a stranger until its link is up. There are at most `limits::STRANGERS_MAX`, each
-//! has `limits::HELLO_MS` and one small buffer, and whatever they send or leave unsent disturbs
+//! A connection is a stranger until its link is up. How many there may be is the [`Lobby`]'s to say;
+//! each has `limits::HELLO_MS` and little memory, and whatever they send or leave unsent disturbs
 //! nobody else.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use primer_proto::base::{BootId, limits};
+use primer_proto::base::limits;
 use primer_proto::membership::Hello;
-use primer_proto::{Error, ErrorKind, Result};
+use primer_proto::membership::greeting::{Refused, Why};
+use primer_proto::{Error, ErrorKind};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::handshake::{self, First, LANE_CONTROL};
+use super::channel::Channel;
+use super::handshake::{self, Guest, LANE_CONTROL, Outcome, because};
+use super::lobby::{Lobby, Stranger};
+use super::refusals::Refusals;
 use super::{link, report};
+use crate::run::address;
 use crate::run::driver::Driver;
 
-/// Pause after the operating system refused a connection: it is out of descriptors.
+/// Pause after the operating system refused a connection: it is out of descriptors. Doubled as long
+/// as it goes on.
 const BREATH: Duration = Duration::from_millis(50);
-
-/// Who waits to become a link.
-#[derive(Default)]
-struct Lobby {
-    strangers: AtomicUsize,
-    /// Control connections by the number of their pair, each waiting for its bulk connection.
-    halves: Mutex<HashMap<u64, Half>>,
-}
-
-struct Half {
-    boot: BootId,
-    bulk: oneshot::Sender<TcpStream>,
-}
-
-/// One stranger; counted until it is dropped.
-struct Stranger(Arc<Lobby>);
-
-impl Drop for Stranger {
-    fn drop(&mut self) {
-        self.0.strangers.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// A control connection's place among the halves; given up when it is dropped.
-struct Place<'a> {
-    lobby: &'a Lobby,
-    pair: u64,
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.lobby.halves.lock().remove(&self.pair);
-    }
-}
+/// Longest pause.
+const BREATH_MAX: Duration = Duration::from_secs(1);
 
 /// Both connections of a link and what the peer said.
-type Pair = (TcpStream, TcpStream, Hello);
+type Pair = (Channel, Channel, Hello);
+
+/// What all strangers of one member share.
+struct Porch {
+    driver: Arc<Driver>,
+    lobby: Arc<Lobby>,
+    refusals: Refusals<IpAddr>,
+}
 
 /// Takes connections in, for ever.
 pub(crate) async fn accept(driver: Arc<Driver>, listener: TcpListener) {
-    let lobby = Arc::<Lobby>::default();
+    let porch = Arc::new(Porch {
+        driver,
+        lobby: Arc::default(),
+        refusals: Refusals::default(),
+    });
     let mut tasks = JoinSet::new();
+    let mut breath = BREATH;
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -75,105 +58,102 @@ pub(crate) async fn accept(driver: Arc<Driver>, listener: TcpListener) {
                 continue;
             }
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        match accepted {
+            Ok((stream, from)) => {
+                breath = BREATH;
+                porch.let_in(stream, from.ip(), &mut tasks);
+            }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(BREATH).await;
-                continue;
+                tokio::time::sleep(breath).await;
+                breath = (breath * 2).min(BREATH_MAX);
             }
-        };
-        driver.counters().strangers.one();
-        if lobby.strangers.load(Ordering::Relaxed) >= limits::STRANGERS_MAX {
-            driver.counters().strangers_refused.one();
-            continue;
         }
-        lobby.strangers.fetch_add(1, Ordering::Relaxed);
-        let stranger = Stranger(lobby.clone());
-        tasks.spawn(receive(driver.clone(), stranger, stream));
     }
 }
 
-async fn receive(driver: Arc<Driver>, stranger: Stranger, stream: TcpStream) {
+impl Porch {
+    fn let_in(self: &Arc<Self>, stream: TcpStream, from: IpAddr, tasks: &mut JoinSet<()>) {
+        self.driver.counters().strangers.one();
+        let is_open = self.driver.is_encrypting();
+        // The socket says where it comes from, nothing that is sent.
+        if !is_open && !address::is_loopback(from) {
+            let error = Error::new(ErrorKind::ClusterMismatch).because("not from this machine");
+            return self.note(from, &Refused::new(Why::Transport, error));
+        }
+        let (stranger, evicted) = self.lobby.enter(from, is_open);
+        if let Some((address, handle)) = evicted {
+            handle.abort();
+            let error = Error::new(ErrorKind::Overloaded).because("too many strangers at a time");
+            self.note(address, &Refused::new(Why::Crowd, error));
+        }
+        let receive = receive(self.clone(), stranger, stream, from);
+        self.lobby.keep(from, tasks.spawn(receive));
+    }
+
+    fn note(&self, from: IpAddr, refused: &Refused) {
+        self.refusals.note(self.driver.counters(), from, refused);
+    }
+}
+
+async fn receive(porch: Arc<Porch>, stranger: Stranger, stream: TcpStream, from: IpAddr) {
     let limit = Duration::from_millis(limits::HELLO_MS);
-    let became = match timeout(limit, welcome(&driver, &stranger.0, stream)).await {
+    let became = match timeout(limit, welcome(&porch, stranger, stream)).await {
         Ok(became) => became,
-        Err(_) => Err(Error::new(ErrorKind::Unreachable).because("no handshake in time")),
+        Err(_) => {
+            let error = Error::new(ErrorKind::Unreachable).because("no handshake in time");
+            Err(Refused::new(Why::Timeout, error))
+        }
     };
-    drop(stranger);
     match became {
         // The second half of somebody's link.
         Ok(None) => {}
         Ok(Some((control, bulk, hello))) => {
-            link::run(driver, control, bulk, hello, None).await;
+            // In a box, so that strangers do not pay for what links need.
+            Box::pin(link::run(porch.driver.clone(), control, bulk, hello, None)).await;
         }
-        Err(error) => {
-            driver.counters().strangers_refused.one();
-            tracing::debug!(%error, "stranger refused");
-        }
+        Err(refused) => porch.note(from, &refused),
     }
 }
 
 /// Shakes hands. A link, or none when the connection was handed to the one that waited for it.
-async fn welcome(driver: &Driver, lobby: &Lobby, mut stream: TcpStream) -> Result<Option<Pair>> {
+async fn welcome(porch: &Porch, stranger: Stranger, stream: TcpStream) -> Outcome<Option<Pair>> {
     let _ = stream.set_nodelay(true);
-    let First::Hello(hello) = handshake::read(&mut stream).await? else {
-        return Err(unwelcome("a refusal is no hello"));
+    let (driver, lobby) = (&*porch.driver, &*porch.lobby);
+    let trust = driver.trust();
+    let own = Box::new(because(Why::Malformed, driver.hello())?);
+    let channel = handshake::receive(stream, trust).await?;
+    let guest = handshake::welcome(channel, own, trust).await?;
+    if let Err(error) = driver.admit(guest.hello()) {
+        return Err(guest.refuse(error).await);
+    }
+    // One that has proven itself is no stranger any more, and no crowd takes its place.
+    let _stranger = match trust {
+        Some(_) => {
+            drop(stranger);
+            None
+        }
+        None => Some(stranger),
     };
-    let mut answer = driver.hello()?;
-    if let Err(error) = hello.check(&answer) {
-        handshake::refuse(&mut stream, &error).await;
-        return Err(error);
+    if guest.hello().lane == LANE_CONTROL {
+        return await_bulk(lobby, guest).await.map(Some);
     }
-    answer.lane = hello.lane;
-    answer.pair = hello.pair;
-    if hello.lane == LANE_CONTROL {
-        let bulk = await_bulk(lobby, &mut stream, &hello, &answer).await?;
-        return Ok(Some((stream, bulk, hello)));
-    }
-    let half = lobby.halves.lock().remove(&hello.pair);
-    let half = half
-        .filter(|half| half.boot == hello.boot())
-        .ok_or_else(|| unwelcome("no connection waits for this one"))?;
-    handshake::greet(&mut stream, &answer).await?;
-    match half.bulk.send(stream) {
+    let half = lobby.take(guest.hello())?;
+    let (channel, _) = guest.admit().await?;
+    match half.send(channel) {
         Ok(()) => Ok(None),
-        Err(_) => Err(unwelcome("its other half is gone")),
+        Err(_) => Err(Refused::malformed("its other half is gone")),
     }
 }
 
-/// Answers a control connection and waits for the bulk connection with the same number.
-async fn await_bulk(
-    lobby: &Lobby,
-    stream: &mut TcpStream,
-    hello: &Hello,
-    answer: &Hello,
-) -> Result<TcpStream> {
+/// Takes a control connection in and waits for the bulk connection with the same number.
+async fn await_bulk(lobby: &Lobby, guest: Box<Guest>) -> Outcome<Pair> {
     let (bulk, arrives) = oneshot::channel();
     // Before the answer: the peer may be back with its second connection at once.
-    let _place = lobby.put(hello, bulk)?;
-    handshake::greet(stream, answer).await?;
-    arrives
+    let _place = lobby.put(guest.hello(), bulk)?;
+    let (control, hello) = guest.admit().await?;
+    let bulk = arrives
         .await
-        .map_err(|_| unwelcome("its other half was refused"))
-}
-
-impl Lobby {
-    fn put(&self, hello: &Hello, bulk: oneshot::Sender<TcpStream>) -> Result<Place<'_>> {
-        match self.halves.lock().entry(hello.pair) {
-            Entry::Occupied(_) => Err(unwelcome("that number is taken")),
-            Entry::Vacant(entry) => {
-                let boot = hello.boot();
-                entry.insert(Half { boot, bulk });
-                Ok(Place {
-                    lobby: self,
-                    pair: hello.pair,
-                })
-            }
-        }
-    }
-}
-
-fn unwelcome(reason: &str) -> Error {
-    Error::new(ErrorKind::Corrupt).because(reason)
+        .map_err(|_| Refused::malformed("its other half was refused"))?;
+    Ok((control, bulk, hello))
 }

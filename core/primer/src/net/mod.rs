@@ -1,15 +1,21 @@
 //! Sockets: who may connect, what a link is, and how frames get onto it.
 //!
 //! A link to another member is two TCP connections, so that a body on its way never delays an ack
-//! ([`link`], [`lane`]). [`listen`] takes strangers in, [`dial`] goes out, both by [`handshake`].
-//! Only loopback addresses are spoken to until TLS and the cluster's secret exist (`run::address`).
+//! ([`link`], [`lane`]). [`listen`] takes strangers in ([`lobby`] bounds them, [`refusals`] tells of
+//! them), [`dial`] goes out, both by [`handshake`] on a [`channel`]. Each direction of a link is a
+//! [`half`], plain between processes of one machine and else in TLS ([`tls`]).
 
+pub(crate) mod channel;
 pub(crate) mod counters;
 pub(crate) mod dial;
+pub(crate) mod half;
 pub(crate) mod handshake;
 pub(crate) mod lane;
 pub(crate) mod link;
 pub(crate) mod listen;
+pub(crate) mod lobby;
+pub(crate) mod refusals;
+pub(crate) mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +29,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::run::driver::Driver;
 use crate::run::runtime;
 use link::Link;
+use refusals::Refusals;
 
 /// What other threads ask of the one with the sockets.
 pub(crate) enum Order {
@@ -39,6 +46,7 @@ pub(crate) async fn serve(
     mut orders: mpsc::UnboundedReceiver<Order>,
 ) {
     let mut tasks = JoinSet::new();
+    let refusals = Arc::<Refusals<String>>::default();
     tasks.spawn(runtime::keep_time(driver.clone()));
     if let Some(listener) = listener {
         tasks.spawn(listen::accept(driver.clone(), listener));
@@ -47,7 +55,7 @@ pub(crate) async fn serve(
         tokio::select! {
             order = orders.recv() => match order {
                 Some(Order::Dial(address)) => {
-                    tasks.spawn(dial::dial(driver.clone(), address));
+                    tasks.spawn(dial::dial(driver.clone(), refusals.clone(), address));
                 }
                 Some(Order::Close) | None => break,
             },

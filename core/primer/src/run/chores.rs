@@ -7,9 +7,9 @@
 use std::sync::Arc;
 
 use primer_proto::Error;
-use primer_proto::engine::{Answer, Event, Leased};
+use primer_proto::engine::{Answer, Broadcast, Change, Event, Leased};
 
-use super::ring::Told;
+use super::feed::Told;
 use super::waiter::{Call, Slot};
 use crate::completions::Notice;
 use crate::delivery::Delivery;
@@ -28,7 +28,13 @@ pub(crate) struct Chores {
     /// Readiness to be told.
     pub(crate) notices: Vec<Notice>,
     /// Readers of events to be told.
-    pub(crate) events: Told,
+    pub(crate) events: Told<Event>,
+    /// Readers of topics to be told.
+    pub(crate) topics: Told<Broadcast>,
+    /// Those who watch keys, to be told.
+    pub(crate) changes: Told<Change>,
+    /// The host's handlers are to be called.
+    pub(crate) are_handlers_due: bool,
     /// Links to be ended, and why.
     pub(crate) hangups: Vec<(Arc<Link>, Error)>,
     /// Events to be traced: a subscriber is the host's code.

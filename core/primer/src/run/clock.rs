@@ -65,6 +65,11 @@ pub(crate) fn wall_ms() -> u64 {
         .map_or(0, millis)
 }
 
+/// A date as wall-clock milliseconds since 1970; 0 for what was before.
+pub(crate) fn wall_ms_of(at: SystemTime) -> u64 {
+    at.duration_since(UNIX_EPOCH).map_or(0, millis)
+}
+
 /// `span` in whole milliseconds, rounded up, so that a wait is never shorter than asked.
 pub(crate) fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)

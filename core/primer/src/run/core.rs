@@ -9,7 +9,8 @@ use primer_proto::engine::{Answer, Effect, Engine, Input, Lane, Reply};
 use primer_proto::{Error, ErrorKind, Result};
 
 use super::chores::Chores;
-use super::ring::Ring;
+use super::feeds::Feeds;
+use super::keeper::{Clerk, Keeper};
 use super::session::Buffer;
 use super::table::Table;
 use crate::net::Order;
@@ -34,7 +35,11 @@ pub(crate) struct Core {
     /// Why nothing is served any more.
     ended: Option<Error>,
     is_torn_down: bool,
-    ring: Arc<Ring>,
+    /// The engine panicked: nothing of it is to be believed.
+    is_failed: bool,
+    feeds: Arc<Feeds>,
+    /// Of a member with a directory.
+    clerk: Option<Clerk>,
 }
 
 /// What was taken out of a core that ended.
@@ -46,7 +51,8 @@ pub(crate) struct Remains {
 
 impl Core {
     /// A core around `engine`.
-    pub(crate) fn new(engine: Engine, ring: Arc<Ring>) -> Self {
+    pub(crate) fn new(engine: Engine, feeds: Arc<Feeds>, keeper: Option<Arc<Keeper>>) -> Self {
+        let clerk = keeper.map(|keeper| Clerk::new(keeper, &engine));
         Self {
             engine,
             effects: Vec::new(),
@@ -59,7 +65,9 @@ impl Core {
             armed: Instant::NEVER,
             ended: None,
             is_torn_down: false,
-            ring,
+            is_failed: false,
+            feeds,
+            clerk,
         }
     }
 
@@ -84,9 +92,18 @@ impl Core {
         self.latest = mono;
         let now = Now { mono, ..now };
         let Core {
-            engine, effects, ..
+            engine,
+            effects,
+            clerk,
+            ..
         } = self;
-        match catch_unwind(AssertUnwindSafe(|| engine.handle(now, input, effects))) {
+        let call = AssertUnwindSafe(|| {
+            engine.handle(now, input, effects);
+            if let Some(clerk) = clerk {
+                clerk.look(engine);
+            }
+        });
+        match catch_unwind(call) {
             Ok(()) => Ok(()),
             Err(panic) => Err(self.fail(panic)),
         }
@@ -95,6 +112,18 @@ impl Core {
     /// Asks the engine something. Errors: 501, 599.
     pub(crate) fn ask<T>(&mut self, question: impl FnOnce(&mut Engine) -> T) -> Result<T> {
         self.check()?;
+        self.ask_to_the_end(question)
+    }
+
+    /// The same, also when nothing is served any more. Errors: 599 when the engine panicked, now or
+    /// before.
+    pub(crate) fn ask_to_the_end<T>(
+        &mut self,
+        question: impl FnOnce(&mut Engine) -> T,
+    ) -> Result<T> {
+        if self.is_failed {
+            self.check()?;
+        }
         let engine = &mut self.engine;
         catch_unwind(AssertUnwindSafe(|| question(engine))).map_err(|panic| self.fail(panic))
     }
@@ -103,6 +132,7 @@ impl Core {
         // The payload's own drop might panic; it is a few bytes, once in a member's life.
         std::mem::forget(panic);
         self.effects.clear();
+        self.is_failed = true;
         let error = Error::new(ErrorKind::Internal)
             .because("the engine panicked; this member closed itself");
         self.ended = Some(error.clone());
@@ -212,11 +242,14 @@ impl Core {
                     chores.hangups.push((link, error));
                 }
             }
+            Effect::Change(change) => self.feeds.changes.push(&change, &mut chores.changes),
+            Effect::Topic(broadcast) => self.feeds.topics.push(&broadcast, &mut chores.topics),
+            Effect::Host(call) => chores.are_handlers_due |= self.feeds.handlers.push(call),
             Effect::Event(event) => {
                 if tracing::enabled!(tracing::Level::INFO) {
                     chores.traces.push(event.clone());
                 }
-                self.ring.push(event, &mut chores.events);
+                self.feeds.events.push(&event, &mut chores.events);
             }
         }
     }

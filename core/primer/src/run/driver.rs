@@ -6,19 +6,22 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::thread::JoinHandle;
 
-use parking_lot::{Mutex, MutexGuard};
+use crate::run::sync::{Mutex, MutexGuard};
 use primer_proto::base::{LinkId, QueueKey, SessionId, Ticket};
-use primer_proto::engine::{Answer, Command, Engine, Handle, Input, Member, Message, Reply};
+use primer_proto::engine::{
+    Answer, Command, Engine, Entry, GroupEntry, Handle, Input, Member, Message, Reply,
+};
 use primer_proto::membership::Hello;
 use primer_proto::{Error, ErrorKind, Result};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 
 use super::chores::Chores;
 use super::clock::Clock;
 use super::core::Core;
-use super::ring::Ring;
+use super::feeds::Feeds;
+use super::home::Home;
+use super::keeper::Keeper;
 use super::runtime;
 use super::session::Buffer;
 use super::waiter::{Convert, Slot, Waiter, unexpected};
@@ -28,6 +31,11 @@ use crate::net::link::Link;
 use crate::pending::{Origin, Pending};
 use crate::queue::Queue;
 use crate::stats::Stats;
+use crate::trust::{Secret, Trust, no_secret};
+
+mod ending;
+
+use ending::Ending;
 
 /// Serves.
 const OPEN: u8 = 0;
@@ -52,20 +60,17 @@ pub(crate) struct Driver {
     gate: AtomicU8,
     core: Mutex<Core>,
     clock: Clock,
-    ring: Arc<Ring>,
+    feeds: Arc<Feeds>,
     counters: Counters,
+    trust: Option<Trust>,
     orders: mpsc::UnboundedSender<Order>,
     alarm: Notify,
+    /// Told when a link is lost: whoever looks for members looks again.
+    stir: watch::Sender<()>,
+    /// Of a member with a directory.
+    keeper: Option<Arc<Keeper>>,
     last_link: AtomicU64,
     ending: Mutex<Ending>,
-}
-
-/// The end of the member's thread.
-#[derive(Default)]
-struct Ending {
-    thread: Option<JoinHandle<()>>,
-    is_over: bool,
-    waiters: Vec<Arc<Waiter<()>>>,
 }
 
 /// What became of a command at once.
@@ -79,18 +84,24 @@ impl Driver {
     pub(crate) fn new(
         make: impl FnOnce(primer_proto::base::Now) -> Engine,
         orders: mpsc::UnboundedSender<Order>,
+        home: Option<Arc<Home>>,
+        trust: Option<Trust>,
     ) -> Arc<Self> {
         let clock = Clock::start();
-        let ring = Arc::<Ring>::default();
+        let feeds = Arc::<Feeds>::default();
         let engine = make(clock.now());
+        let keeper = home.map(|home| Keeper::new(home, &engine));
         Arc::new(Self {
             gate: AtomicU8::new(OPEN),
-            core: Mutex::new(Core::new(engine, ring.clone())),
+            core: Mutex::new(Core::new(engine, feeds.clone(), keeper.clone())),
             clock,
-            ring,
+            feeds,
             counters: Counters::default(),
+            trust,
             orders,
             alarm: Notify::new(),
+            stir: watch::Sender::new(()),
+            keeper,
             last_link: AtomicU64::new(0),
             ending: Mutex::default(),
         })
@@ -101,9 +112,27 @@ impl Driver {
         &self.counters
     }
 
-    /// The member's events.
-    pub(crate) fn ring(&self) -> &Ring {
-        &self.ring
+    /// Whom it believes; none: processes of this machine only.
+    pub(crate) fn trust(&self) -> Option<&Trust> {
+        self.trust.as_ref()
+    }
+
+    /// True where links are encrypted: then members may be on other machines.
+    pub(crate) fn is_encrypting(&self) -> bool {
+        self.trust.as_ref().is_some_and(Trust::is_encrypting)
+    }
+
+    /// Takes other secrets from now on. Errors: 101, 106, 501.
+    pub(crate) fn rotate(&self, secrets: &[Secret]) -> Result<()> {
+        if self.is_shut() {
+            return Err(closed());
+        }
+        self.trust.as_ref().ok_or_else(no_secret)?.rotate(secrets)
+    }
+
+    /// The news this member carries.
+    pub(crate) fn feeds(&self) -> &Feeds {
+        &self.feeds
     }
 
     /// True in a forked child.
@@ -312,7 +341,7 @@ impl Driver {
         let id = link.id();
         let input = Input::Linked {
             link: id,
-            hello,
+            hello: Box::new(hello),
             dialled,
         };
         self.feed_with(|core| core.add_link(link), [input])
@@ -321,6 +350,18 @@ impl Driver {
     /// A link is gone.
     pub(crate) fn unlinked(&self, link: LinkId) {
         self.feed_with(|core| core.remove_link(link), [Input::Unlinked(link)]);
+        self.stir.send_replace(());
+    }
+
+    /// Changes whenever a link was lost.
+    pub(crate) fn stirred(&self) -> watch::Receiver<()> {
+        self.stir.subscribe()
+    }
+
+    /// True while this member looks for others and may be found: not after it left its cluster, nor
+    /// when it is closed.
+    pub(crate) fn is_seeking(&self) -> bool {
+        self.ask(|engine| engine.is_seeking()).unwrap_or(false)
     }
 
     /// Messages of one lane of `link`, in their order.
@@ -385,6 +426,11 @@ impl Driver {
             notice.raise();
         }
         chores.events.run();
+        chores.topics.run();
+        chores.changes.run();
+        if chores.are_handlers_due {
+            self.feeds.handlers.wake();
+        }
         for event in chores.traces {
             tracing::info!(
                 kind = event.kind.name(),
@@ -404,9 +450,31 @@ impl Driver {
         self.ask(|engine| engine.hello())
     }
 
+    /// Whether the member that says `hello`, and has proven what it must, may have a link. The engine
+    /// judges again when the link is up, by what only it knows.
+    /// Errors: 101, 108, 501.
+    pub(crate) fn admit(&self, hello: &Hello) -> Result<()> {
+        hello.check(&self.hello()?)
+    }
+
     /// The queue of that name. Errors: 101, 201, 501.
     pub(crate) fn queue(&self, name: &str) -> Result<QueueKey> {
         self.ask(|engine| engine.queue(name))?
+    }
+
+    /// What is under a key. Errors: 501.
+    pub(crate) fn get(&self, key: &str) -> Result<Option<Entry>> {
+        self.ask(|engine| engine.get(key))
+    }
+
+    /// What is under the keys that begin with `prefix`. Errors: 501.
+    pub(crate) fn list(&self, prefix: &str) -> Result<Vec<Entry>> {
+        self.ask(|engine| engine.list(prefix, usize::MAX, None))
+    }
+
+    /// The groups of a queue. Errors: 501.
+    pub(crate) fn groups(&self, queue: &str) -> Result<Vec<GroupEntry>> {
+        self.ask(|engine| engine.groups(queue))
     }
 
     /// The member set. Errors: 501.
@@ -424,6 +492,13 @@ impl Driver {
             .map_err(|error| self.collapse(core, error, Chores::default()))
     }
 
+    /// Asks the engine something, also when the member was closed. Errors: 599 when it failed.
+    pub(crate) fn ask_to_the_end<T>(&self, question: impl FnOnce(&mut Engine) -> T) -> Result<T> {
+        let mut core = self.core.lock();
+        core.ask_to_the_end(question)
+            .map_err(|error| self.collapse(core, error, Chores::default()))
+    }
+
     /// The engine's counters and ours. Errors: 501.
     pub(crate) fn stats(&self) -> Result<Stats> {
         let mut stats = self.ask(|engine| engine.stats())?;
@@ -431,8 +506,16 @@ impl Driver {
         stats.insert("subscriptions", core.sessions_len() as u64);
         stats.insert("waiters", core.waiters.len() as u64);
         drop(core);
+        for name in ["metadata_saves", "metadata_unsaved"] {
+            stats.insert(name, 0);
+        }
         self.counters.tell(&mut stats);
-        Ok(Stats(stats))
+        self.feeds.handlers.tell(&mut stats);
+        let mut stats = Stats(stats);
+        if let Some(keeper) = &self.keeper {
+            keeper.tell(&mut stats);
+        }
+        Ok(stats)
     }
 
     /// The buffer of an open session. Errors: 501.
@@ -460,66 +543,6 @@ impl Driver {
         self.perform(chores);
         self.shut(&error);
         error
-    }
-
-    /// Refuses new work, answers everyone who waits, and lets the thread end. Idempotent.
-    pub(crate) fn shut(&self, error: &Error) {
-        if self.is_forgotten() {
-            return;
-        }
-        let remains = self.core.lock().tear_down(error);
-        let Some(remains) = remains else { return };
-        self.gate.store(SHUT, Ordering::Release);
-        for slot in remains.waiters {
-            slot.resolve(Err(remains.error.clone()));
-        }
-        for buffer in remains.sessions {
-            buffer.close(&remains.error, false);
-        }
-        self.ring.close(&remains.error);
-        let _ = self.orders.send(Order::Close);
-    }
-
-    /// Closes the member; answered when its thread has ended.
-    pub(crate) fn close(self: &Arc<Self>) -> Pending<()> {
-        self.shut(&closed());
-        if self.is_forgotten() {
-            return Pending::here(Ok(()));
-        }
-        let mut ending = self.ending.lock();
-        if ending.is_over {
-            drop(ending);
-            return Pending::here(Ok(()));
-        }
-        let waiter = Waiter::plain(None);
-        ending.waiters.push(waiter.clone());
-        drop(ending);
-        Pending::later(waiter.clone(), waiter, Origin::End(self.clone()))
-    }
-
-    /// The thread whose end [`Driver::close`] waits for.
-    pub(crate) fn own_thread(&self, thread: JoinHandle<()>) {
-        self.ending.lock().thread = Some(thread);
-    }
-
-    /// Waits for the thread's last steps after it said that it is over.
-    pub(crate) fn join_thread(&self) {
-        let thread = self.ending.lock().thread.take();
-        if let Some(thread) = thread {
-            // It never panics: what it runs is caught inside.
-            let _ = thread.join();
-        }
-    }
-
-    /// The thread is over: tells whoever waits for it.
-    pub(crate) fn over(&self) {
-        let mut ending = self.ending.lock();
-        ending.is_over = true;
-        let waiters = std::mem::take(&mut ending.waiters);
-        drop(ending);
-        for call in waiters.iter().filter_map(|waiter| waiter.put(|| Ok(()))) {
-            call.run();
-        }
     }
 
     /// Runs `inside` while every lock that a fork may copy is taken.

@@ -1,4 +1,5 @@
-//! The one thread of a member, `primer-io`: sockets and the timer, on a runtime of its own.
+//! The thread of a member, `primer-io`: sockets and the timer, on a runtime of its own. (A member with a
+//! directory has another one, for the disk.)
 //!
 //! The runtime is made, used and dropped on that thread, so no host thread ever drops one.
 
@@ -12,6 +13,7 @@ use primer_proto::{Error, ErrorKind, Result};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 
+use super::discovery::Discovery;
 use super::driver::Driver;
 use crate::net::{self, Order};
 
@@ -21,6 +23,9 @@ thread_local! {
 
 /// How long the timer sleeps at most, so that the wall clock is read again now and then.
 const NAP: Duration = Duration::from_secs(60);
+
+/// Names that are looked up at a time; the others wait. Guess.
+const LOOKUPS_MAX: usize = 4;
 
 /// True on a `primer-io` thread: whoever blocks there waits for itself.
 pub(crate) fn is_io_thread() -> bool {
@@ -37,13 +42,14 @@ pub(crate) fn would_deadlock() -> Error {
 pub(crate) fn start(
     driver: &Arc<Driver>,
     listener: Option<TcpListener>,
+    discovery: Discovery,
     orders: mpsc::UnboundedReceiver<Order>,
 ) -> Result<()> {
     let (ready, is_ready) = std_mpsc::sync_channel(1);
     let own = driver.clone();
     let thread = std::thread::Builder::new()
         .name("primer-io".into())
-        .spawn(move || run(&own, listener, orders, &ready))
+        .spawn(move || run(&own, listener, discovery, orders, &ready))
         .map_err(|error| refused("cannot start a thread", &error))?;
     driver.own_thread(thread);
     is_ready.recv().unwrap_or_else(|_| {
@@ -54,12 +60,17 @@ pub(crate) fn start(
 fn run(
     driver: &Arc<Driver>,
     listener: Option<TcpListener>,
+    discovery: Discovery,
     orders: mpsc::UnboundedReceiver<Order>,
     ready: &std_mpsc::SyncSender<Result<()>>,
 ) {
     IS_IO_THREAD.set(true);
     let _over = Over(driver);
-    let (runtime, listener) = match prepare(listener) {
+    let prepared = prepare(listener).and_then(|prepared| {
+        driver.start_saving()?;
+        Ok(prepared)
+    });
+    let (runtime, listener) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => {
             let _ = ready.send(Err(error));
@@ -67,13 +78,18 @@ fn run(
         }
     };
     let _ = ready.send(Ok(()));
+    runtime.spawn(discovery.run(driver.clone()));
     runtime.block_on(net::serve(driver.clone(), listener, orders));
+    // Ends every task. A name that the resolver still asks for is not waited for: it may take long.
+    runtime.shutdown_background();
 }
 
 fn prepare(listener: Option<TcpListener>) -> Result<(Runtime, Option<tokio::net::TcpListener>)> {
     let runtime = Builder::new_current_thread()
         .enable_io()
         .enable_time()
+        // For names alone.
+        .max_blocking_threads(LOOKUPS_MAX)
         .build()
         .map_err(|error| refused("cannot start the runtime", &error))?;
     let _entered = runtime.enter();
@@ -97,6 +113,7 @@ impl Drop for Over<'_> {
             let error = Error::new(ErrorKind::Internal).because("the member's thread panicked");
             self.0.shut(&error);
         }
+        self.0.release_home();
         self.0.over();
     }
 }

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use parking_lot::{Condvar, Mutex};
+use crate::run::sync::{Condvar, Mutex};
 use primer_proto::engine::Leased;
 use primer_proto::{Error, Result};
 
@@ -65,9 +65,11 @@ impl Buffer {
                 return Ok(taken);
             }
             match until {
-                None => self.arrived.wait(&mut state),
+                None => state = self.arrived.wait(state),
                 Some(until) => {
-                    if self.arrived.wait_until(&mut state, until).timed_out() {
+                    let is_late;
+                    (state, is_late) = self.arrived.wait_until(state, until);
+                    if is_late {
                         return take(&mut state, max);
                     }
                 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use parking_lot::{Condvar, Mutex};
+use crate::run::sync::{Condvar, Mutex};
 use primer_proto::engine::{Answer, Reply};
 use primer_proto::{Error, ErrorKind, Result};
 
@@ -74,7 +74,7 @@ impl<T> Waiter<T> {
                 waker: None,
                 sink: None,
             }),
-            arrived: Condvar::new(),
+            arrived: Condvar::default(),
             convert,
             queue,
         })
@@ -125,9 +125,11 @@ impl<T> Waiter<T> {
                 return Some(value);
             }
             match until {
-                None => self.arrived.wait(&mut phase),
+                None => phase = self.arrived.wait(phase),
                 Some(until) => {
-                    if self.arrived.wait_until(&mut phase, until).timed_out() {
+                    let is_late;
+                    (phase, is_late) = self.arrived.wait_until(phase, until);
+                    if is_late {
                         return take(&mut phase);
                     }
                 }

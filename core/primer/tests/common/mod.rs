@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use primer::{Delivery, Options, Primer, Queue, ReceiveOptions};
+use primer::{Delivery, Discover, Options, Primer, Queue, ReceiveOptions};
 
 /// Longer than anything that works takes.
 pub const LIMIT: Duration = Duration::from_secs(20);
@@ -22,9 +22,14 @@ pub fn lone() -> Primer {
     Options::default().open_blocking().unwrap()
 }
 
+/// Of `cluster`, and never meeting anyone by its name: tests run side by side.
+pub fn options(cluster: &str) -> Options {
+    Options::new(cluster).discover(Discover::None)
+}
+
 /// A member of `cluster`, with `seed` if there is one.
 pub fn member(cluster: &str, seed: Option<&Primer>) -> Primer {
-    let mut options = Options::new(cluster);
+    let mut options = options(cluster);
     if let Some(seed) = seed {
         options = options.seed(seed.address().unwrap());
     }

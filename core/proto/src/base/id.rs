@@ -31,8 +31,15 @@ macro_rules! hex_id {
             type Err = Error;
 
             fn from_str(text: &str) -> Result<Self, Error> {
-                <$int>::from_str_radix(text, 16).map($name).map_err(|_| {
-                    Error::new(ErrorKind::InvalidArgument).with(stringify!($name), text)
+                let digits: usize = $width.parse().unwrap_or_default();
+                let is_whole =
+                    text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+                let number = <$int>::from_str_radix(text, 16).ok().filter(|_| is_whole);
+                number.map($name).ok_or_else(|| {
+                    let shown: String = text.chars().take(100).collect();
+                    Error::new(ErrorKind::InvalidArgument)
+                        .because(concat!("an id is ", $width, " hexadecimal digits"))
+                        .with(stringify!($name), shown)
                 })
             }
         }
@@ -99,6 +106,16 @@ macro_rules! plain_id {
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
         pub struct $name(pub $int);
     };
+}
+
+/// The write that created a group: a dot of the metadata. A group that was removed and made again has
+/// another one, so the old one's messages are not the new one's.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Birth {
+    /// Who wrote.
+    pub boot: u64,
+    /// The how-manieth write of it.
+    pub number: u64,
 }
 
 plain_id!(

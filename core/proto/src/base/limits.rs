@@ -12,6 +12,16 @@ pub const BODY_BYTES_MAX: usize = 512 << 10;
 pub const HEADER_BYTES_MAX: usize = 16 << 10;
 /// Headers of one message.
 pub const HEADERS_MAX: usize = 64;
+/// Headers more that a dead letter has, about its end, and their bytes.
+pub const DEATH_HEADERS: usize = 8;
+/// See [`DEATH_HEADERS`].
+pub const DEATH_HEADER_BYTES: usize = 2 << 10;
+/// Longest reason of a reject, in bytes; what is longer is cut.
+pub const REASON_BYTES_MAX: usize = 512;
+/// The priority of a message that asks for none, of 0 (last) to 9 (first).
+pub const PRIORITY: u32 = 4;
+/// Default of `max_attempts`: given out this often, a message is a dead letter (protocol.md 4.4).
+pub const ATTEMPTS_MAX: u32 = 16;
 /// Messages in one `enqueue_many`, `receive` or `ack_many`: bounds the work of one engine call.
 pub const BATCH_MAX: usize = 4_096;
 /// Messages that one demand may ask of one member, so that a fetch stays a few frames.
@@ -24,6 +34,8 @@ pub const COPIES_MAX: u16 = 16;
 pub const HOLDERS_MAX: usize = 128;
 /// Queues known to one member.
 pub const QUEUES_MAX: usize = 1 << 20;
+/// Named groups of one queue (protocol.md 4.4).
+pub const GROUPS_MAX: usize = 64;
 /// Members of one cluster. The mesh is designed for 100 (protocol.md 1.4).
 pub const MEMBERS_MAX: usize = 1_024;
 /// Seeds in the options.
@@ -48,6 +60,8 @@ pub const STEP_MESSAGES_MAX: usize = 5_000;
 pub const BULK_BYTES_MAX: usize = 8 << 20;
 /// Bytes waiting on a link's control lane before the link is cut and dialled again.
 pub const CONTROL_BYTES_MAX: usize = 32 << 20;
+/// Body of one `broadcast`.
+pub const BROADCAST_BYTES_MAX: usize = 64 << 10;
 /// Events kept for a host that has not looked (surface.md).
 pub const EVENTS_MAX: usize = 1_024;
 /// Largest handshake frame; nothing bigger is read from a stranger.
@@ -56,17 +70,31 @@ pub const HELLO_BYTES_MAX: usize = 4 << 10;
 pub const HELLO_MS: Millis = 5_000;
 /// Connections that have not finished their handshake.
 pub const STRANGERS_MAX: usize = 256;
+/// Of these, from one address where others than this machine can connect. A newcomer beyond it
+/// takes the place of the oldest, so that connections that never speak keep nobody out.
+pub const STRANGERS_PER_ADDRESS_MAX: usize = 64;
+/// Bytes read from a stranger during the TLS handshake, and as many again until it is known: what
+/// bounds its memory (core/docs/security.md has the measured figure). A member needs a third of it.
+pub const STRANGER_BYTES_MAX: usize = 2 << 10;
+/// Bytes more during the TLS handshake where strangers show certificates.
+pub const STRANGER_CHAIN_BYTES_MAX: usize = 512;
 
 /// Heartbeats on the control lane of an idle link (protocol.md 1.3).
 pub const HEARTBEAT_MS: Millis = 1_000;
+/// Silence for this long makes a member suspect: others are asked about it (protocol.md 1.3).
+pub const SUSPECT_MS: Millis = 2_000;
 /// Silence or a closed link for this long makes a member unreachable (protocol.md 1.3).
 pub const UNREACHABLE_MS: Millis = 3_000;
-/// A link silent for this long is given up and dialled again: its host may be gone without a word.
-pub const LINK_DEAD_MS: Millis = 15_000;
+/// A link silent for this long is given up and dialled again: its host may be gone without a word,
+/// and after a cut a new connection is there sooner than the old one sends again.
+pub const LINK_DEAD_MS: Millis = 6_000;
 /// First pause between two dials of one address.
 pub const DIAL_MS_MIN: Millis = 100;
 /// Longest pause between two dials of one address; dialling never ends.
 pub const DIAL_MS_MAX: Millis = 30_000;
+/// Longest pause between two dials of an address where nothing answers at all: each dial waits for
+/// seconds itself, and whoever is cut off should be met soon after the cut ends.
+pub const DIAL_SILENT_MS_MAX: Millis = 2_000;
 /// `open` waits this long for a first seed, then serves alone.
 pub const SEED_WAIT_MS: Millis = 2_000;
 /// `join` gives up after this.
@@ -77,12 +105,22 @@ pub const ENQUEUE_TIMEOUT_MS: Millis = 5_000;
 pub const LEASE_MS: Millis = 30_000;
 /// Longest lease: a day; longer work extends it.
 pub const LEASE_MS_MAX: Millis = 86_400_000;
+/// Longest `max_run_ms`: for this long at most a delivery's lease is extended by Primer itself, a year.
+pub const RUN_MS_MAX: Millis = 31_536_000_000;
+/// Leases of one subscription that are extended in one step; the rest follows at once.
+pub const KEEP_STEP_MAX: usize = 1_024;
 /// Longest wait of one `receive`.
 pub const WAIT_MS_MAX: Millis = 86_400_000;
-/// Longest delay of a `nack`: a year.
+/// Longest delay of a `nack` or a message, and longest time to live: a year.
 pub const DELAY_MS_MAX: Millis = 31_536_000_000;
 /// Default of `takeover_after_ms`.
 pub const TAKEOVER_AFTER_MS: Millis = 10_000;
+/// Default of `repair_after_ms`: a holder away for this long is no copy any more (protocol.md 4.6).
+pub const REPAIR_AFTER_MS: Millis = 60_000;
+/// Default of `retire_after_ms` (protocol.md 1.2).
+pub const RETIRE_AFTER_MS: Millis = 3_600_000;
+/// Longest `retire_after_ms`: a year.
+pub const RETIRE_AFTER_MS_MAX: Millis = 31_536_000_000;
 /// Step between the ranks of holders that may take a message over (protocol.md 4.6).
 pub const TAKEOVER_RANK_MS: Millis = 2_000;
 /// Default of `memory_bytes_max`.

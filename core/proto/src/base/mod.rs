@@ -15,7 +15,7 @@ pub use alarms::Alarms;
 pub use chance::Chance;
 pub use error::{Error, ErrorKind, Result};
 pub use id::{
-    BootId, ClusterId, LinkId, MemberId, MessageId, QueueKey, SessionId, StoreId, Ticket,
+    Birth, BootId, ClusterId, LinkId, MemberId, MessageId, QueueKey, SessionId, StoreId, Ticket,
 };
 pub use runs::RunMap;
 pub use time::{Clock, Instant, Millis, Now, Stamp};

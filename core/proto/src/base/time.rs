@@ -65,6 +65,17 @@ impl Clock {
         self.take(now, 1)
     }
 
+    /// The last stamp given or learned.
+    #[must_use]
+    pub fn last(&self) -> Stamp {
+        Stamp(self.last)
+    }
+
+    /// Goes on after a stamp of its own past, however far ahead that lies.
+    pub fn resume(&mut self, last: Stamp) {
+        self.last = self.last.max(last.0);
+    }
+
     /// Reserves `count` consecutive stamps and answers the first.
     pub fn take(&mut self, now: Now, count: u64) -> Stamp {
         let first = (now.wall_ms << 16).max(self.last.saturating_add(1));

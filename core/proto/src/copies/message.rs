@@ -4,10 +4,14 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::{BufMut, Bytes, BytesMut};
+use prost::Message as _;
 use smallvec::SmallVec;
 
 use super::holder::{Holder, Holders, Own};
-use crate::base::{BootId, Error, ErrorKind, MemberId, MessageId, Result, Stamp, StoreId, limits};
+use super::terms::Terms;
+use crate::base::{
+    Birth, BootId, Error, ErrorKind, MemberId, MessageId, Result, Stamp, StoreId, limits,
+};
 use crate::wire::{Ids, Put, Reader, SEQUENCE_MAX};
 
 /// A message's headers, in the producer's order; shared, never copied.
@@ -28,6 +32,8 @@ pub struct Item {
     pub body: Option<Bytes>,
     /// The headers.
     pub headers: Option<Headers>,
+    /// The terms.
+    pub terms: Option<Arc<Terms>>,
 }
 
 /// Messages of one origin that have the same owner and the same holders.
@@ -43,8 +49,7 @@ pub struct Section {
     pub items: SmallVec<[Item; 1]>,
 }
 
-/// A group that a message owes, and how far it is (protocol.md 4.1). Until groups exist there is
-/// the unnamed one alone; the wire carries the list from the start.
+/// A group that a message owes, and how far it is (protocol.md 4.1).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Owed {
     /// The group; "" is the unnamed one.
@@ -62,8 +67,12 @@ pub struct Repl {
     pub queue: Arc<str>,
     /// The messages.
     pub section: Section,
-    /// False when they owe groups that this version does not know: the queue refuses them.
-    pub is_known: bool,
+    /// Copies asked for, so that a later owner knows.
+    pub wanted: u16,
+    /// The groups that they are for, each of them once; none for the queue itself. The ids of the
+    /// section are the messages' own: those in a group follow from them ([`super::Fan`]), and so does
+    /// the rank of their owner.
+    pub owed: Vec<Owed>,
 }
 
 /// They are kept.
@@ -73,6 +82,8 @@ pub struct ReplOk {
     pub ids: Ids,
     /// In which store of the sender.
     pub store: StoreId,
+    /// Under which ownership they were sent, or claimed.
+    pub epoch: u32,
 }
 
 /// They are not kept.
@@ -93,10 +104,15 @@ pub enum Refused {
     Leaving,
     /// It owes groups that this version does not know, or a queue table is full.
     Unsupported,
+    /// The answer to a claim: no such copy is here.
+    Lacks,
 }
 
 const HAS_HEADERS: u8 = 1;
 const HAS_BODY: u8 = 2;
+const HAS_TERMS: u8 = 4;
+/// About what terms take.
+const TERMS_BYTES: usize = 16;
 /// What an item takes at least: sequence, stamp, attempts, lease, flags.
 const ITEM_BYTES_MIN: usize = 5;
 
@@ -105,7 +121,8 @@ impl Item {
     #[must_use]
     pub fn weight(&self) -> usize {
         let body = self.body.as_ref().map_or(0, Bytes::len);
-        body + 24 + self.headers.as_ref().map_or(0, |headers| weigh(headers))
+        let terms = self.terms.as_ref().map_or(0, |_| TERMS_BYTES);
+        body + 24 + terms + self.headers.as_ref().map_or(0, |headers| weigh(headers))
     }
 
     fn write(&self, base: &mut (u64, u64), out: &mut BytesMut) {
@@ -115,13 +132,19 @@ impl Item {
         out.put_varint(u64::from(self.attempts));
         out.put_varint(u64::from(self.lease));
         let headers = u8::from(self.headers.is_some()) * HAS_HEADERS;
-        out.put_u8(headers | (u8::from(self.body.is_some()) * HAS_BODY));
+        let terms = u8::from(self.terms.is_some()) * HAS_TERMS;
+        out.put_u8(headers | terms | (u8::from(self.body.is_some()) * HAS_BODY));
         if let Some(headers) = &self.headers {
             out.put_varint(headers.len() as u64);
             for (key, value) in headers.iter() {
                 out.put_slice_with_length(key.as_bytes());
                 out.put_slice_with_length(value.as_bytes());
             }
+        }
+        if let Some(terms) = &self.terms {
+            out.put_varint(terms.encoded_len() as u64);
+            // Room is made as it is needed.
+            let _ = terms.encode(out);
         }
         if let Some(body) = &self.body {
             out.put_slice_with_length(body);
@@ -142,6 +165,11 @@ impl Item {
         } else {
             Some(read_headers(reader)?)
         };
+        let terms = if flags & HAS_TERMS == 0 {
+            None
+        } else {
+            Some(read_terms(reader)?)
+        };
         let body = if flags & HAS_BODY == 0 {
             None
         } else {
@@ -154,8 +182,18 @@ impl Item {
             lease,
             body,
             headers,
+            terms,
         })
     }
+}
+
+fn read_terms(reader: &mut Reader) -> Result<Arc<Terms>> {
+    let terms = Terms::decode(reader.bytes()?);
+    let terms = terms.map_err(|_| Error::new(ErrorKind::Corrupt).because("malformed terms"))?;
+    if terms.priority.is_some_and(|priority| priority > 9) {
+        return Err(Error::new(ErrorKind::Corrupt).because("a priority is out of its range"));
+    }
+    Ok(Arc::new(terms))
 }
 
 /// A body's bytes. A small one is copied out of a large frame, so that one slow message does not
@@ -173,14 +211,14 @@ fn own_body(reader: &mut Reader) -> Result<Bytes> {
 
 fn read_headers(reader: &mut Reader) -> Result<Headers> {
     let count = reader.count(2)?;
-    if count > limits::HEADERS_MAX {
+    if count > limits::HEADERS_MAX + limits::DEATH_HEADERS {
         return Err(Error::new(ErrorKind::Corrupt).because("too many headers"));
     }
     let mut headers = Vec::with_capacity(count);
     for _ in 0..count {
         headers.push((reader.string()?, reader.string()?));
     }
-    if weigh(&headers) > limits::HEADER_BYTES_MAX {
+    if weigh(&headers) > limits::HEADER_BYTES_MAX + limits::DEATH_HEADER_BYTES {
         return Err(Error::new(ErrorKind::Corrupt).because("the headers are over the limit"));
     }
     Ok(Arc::new(headers))
@@ -207,6 +245,18 @@ impl Section {
     #[must_use]
     pub fn is_like(&self, other: &Section) -> bool {
         self.origin == other.origin && self.own == other.own && self.holders == other.holders
+    }
+
+    /// [`Section::is_like`]; of messages in a group the rank of the owner is nothing by itself.
+    #[must_use]
+    pub fn is_like_of(&self, other: &Section, is_of_group: bool) -> bool {
+        if !is_of_group {
+            return self.is_like(other);
+        }
+        let owner = |own: Own| (own.epoch, own.store);
+        self.origin == other.origin
+            && owner(self.own) == owner(other.own)
+            && self.holders == other.holders
     }
 
     /// The ids of its messages.
@@ -257,12 +307,45 @@ impl Section {
     }
 }
 
+impl Owed {
+    /// That group, and nothing done there yet.
+    #[must_use]
+    pub fn live(group: &str, birth: Birth) -> Self {
+        Self {
+            group: group.into(),
+            birth: (birth.boot, birth.number),
+            status: 0,
+        }
+    }
+
+    /// The write that created the group.
+    #[must_use]
+    pub fn birth(&self) -> Birth {
+        Birth {
+            boot: self.birth.0,
+            number: self.birth.1,
+        }
+    }
+
+    /// True for one that this version can keep copies for.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        let is_name = !self.group.is_empty() && self.group.len() <= limits::NAME_BYTES_MAX;
+        is_name && self.status == 0
+    }
+}
+
 impl Repl {
     /// Appends the part before the items: a length-prefixed head that may grow at its end.
     pub fn write_head(&self, out: &mut BytesMut) {
         let mut head = BytesMut::with_capacity(self.queue.len() + 16);
         head.put_slice_with_length(self.queue.as_bytes());
-        write_owed(&[Owed::default()], &mut head);
+        if self.owed.is_empty() {
+            write_owed(&[Owed::default()], &mut head);
+        } else {
+            write_owed(&self.owed, &mut head);
+        }
+        head.put_varint(u64::from(self.wanted));
         out.put_slice_with_length(&head);
         self.section.write_head(out);
     }
@@ -271,12 +354,24 @@ impl Repl {
     pub fn read(reader: &mut Reader) -> Result<Self> {
         let mut head = Reader::new(reader.bytes()?);
         let queue = read_name(&mut head)?;
-        let is_known = read_owed(&mut head)? == [Owed::default()];
+        let mut owed = read_owed(&mut head)?;
+        if owed == [Owed::default()] {
+            owed.clear();
+        }
+        if owed.len() > limits::GROUPS_MAX {
+            return Err(Error::new(ErrorKind::Corrupt).because("too many groups"));
+        }
+        let wanted = if head.remaining() == 0 {
+            1
+        } else {
+            head.varint()?.min(limits::COPIES_MAX.into()) as u16
+        };
         let section = Section::read(reader)?;
         Ok(Self {
             queue,
             section,
-            is_known,
+            wanted,
+            owed,
         })
     }
 }
@@ -286,13 +381,19 @@ impl ReplOk {
     pub fn write(&self, out: &mut BytesMut) {
         out.put_u64_le(self.store.0);
         self.ids.write(out);
+        out.put_varint(u64::from(self.epoch));
     }
 
     /// Reads one. Errors: 503.
     pub fn read(reader: &mut Reader) -> Result<Self> {
         let store = StoreId(reader.u64()?);
         let ids = Ids::read(reader, IDS_MAX)?;
-        Ok(Self { ids, store })
+        let epoch = if reader.remaining() == 0 {
+            0
+        } else {
+            reader.varint32()?
+        };
+        Ok(Self { ids, store, epoch })
     }
 }
 
@@ -303,6 +404,7 @@ impl ReplNo {
             Refused::Memory => 0,
             Refused::Leaving => 1,
             Refused::Unsupported => 2,
+            Refused::Lacks => 3,
         });
         self.ids.write(out);
     }
@@ -312,6 +414,7 @@ impl ReplNo {
         let reason = match reader.u8()? {
             0 => Refused::Memory,
             1 => Refused::Leaving,
+            3 => Refused::Lacks,
             _ => Refused::Unsupported,
         };
         let ids = Ids::read(reader, IDS_MAX)?;

@@ -2,13 +2,17 @@
 //!
 //! Knows stores and candidates, not queues' rules: what a copy means is the queue's business.
 
+mod fan;
 mod holder;
 mod message;
 mod placement;
+mod terms;
 
+pub use fan::{Fan, is_derived};
 pub use holder::{BLOCK_BITS, Holder, Holders, Own, position, rank, with};
 pub use message::{Headers, Item, Owed, Refused, Repl, ReplNo, ReplOk, Section};
 pub(crate) use message::{
     IDS_MAX, read_holders, read_owed, read_own, write_holders, write_owed, write_own,
 };
 pub use placement::Placement;
+pub use terms::{Asked, Terms, dead_letter_of};

@@ -112,6 +112,13 @@ impl Placement {
         fresh.get(pick).map(|holder| **holder)
     }
 
+    /// True when [`Placement::another`] would find one.
+    #[must_use]
+    pub fn has_another(&self, holders: &Holders) -> bool {
+        let mut candidates = self.candidates.iter();
+        candidates.any(|candidate| !holders.contains(candidate))
+    }
+
     fn draw(candidates: &[Holder], chance: &mut Chance) -> Vec<Holder> {
         let mut order = candidates.to_vec();
         chance.shuffle(&mut order);

@@ -1,10 +1,13 @@
 //! The user's verbs as data.
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use bytes::Bytes;
 
 use crate::base::{BootId, MemberId, Millis, QueueKey, SessionId};
-pub use crate::queue::{Answer, EnqueueOptions, Glimpse, Handle, NewMessage, Reply};
+pub use crate::metadata::Entry;
+pub use crate::queue::{Answer, EnqueueOptions, Flow, Glimpse, Handle, NewMessage, Reply};
 
 /// What a user asks of the engine.
 #[derive(Debug)]
@@ -38,6 +41,8 @@ pub enum Command {
         wait: Millis,
         /// The lease; none takes the member's default.
         lease: Option<Millis>,
+        /// Of which group; none for the queue itself.
+        group: Option<InGroup>,
     },
     /// A message is finished. Answers [`Reply::Done`], or 402.
     Ack(Handle),
@@ -47,27 +52,77 @@ pub enum Command {
     Nack(Handle, Option<Millis>),
     /// A message was not tried: again at once, the attempt not counted. As nack.
     Release(Handle),
+    /// It can never succeed: a dead letter at once, with the reason. Answers [`Reply::Done`].
+    Reject(Handle, String),
     /// A message needs this long from now; none for the default. As nack.
     Extend(Handle, Option<Millis>),
     /// Push deliveries, at most `credit` of them unsettled. Answers [`Reply::Session`].
     Subscribe {
         /// Where from.
         queue: QueueKey,
-        /// Unsettled deliveries at most, 1 to `limits::CREDIT_MAX`.
-        credit: u32,
-        /// The lease; none takes the member's default.
-        lease: Option<Millis>,
+        /// How much at a time, and for how long.
+        flow: Flow,
+        /// Of which group; none for the queue itself.
+        group: Option<InGroup>,
     },
+    /// Create a group of a queue; one that exists stays as it is. Answers [`Reply::Done`], 101, 201, 203.
+    CreateGroup(QueueKey, InGroup),
+    /// Remove a group of a queue, and what it was owed. Answers [`Reply::Done`], 203.
+    RemoveGroup(QueueKey, Arc<str>),
     /// Raise a session's credit. Answers [`Reply::Done`], or 501 when it is closed.
     Credit(SessionId, u32),
     /// End a session. With `abandon` every unsettled delivery of it is released, also those that
-    /// the consumer took (it died); else they stay leased. Answers [`Reply::Done`].
+    /// the consumer took (it died); else they stay leased, and kept where the session keeps leases.
+    /// Answers [`Reply::Done`].
     Unsubscribe {
         /// Which.
         session: SessionId,
         /// Release what the consumer took, too.
         abandon: bool,
     },
+    /// Take a member out of the set for good: this life of it and every one before. Answers
+    /// [`Reply::Done`], 101 for this member itself, 102 for none of the set.
+    Evict(MemberId),
+    /// What an evicted member set aside is given out again, or dropped. Answers [`Reply::Count`].
+    Reclaim(bool),
+    /// Tell everyone who listens to a topic. Answers [`Reply::Done`], 101, 104, 203.
+    Broadcast {
+        /// Which topic.
+        topic: String,
+        /// What.
+        body: Bytes,
+    },
+    /// Tell the handlers of that number at every other member. Answers [`Reply::Done`], 101, 104,
+    /// 203.
+    Spread {
+        /// Which handler, from `handler::HOST_MIN`.
+        handler: u16,
+        /// What.
+        body: Bytes,
+    },
+    /// A handler asks a member, or answers it; what is over one answer's limit is not sent, and
+    /// the asker is told so. Answers [`Reply::Done`], 101, 104, 202, 203.
+    HostExchange {
+        /// Whom.
+        to: MemberId,
+        /// Which handler.
+        handler: u16,
+        /// False for a question.
+        is_answer: bool,
+        /// Of a question the digest, of an answer what the other one lacks.
+        bodies: Vec<Bytes>,
+    },
+    /// The host has a new handler: some members are to be asked at once. Answers [`Reply::Done`].
+    HostReady,
+    /// Write a key for the whole cluster. Answers [`Reply::Done`], 101, 104, 201, 203.
+    Put {
+        /// Where.
+        key: String,
+        /// What.
+        value: Bytes,
+    },
+    /// Remove a key for the whole cluster. Answers [`Reply::Done`], 101, 203.
+    Delete(String),
     /// Dial an address and become a member of its cluster. Answers [`Reply::Done`].
     Join(String),
     /// Wait until some seed is linked, none is configured, or `limits::SEED_WAIT_MS` passed.
@@ -97,9 +152,27 @@ impl Command {
     pub(super) fn is_about_links(&self) -> bool {
         matches!(
             self,
-            Command::Join(_) | Command::Joined | Command::Leave { .. }
+            Command::Join(_)
+                | Command::Joined
+                | Command::Leave { .. }
+                | Command::Evict(_)
+                | Command::Broadcast { .. }
+                | Command::Spread { .. }
+                | Command::Put { .. }
+                | Command::Delete(_)
+                | Command::CreateGroup(..)
+                | Command::RemoveGroup(..)
         )
     }
+}
+
+/// A group that somebody consumes in, or creates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InGroup {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Where it is created: it gets what waits in the queue, too.
+    pub takes_backlog: bool,
 }
 
 /// A member as this one sees it.
@@ -117,6 +190,26 @@ pub struct Member {
     pub is_self: bool,
     /// This member's own opinion, never the cluster's.
     pub is_reachable: bool,
+}
+
+/// A key of the metadata has another value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Which.
+    pub key: String,
+    /// What it is now; none when it was removed.
+    pub value: Option<Bytes>,
+}
+
+/// What somebody told everyone who listens to a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broadcast {
+    /// Which topic.
+    pub topic: String,
+    /// Who.
+    pub from: MemberId,
+    /// What.
+    pub body: Bytes,
 }
 
 /// Something that happened to the cluster as this member sees it.
@@ -142,12 +235,21 @@ pub enum EventKind {
     Joined,
     /// A member left the set.
     Left,
+    /// A member is silent; others are asked whether they hear it.
+    Suspect,
     /// A member has not been heard for `limits::UNREACHABLE_MS`.
     Unreachable,
     /// A member is heard (again).
     Reachable,
     /// Another process with a known identity was refused.
     Conflict,
+    /// Members are cut off from this one; the detail names those of its own island.
+    Split,
+    /// All that were cut off are heard again.
+    Healed,
+    /// An operator took a member out of the set; when it is this one, the detail says how many
+    /// messages it set aside.
+    Evicted,
     /// This member took over messages of a lost owner; the detail says how many.
     Takeover,
 }
@@ -159,6 +261,10 @@ impl EventKind {
         match self {
             EventKind::Joined => "joined",
             EventKind::Left => "left",
+            EventKind::Suspect => "suspect",
+            EventKind::Split => "split",
+            EventKind::Healed => "healed",
+            EventKind::Evicted => "evicted",
             EventKind::Unreachable => "unreachable",
             EventKind::Reachable => "reachable",
             EventKind::Conflict => "conflict",

@@ -3,8 +3,9 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::command::{Answer, Event};
+use super::command::{Answer, Broadcast, Change, Event};
 use super::frame::Message;
+use super::hosts::HostCall;
 use crate::base::{Error, LinkId, SessionId, Ticket};
 use crate::queue::Leased;
 
@@ -23,6 +24,12 @@ pub enum Effect {
     Hangup(LinkId, Error),
     /// Tell the host.
     Event(Event),
+    /// Tell those who watch the metadata.
+    Change(Change),
+    /// Tell those who listen to the topic.
+    Topic(Broadcast),
+    /// Call the host's handlers; dropped where there is none.
+    Host(HostCall),
 }
 
 /// The two connections of a link: a body on its way must not delay a heartbeat or an ack

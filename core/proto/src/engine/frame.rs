@@ -9,25 +9,39 @@ use alloc::sync::Arc;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use prost::Message as Prost;
 
+use super::hosts::{self, HostExchange};
 use crate::base::{Error, ErrorKind, Result, limits};
+use crate::broadcast::{Gone, Graft, IHave, Message as Broadcast, Prune, Push};
 use crate::copies::{Repl, ReplNo, ReplOk};
-use crate::membership::{Heartbeat, Meta};
-use crate::metadata::Stock;
+use crate::membership::{CardList, Heartbeat, Meta, Probe, Rival};
+use crate::metadata::{Exchange, Stock};
 use crate::queue::Message as Queue;
-use crate::queue::{Claim, Deliver, Done};
-use crate::wire::{Ids, Reader};
+use crate::queue::{Claim, Deliver, Done, Forget};
+use crate::wire::Reader;
 
 /// A message between two members.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Message {
     /// Liveness.
     Heartbeat(Heartbeat),
-    /// The member set and, later, all metadata.
+    /// A change of the metadata, told directly.
     Meta(Meta),
+    /// A step of the exchange that repairs the metadata.
+    Exchange(Box<Exchange>),
+    /// What everyone is to hear.
+    Broadcast(Box<Broadcast>),
+    /// How members are called and found.
+    Cards(CardList),
+    /// Whether somebody is heard.
+    Probe(Probe),
+    /// Another process has the receiver's identity.
+    Rival(Rival),
     /// Who has ready messages.
     Stock(Stock),
     /// "Tell me your whole stock row."
     StockAsk,
+    /// A question or an answer of a host's handler.
+    Host(Box<HostExchange>),
     /// Everything about queues; boxed, so that every other value in an effect stays small.
     Queue(Box<Queue>),
 }
@@ -43,6 +57,13 @@ const STOCK_ASK: u8 = 5;
 const DEMAND: u8 = 6;
 const SETTLE: u8 = 7;
 const SETTLED: u8 = 8;
+const PUSH: u8 = 9;
+const I_HAVE: u8 = 10;
+const GRAFT: u8 = 11;
+const PRUNE: u8 = 12;
+const GONE: u8 = 13;
+const EXCHANGE: u8 = 14;
+const CARDS: u8 = 15;
 const REPL: u8 = 16;
 const REPL_OK: u8 = 17;
 const REPL_NO: u8 = 18;
@@ -51,6 +72,9 @@ const SET_DONE: u8 = 20;
 const DONE_OK: u8 = 21;
 const FORGET: u8 = 22;
 const CLAIM: u8 = 23;
+const PROBE: u8 = 24;
+const RIVAL: u8 = 27;
+const HOST_EXCHANGE: u8 = 28;
 
 /// A frame that neighbours may join is closed beyond this, so that its first messages do not wait
 /// for its last.
@@ -65,10 +89,19 @@ impl Message {
         match self {
             Message::Heartbeat(_) | Message::StockAsk => 32,
             Message::Meta(meta) => 16 + meta.delta.len(),
+            Message::Exchange(exchange) => 16 + exchange.encoded_len(),
+            Message::Broadcast(message) => message.weight(),
+            Message::Cards(list) => {
+                let rows = list.cards.iter();
+                rows.map(|card| 64 + card.name.len() + card.address.len())
+                    .sum()
+            }
+            Message::Probe(_) | Message::Rival(_) => 32,
             Message::Stock(stock) => {
                 let names = stock.stocked.iter().chain(&stock.empty);
                 16 + names.map(|name| name.len() + 2).sum::<usize>()
             }
+            Message::Host(part) => hosts::weight(part),
             Message::Queue(queue) => queue.weight(),
         }
     }
@@ -149,6 +182,8 @@ impl Writer {
             ) => {
                 let bytes = out.len() - *start + repl.section.weight();
                 let is_alike = same(&head.queue, &repl.queue)
+                    && head.wanted == repl.wanted
+                    && head.owed == repl.owed
                     && head.section.is_like(&repl.section)
                     && bytes <= JOINED_BYTES_MAX;
                 if is_alike {
@@ -177,7 +212,8 @@ impl Writer {
                 section.own,
                 section.holders.clone(),
             ),
-            is_known: true,
+            wanted: repl.wanted,
+            owed: repl.owed.clone(),
         };
         self.open = Some(Open::Copies {
             start,
@@ -196,7 +232,9 @@ fn same(a: &Arc<str>, b: &Arc<str>) -> bool {
 /// Appends the ids of `queue` to `open` where they are of one kind and say the same.
 fn joins_ids(open: &mut Queue, queue: &Queue) -> bool {
     let (ids, more) = match (open, queue) {
-        (Queue::ReplOk(open), Queue::ReplOk(next)) if open.store == next.store => {
+        (Queue::ReplOk(open), Queue::ReplOk(next))
+            if (open.store, open.epoch) == (next.store, next.epoch) =>
+        {
             (&mut open.ids, &next.ids)
         }
         (Queue::SetDone(open), Queue::SetDone(next))
@@ -205,7 +243,9 @@ fn joins_ids(open: &mut Queue, queue: &Queue) -> bool {
         {
             (&mut open.ids, &next.ids)
         }
-        (Queue::Forget(open), Queue::Forget(next)) => (open, next),
+        (Queue::Forget(open), Queue::Forget(next)) if open.holders == next.holders => {
+            (&mut open.ids, &next.ids)
+        }
         _ => return false,
     };
     let fits = ids.origin == more.origin
@@ -222,8 +262,14 @@ fn write_whole(message: &Message, out: &mut BytesMut) {
     match message {
         Message::Heartbeat(heartbeat) => put(heartbeat, out),
         Message::Meta(meta) => put(meta, out),
+        Message::Exchange(exchange) => put(exchange.as_ref(), out),
+        Message::Broadcast(message) => message.write(out),
+        Message::Cards(list) => put(list, out),
+        Message::Probe(probe) => put(probe, out),
+        Message::Rival(rival) => put(rival, out),
         Message::Stock(stock) => put(stock, out),
         Message::StockAsk => {}
+        Message::Host(part) => put(part.as_ref(), out),
         Message::Queue(queue) => write_queue(queue, out),
     }
     close(out, start);
@@ -241,7 +287,7 @@ fn write_queue(queue: &Queue, out: &mut BytesMut) {
         Queue::Demand(demand) => put(demand, out),
         Queue::Deliver(deliver) => deliver.write(out),
         Queue::SetDone(done) | Queue::DoneOk(done) => done.write(out),
-        Queue::Forget(ids) => ids.write(out),
+        Queue::Forget(forget) => forget.write(out),
         Queue::Claim(claim) => claim.write(out),
         Queue::Settle(settle) => put(settle, out),
         Queue::Settled(settled) => put(settled, out),
@@ -252,8 +298,20 @@ fn kind(message: &Message) -> u8 {
     match message {
         Message::Heartbeat(_) => HEARTBEAT,
         Message::Meta(_) => META,
+        Message::Exchange(_) => EXCHANGE,
+        Message::Broadcast(message) => match message.as_ref() {
+            Broadcast::Push(_) => PUSH,
+            Broadcast::IHave(_) => I_HAVE,
+            Broadcast::Graft(_) => GRAFT,
+            Broadcast::Prune(_) => PRUNE,
+            Broadcast::Gone(_) => GONE,
+        },
+        Message::Cards(_) => CARDS,
+        Message::Probe(_) => PROBE,
+        Message::Rival(_) => RIVAL,
         Message::Stock(_) => STOCK,
         Message::StockAsk => STOCK_ASK,
+        Message::Host(_) => HOST_EXCHANGE,
         Message::Queue(queue) => match queue.as_ref() {
             Queue::Demand(_) => DEMAND,
             Queue::Settle(_) => SETTLE,
@@ -337,22 +395,42 @@ pub fn decode(mut frame: Bytes) -> Result<Option<Message>> {
         }
         HEARTBEAT => Message::Heartbeat(get(frame)?),
         META => Message::Meta(get(frame)?),
+        EXCHANGE => Message::Exchange(Box::new(get(frame)?)),
+        CARDS => Message::Cards(get(frame)?),
+        PROBE => Message::Probe(get(frame)?),
+        RIVAL => Message::Rival(get(frame)?),
         STOCK => Message::Stock(get(frame)?),
         STOCK_ASK => Message::StockAsk,
+        HOST_EXCHANGE => Message::Host(Box::new(get(frame)?)),
         DEMAND => Message::Queue(Box::new(Queue::Demand(get(frame)?))),
         SETTLE => Message::Queue(Box::new(Queue::Settle(get(frame)?))),
         SETTLED => Message::Queue(Box::new(Queue::Settled(get(frame)?))),
         _ => {
             let mut reader = Reader::new(frame);
-            return match decode_batch(kind, &mut reader)? {
-                Some(queue) => reader
-                    .finish()
-                    .map(|()| Some(Message::Queue(Box::new(queue)))),
+            let message = match decode_broadcast(kind, &mut reader)? {
+                Some(message) => Some(Message::Broadcast(Box::new(message))),
+                None => {
+                    decode_batch(kind, &mut reader)?.map(|queue| Message::Queue(Box::new(queue)))
+                }
+            };
+            return match message {
+                Some(message) => reader.finish().map(|()| Some(message)),
                 None => Ok(None),
             };
         }
     };
     Ok(Some(message))
+}
+
+fn decode_broadcast(kind: u8, reader: &mut Reader) -> Result<Option<Broadcast>> {
+    Ok(Some(match kind {
+        PUSH => Broadcast::Push(Push::read(reader)?),
+        I_HAVE => Broadcast::IHave(IHave::read(reader)?),
+        GRAFT => Broadcast::Graft(Graft::read(reader)?),
+        PRUNE => Broadcast::Prune(Prune::read(reader)?),
+        GONE => Broadcast::Gone(Gone::read(reader)?),
+        _ => return Ok(None),
+    }))
 }
 
 fn decode_batch(kind: u8, reader: &mut Reader) -> Result<Option<Queue>> {
@@ -363,7 +441,7 @@ fn decode_batch(kind: u8, reader: &mut Reader) -> Result<Option<Queue>> {
         DELIVER => Queue::Deliver(Deliver::read(reader)?),
         SET_DONE => Queue::SetDone(Done::read(reader)?),
         DONE_OK => Queue::DoneOk(Done::read(reader)?),
-        FORGET => Queue::Forget(Ids::read(reader, crate::copies::IDS_MAX)?),
+        FORGET => Queue::Forget(Forget::read(reader)?),
         CLAIM => Queue::Claim(Claim::read(reader)?),
         _ => return Ok(None),
     }))

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::base::{BootId, Chance, MemberId, Stamp, StoreId};
-use crate::copies::{Holder, Item, Own, Section};
+use crate::copies::{Holder, Item, Own, Section, Terms};
 use crate::queue::Ending;
+use crate::wire::Ids;
 
 fn repl(sequence: u64, body: &'static [u8]) -> Message {
     let holder = Holder {
@@ -22,6 +23,13 @@ fn repl(sequence: u64, body: &'static [u8]) -> Message {
         attempts: 0,
         lease: 0,
         body: Some(Bytes::from_static(body)),
+        terms: (sequence == 3).then(|| {
+            Arc::new(Terms {
+                priority: Some(9),
+                expires: 7,
+                ..Terms::default()
+            })
+        }),
         headers: sequence
             .is_multiple_of(2)
             .then(|| Arc::new(vec![("k".into(), "v".into())])),
@@ -29,7 +37,8 @@ fn repl(sequence: u64, body: &'static [u8]) -> Message {
     Message::Queue(Box::new(Queue::Repl(Repl {
         queue: "jobs".into(),
         section,
-        is_known: true,
+        wanted: 3,
+        owed: Vec::new(),
     })))
 }
 

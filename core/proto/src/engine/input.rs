@@ -1,5 +1,6 @@
 //! What may come into the engine, and what an engine is made from.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -25,8 +26,9 @@ pub enum Input {
     Linked {
         /// Chosen by the driver, never reused.
         link: LinkId,
-        /// What the peer said of itself; checked by [`Hello::check`].
-        hello: Hello,
+        /// What the peer said of itself; checked by [`Hello::check`]. In a box, because a link is
+        /// rare and every command pays for the size of this type.
+        hello: Box<Hello>,
         /// The address that was dialled; none when the peer dialled.
         dialled: Option<String>,
     },
@@ -38,6 +40,13 @@ pub enum Input {
         address: String,
         /// 202 when nobody answered, 107 or 108 when the peer refused.
         error: Error,
+    },
+    /// Where members may be, as one way of looking for them says: all it knows at this time.
+    Found {
+        /// Which way, from 0; [`Config::sources`] is how many there are.
+        source: u32,
+        /// "host:port" each; this member's own may be among them.
+        addresses: Vec<String>,
     },
     /// A peer's message, decoded and checked for form, in the order of its lane.
     Message {
@@ -76,6 +85,15 @@ pub struct Config {
     pub address: Option<String>,
     /// Addresses dialled for ever.
     pub seeds: Vec<String>,
+    /// Ways of looking for members whose first [`Input::Found`] a member waits for before it counts
+    /// as joined; they are numbered from 0.
+    pub sources: u32,
+    /// It has neither a name nor a data directory: unreachable for `retire_after`, it is retired.
+    pub is_ephemeral: bool,
+    /// Ephemeral members unreachable for this long are taken out of the set.
+    pub retire_after: Millis,
+    /// The minor wire version it speaks; another one than this version's own in tests only.
+    pub minor: u32,
     /// For placement and jitter.
     pub seed: u64,
     /// Copies by default; none is `min(2, members)`.
@@ -88,10 +106,23 @@ pub struct Config {
     pub lease: Millis,
     /// An owner unreachable for this long loses its messages to a holder.
     pub takeover_after: Millis,
+    /// A holder away for this long is no copy any more: another is made.
+    pub repair_after: Millis,
+    /// Given out this often, a message is a dead letter.
+    pub max_attempts: u32,
     /// Budget for held messages.
     pub memory_bytes_max: u64,
     /// Largest body.
     pub body_bytes_max: usize,
+    /// What [`super::Engine::metadata`] said before a restart: the cluster as it was known then. Whatever
+    /// is wrong with it, the engine starts: it takes what is right.
+    pub metadata: Option<Vec<u8>>,
+    /// `metadata` was found damaged by whoever kept it: not to be believed as a whole, whatever its
+    /// own sums say.
+    pub is_metadata_doubtful: bool,
+    /// A planted bug of the metadata for the simulator to catch.
+    #[cfg(any(test, feature = "canary"))]
+    pub meta_canary: crate::metadata::MetaCanary,
     /// A planted bug for the simulator to catch.
     #[cfg(feature = "canary")]
     pub canary: super::Canary,
@@ -110,14 +141,24 @@ impl Config {
             incarnation: 1,
             address: None,
             seeds: Vec::new(),
+            sources: 0,
+            is_ephemeral: true,
+            retire_after: limits::RETIRE_AFTER_MS,
+            minor: crate::membership::WIRE_MINOR,
             seed: boot.0,
             copies: None,
             on_short: OnShort::Degrade,
             enqueue_timeout: limits::ENQUEUE_TIMEOUT_MS,
             lease: limits::LEASE_MS,
             takeover_after: limits::TAKEOVER_AFTER_MS,
+            repair_after: limits::REPAIR_AFTER_MS,
+            max_attempts: limits::ATTEMPTS_MAX,
             memory_bytes_max: limits::MEMORY_BYTES_MAX,
             body_bytes_max: limits::BODY_BYTES_MAX,
+            metadata: None,
+            is_metadata_doubtful: false,
+            #[cfg(any(test, feature = "canary"))]
+            meta_canary: crate::metadata::MetaCanary::None,
             #[cfg(feature = "canary")]
             canary: super::Canary::None,
         }

@@ -1,49 +1,59 @@
 //! Links come and go: what membership, stock and queues hear of it, and in which order.
 
-use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Engine;
-use super::command::{EventKind, Reply};
 use super::effect::{Effect, Lane};
 use super::frame::Message;
-use crate::base::{
-    BootId, Error, ErrorKind, Instant, LinkId, MemberId, Millis, Now, StoreId, Ticket, limits,
-};
-use crate::crdt::Delta;
-use crate::membership::{Change, Dialler, Heartbeat, Hello, MemberInfo, Meta, Pulse};
-
-/// An older process with this identity that was heard this lately is the one that stays.
-const CONFLICT_MS: Millis = 2_000;
-
-/// What is kept of a cluster that this member left.
-#[derive(Debug)]
-pub(super) struct Departure {
-    /// The word of it, for members that have not heard.
-    pub(super) delta: Vec<u8>,
-    /// The life of copies that ended with it.
-    pub(super) store: StoreId,
-    /// Who was a member then and has not come since.
-    pub(super) former: BTreeSet<MemberId>,
-}
+use crate::base::{BootId, Error, ErrorKind, LinkId, MemberId, Now, StoreId, Ticket};
+use crate::membership::{Card, CardList, Dialler, Heartbeat, Hello, MemberInfo, Pulse};
 
 /// A link to a peer.
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) member: MemberId,
-    boot: BootId,
-    store: StoreId,
+    pub(super) boot: BootId,
+    pub(super) incarnation: u64,
+    pub(super) store: StoreId,
     pub(super) pulse: Pulse,
     /// True when this member dialled.
     is_mine: bool,
     /// Addresses that lead here: dialled ones and the peer's own.
     addresses: Vec<String>,
     /// Joins that are answered when the peer's metadata is in.
-    joins: Vec<Ticket>,
-    is_synced: bool,
-    /// Heartbeats in a row whose digest differed.
+    pub(super) joins: Vec<Ticket>,
+    pub(super) is_synced: bool,
+    /// Its bulk lane takes nothing at present.
+    pub(super) is_full: bool,
+    /// Heartbeats in a row whose digest differed, of the metadata and of the rows.
     differs: u32,
+    other_cards: u32,
+}
+
+impl Link {
+    fn new(now: Now, hello: &Hello, dialled: Option<String>, joins: Vec<Ticket>) -> Self {
+        let mut addresses = Vec::new();
+        let is_mine = dialled.is_some();
+        addresses.extend(dialled);
+        if !hello.address.is_empty() && !addresses.contains(&hello.address) {
+            addresses.push(hello.address.clone());
+        }
+        Self {
+            member: hello.member(),
+            boot: hello.boot(),
+            incarnation: hello.incarnation,
+            store: hello.store(),
+            pulse: Pulse::new(now.mono),
+            is_mine,
+            addresses,
+            joins,
+            is_synced: false,
+            is_full: false,
+            differs: 0,
+            other_cards: 0,
+        }
+    }
 }
 
 impl Engine {
@@ -55,128 +65,59 @@ impl Engine {
         hello: &Hello,
         dialled: Option<String>,
     ) {
-        let member = hello.member();
-        if self.is_stale_dial(member, dialled.as_deref()) {
+        if self.is_stale_dial(now, hello, dialled.as_deref()) {
             let error = Error::new(ErrorKind::Closed).because("that member left meanwhile");
             self.out.push(Effect::Hangup(link, error));
-            return self.choose_dials(now);
+            self.choose_dials(now);
+            return self.finish_parting(now);
+        }
+        if let Some(address) = &dialled
+            && self.has_parted(hello)
+        {
+            return self.hear_of_parting(now, link, address);
         }
         let joins = match &dialled {
             Some(address) => self.dialler.linked(address),
             None => Vec::new(),
         };
-        let checked = hello.check(&self.hello());
-        let rival = self.by_member.get(&member).copied();
-        let refused = checked.err().or_else(|| self.conflict(now, rival, hello));
-        if let Some(error) = refused {
-            self.refuse_link(now, link, member, dialled.as_deref(), error, &joins);
-            return;
+        if let Err(error) = self.judge(now, link, hello) {
+            return self.refuse_link(now, link, hello, dialled.as_deref(), error, &joins);
         }
-        let mut fresh = Link {
-            member,
-            boot: hello.boot(),
-            store: hello.store(),
-            pulse: Pulse::new(now.mono),
-            is_mine: dialled.is_some(),
-            addresses: Vec::new(),
-            joins,
-            is_synced: false,
-            differs: 0,
-        };
-        fresh.addresses.extend(dialled);
-        if !hello.address.is_empty() && !fresh.addresses.contains(&hello.address) {
-            fresh.addresses.push(hello.address.clone());
-        }
-        let departure = self.departure.as_ref();
-        if !fresh.is_mine && departure.is_some_and(|left| left.former.contains(&member)) {
-            self.held_links.insert(link, (fresh, hello.clone()));
-            return;
+        let fresh = Link::new(now, hello, dialled, joins);
+        if self.is_former(&fresh.member) && !fresh.is_mine {
+            return self.question_former(now, link, fresh, hello);
         }
         self.welcome(now, link, fresh, hello);
     }
 
-    /// A dial that was under way while its target (or this member) left the set: taken up, it would
-    /// join two clusters again that just parted.
-    fn is_stale_dial(&mut self, member: MemberId, dialled: Option<&str>) -> bool {
-        let Some(address) = dialled else { return false };
-        let is_stale =
-            !self.dialler.is_asked_for(address) && !self.view.members().contains_key(&member);
-        if is_stale {
-            // Off the books: it is not dialled again unless somebody wants it.
-            self.dialler.linked(address);
-            self.dialler
-                .unlinked(Instant::NEVER, address, &mut self.chance);
-        }
-        is_stale
-    }
-
-    fn welcome(&mut self, now: Now, link: LinkId, mut fresh: Link, hello: &Hello) {
+    pub(super) fn welcome(&mut self, now: Now, link: LinkId, mut fresh: Link, hello: &Hello) {
         if let Some(rival) = self.by_member.get(&fresh.member).copied() {
             if self.rival_stays(rival, &fresh) {
                 return self.fold_into(rival, link, fresh);
             }
-            self.retire(now, rival, &mut fresh);
+            self.retire_link(now, rival, &mut fresh);
         }
         self.take_up(now, link, fresh, hello);
     }
 
-    /// A member of the cluster that this one left dials it. One that has not heard of the leave is
-    /// told, and no link comes of it: its state would bring this member back (partisan#191). One
-    /// that has heard comes to join, like anyone.
-    fn judge_former(&mut self, now: Now, id: LinkId, meta: &Meta) {
-        let (Some((fresh, hello)), Some(left)) = (self.held_links.remove(&id), &mut self.departure)
-        else {
-            return;
-        };
-        let is_unaware = Delta::from_bytes(&meta.delta)
-            .is_ok_and(|delta| self.view.is_unaware(&delta, left.store));
-        if !is_unaware {
-            left.former.remove(&fresh.member);
-            return self.welcome(now, id, fresh, &hello);
-        }
-        let meta = Meta {
-            is_whole: false,
-            delta: left.delta.clone(),
-            asks: false,
-        };
-        self.send(id, Message::Meta(meta));
-        let error = Error::new(ErrorKind::Closed).because("the member left");
-        self.out.push(Effect::Hangup(id, error));
-    }
-
-    /// Another process with this identity, while the one that is linked is alive.
-    fn conflict(&self, now: Now, rival: Option<LinkId>, hello: &Hello) -> Option<Error> {
-        let rival = self.links.get(&rival?)?;
-        let was_heard = now.mono + limits::UNREACHABLE_MS < rival.pulse.silent_at() + CONFLICT_MS;
-        (rival.boot != hello.boot() && was_heard).then(|| {
-            Error::new(ErrorKind::IdentityConflict)
-                .because("another live process has this member's identity")
-                .with("member", hello.member())
-        })
-    }
-
-    fn refuse_link(
+    pub(super) fn refuse_link(
         &mut self,
         now: Now,
         link: LinkId,
-        member: MemberId,
+        hello: &Hello,
         dialled: Option<&str>,
         error: Error,
         joins: &[Ticket],
     ) {
         self.counters.links_refused += 1;
-        if error.kind() == ErrorKind::IdentityConflict {
-            self.event(now, EventKind::Conflict, member, String::new());
-        }
-        for ticket in joins {
-            if self.joins.remove(ticket).is_some() {
-                self.out.push(Effect::Reply(*ticket, Err(error.clone())));
-            }
-        }
+        self.fail_joins(joins, &error);
         if let Some(address) = dialled {
-            self.dialler.failed(now.mono, address, &mut self.chance);
+            self.dialler.refused(now.mono, address, &mut self.chance);
         }
-        self.out.push(Effect::Hangup(link, error));
+        self.note_refusal(now, hello, &error);
+        if !self.held_links.contains_key(&link) {
+            self.out.push(Effect::Hangup(link, error));
+        }
     }
 
     /// True when the link that exists is the better one: it was dialled by the lower id, and the
@@ -211,20 +152,31 @@ impl Engine {
     }
 
     /// An older link goes; the new one takes over what led to it.
-    fn retire(&mut self, now: Now, rival: LinkId, fresh: &mut Link) {
+    fn retire_link(&mut self, now: Now, rival: LinkId, fresh: &mut Link) {
         let Some(mut old) = self.links.remove(&rival) else {
             return;
         };
-        fresh.addresses.append(&mut old.addresses);
+        if old.boot == fresh.boot {
+            fresh.addresses.append(&mut old.addresses);
+        }
+        // Another process of that identity may be elsewhere, and this one lives where it did.
+        for address in &old.addresses {
+            self.dialler
+                .unlinked(now.mono, address, old.is_synced, &mut self.chance);
+        }
         fresh.joins.append(&mut old.joins);
         self.by_member.remove(&old.member);
-        self.queues.peer_unlinked(now, old.member);
-        self.forget_stock(now, old.member);
+        if (old.boot, old.store) == (fresh.boot, fresh.store) {
+            self.queues.peer_relinking(now, old.member);
+        } else {
+            self.queues.peer_unlinked(now, old.member);
+        }
+        self.forget_link(now, old.member);
         self.out
             .push(Effect::Hangup(rival, ErrorKind::AlreadyExists.into()));
     }
 
-    /// A link counts: the peer is admitted where it is new, and each side tells all it knows.
+    /// A link counts: the peer is admitted where it is new, and each side asks what the other knows.
     fn take_up(&mut self, now: Now, link: LinkId, fresh: Link, hello: &Hello) {
         let (member, boot, store) = (fresh.member, fresh.boot, fresh.store);
         let is_mine = fresh.is_mine;
@@ -235,27 +187,28 @@ impl Engine {
         self.counters.links_up += 1;
         self.links.insert(link, fresh);
         self.by_member.insert(member, link);
-        self.silent.remove(&member);
+        self.plumtree.link_up(now.mono, member);
+        self.hear_card(now, &card_of(hello));
         let known = self.view.members().get(&member).map(MemberInfo::store);
         // The one that was dialled admits the other; who is known by its store needs no admission.
-        if !is_mine && known != Some(store) {
-            let (name, address) = (hello.name.clone(), hello.address.clone());
-            let info = MemberInfo::new(hello.incarnation, store, boot, name, address);
-            if let Some(delta) = self.view.admit(member, &info) {
-                self.tell_meta(&delta, Some(link));
-                let change = match known {
-                    None => Change::Joined(member),
-                    Some(_) => Change::Renewed(member),
-                };
-                self.changed(now, &[change]);
-            }
+        // Who is known by another store may remember the same as this member, and so write nothing.
+        if known != Some(store) && (!is_mine || known.is_some()) {
+            self.admit(now, member, &hello.info());
         }
-        self.send_whole_meta(link, false);
+        if hello.cards != self.cards.digest() {
+            let cards = self.cards.whole();
+            self.send(link, Message::Cards(cards));
+        }
+        self.exchanges.start(now.mono, member, &self.table);
+        self.tell_exchanges();
+        self.ask_host(member);
         let stock = self.board.whole();
         self.send(link, Message::Stock(stock));
         self.beat(now, link, false);
-        self.queues.peer_linked(now, member, boot, store);
-        self.mark_reachable(now, member, true);
+        let kept: Vec<StoreId> = hello.info().kept().collect();
+        self.queues.peer_linked(now, member, boot, store, &kept);
+        let verdict = self.watch.linked(now.mono, member);
+        self.carry_out(now, verdict);
     }
 
     /// A link is gone.
@@ -267,55 +220,93 @@ impl Engine {
         self.counters.links_down += 1;
         self.by_member.remove(&gone.member);
         for address in &gone.addresses {
-            self.dialler.unlinked(now.mono, address, &mut self.chance);
+            self.dialler
+                .unlinked(now.mono, address, gone.is_synced, &mut self.chance);
         }
         let lost = Error::new(ErrorKind::Interrupted).because("the link was lost while joining");
-        for ticket in gone.joins {
-            // One that ran out of time has its answer.
-            if self.joins.remove(&ticket).is_some() {
-                self.out.push(Effect::Reply(ticket, Err(lost.clone())));
-            }
-        }
-        self.forget_stock(now, gone.member);
+        self.fail_joins(&gone.joins, &lost);
+        self.forget_link(now, gone.member);
         self.queues.peer_unlinked(now, gone.member);
-        if self.view.members().contains_key(&gone.member) {
-            self.silent.insert(gone.member, (now.mono, true));
-        }
+        self.watch.unlinked(now.mono, gone.member);
         self.choose_dials(now);
+        self.finish_parting(now);
+    }
+
+    /// What a link's end means for the rooms that speak over it.
+    fn forget_link(&mut self, now: Now, member: MemberId) {
+        for queue in self.board.forget(member) {
+            self.queues.peer_stocked(now, member, &queue, false);
+        }
+        self.exchanges.forget(member);
+        self.plumtree.link_down(now.mono, member);
+        self.tell_broadcasts(now);
     }
 
     pub(super) fn pressure(&mut self, now: Now, link: LinkId, is_full: bool) {
-        if let Some(member) = self.links.get(&link).map(|link| link.member) {
+        if let Some(link) = self.links.get_mut(&link) {
+            link.is_full = is_full;
+            let member = link.member;
             self.queues.peer_pressure(now, member, is_full);
         }
     }
 
     pub(super) fn dial_failed(&mut self, now: Now, address: &str, error: &Error) {
-        let joins = self.dialler.failed(now.mono, address, &mut self.chance);
-        for ticket in joins {
-            if self.joins.remove(&ticket).is_some() {
-                let error = Dialler::failure(address, error);
-                self.out.push(Effect::Reply(ticket, Err(error)));
+        let is_refused = error.context().iter().any(|(key, _)| *key == "refused");
+        let joins = if error.kind() == ErrorKind::InvalidArgument {
+            // This member itself answers there, as where one name stands for all members.
+            self.dialler.itself(now.mono, address, &mut self.chance)
+        } else if error.kind() == ErrorKind::Unreachable && !is_refused {
+            self.dialler.silent(now.mono, address, &mut self.chance)
+        } else {
+            self.dialler.failed(now.mono, address, &mut self.chance)
+        };
+        self.fail_joins(&joins, &Dialler::failure(address, error));
+        // Its host answered, and nobody listens there: it ended.
+        if is_refused {
+            self.dialler.forget_former(address);
+            let there: Vec<MemberId> = self.cards.at(address).collect();
+            for member in there {
+                let verdict = self.watch.refused(now.mono, member);
+                self.carry_out(now, verdict);
             }
         }
         self.choose_dials(now);
+        self.finish_parting(now);
+    }
+
+    /// A way of looking for members says what it found.
+    pub(super) fn found(&mut self, now: Now, source: u32, addresses: &[String]) {
+        self.dialler
+            .found(now.mono, source, addresses, &mut self.chance);
+        for address in self.links.values().flat_map(|link| &link.addresses) {
+            self.dialler.covered(address);
+        }
+        self.answer_joined(now);
     }
 
     /// A peer's message goes to the room it concerns.
     pub(super) fn hear(&mut self, now: Now, link: LinkId, message: Message) {
         if let Message::Meta(meta) = &message
-            && meta.is_whole
             && self.held_links.contains_key(&link)
         {
-            self.judge_former(now, link, meta);
+            return self.hear_held(now, link, meta);
         }
         let Some(from) = self.links.get(&link).map(|link| link.member) else {
             return;
         };
         match message {
-            Message::Queue(message) => self.queues.hear(now, from, *message),
+            Message::Queue(message) => return self.queues.hear(now, from, *message),
             Message::Heartbeat(heartbeat) => self.heartbeat(now, link, &heartbeat),
             Message::Meta(meta) => self.meta(now, link, &meta),
+            Message::Exchange(exchange) => self.exchange(now, link, from, *exchange),
+            Message::Broadcast(message) => {
+                self.plumtree.hear(now.mono, from, *message);
+                self.tell_broadcasts(now);
+            }
+            Message::Cards(list) => self.hear_cards(now, &list),
+            Message::Probe(probe) => self.probe(now, link, &probe),
+            Message::Host(part) => self.hear_host(link, from, *part),
+            Message::Rival(rival) => self.hear_of_rival(now, &rival),
             Message::Stock(stock) => {
                 for (queue, is_stocked) in self.board.hear(from, stock) {
                     self.queues.peer_stocked(now, from, &queue, is_stocked);
@@ -326,29 +317,42 @@ impl Engine {
                 self.send(link, Message::Stock(stock));
             }
         }
+        self.link_wake = self.link_wake.min(self.next_gossip());
     }
 
     fn heartbeat(&mut self, now: Now, id: LinkId, heartbeat: &Heartbeat) {
-        let digest = self.view.digest();
+        let digest = self.table.digest();
+        let cards = self.cards.digest();
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
         let member = link.member;
-        link.pulse.hear(heartbeat);
-        let is_alive = link.pulse.is_alive(now.mono);
-        // A delta may be on its way; one that differs twice has missed something.
+        link.pulse.hear(now.mono, heartbeat);
+        let (alive, round_trip) = (link.pulse.alive(), link.pulse.round_trip());
+        // A delta may be on its way; one that differs for long has missed something.
         link.differs = if heartbeat.digest == digest {
             0
         } else {
             link.differs + 1
         };
-        let is_apart = link.differs >= 3;
-        if is_apart {
-            link.differs = 0;
+        link.other_cards = if heartbeat.cards == cards {
+            0
+        } else {
+            link.other_cards + 1
+        };
+        let cards_differ = link.other_cards >= 3;
+        if cards_differ {
+            link.other_cards = 0;
         }
-        if is_apart {
+        if link.differs >= 3 {
+            link.differs = 0;
             self.counters.meta_syncs += 1;
-            self.send_whole_meta(id, true);
+            self.exchanges.start(now.mono, member, &self.table);
+            self.tell_exchanges();
+        }
+        if cards_differ {
+            let whole = self.cards.whole();
+            self.send(id, Message::Cards(whole));
         }
         if self.board.is_behind(member, heartbeat.stock) {
             self.counters.stock_asks += 1;
@@ -357,82 +361,14 @@ impl Engine {
         if !heartbeat.is_answer {
             self.beat(now, id, true);
         }
-        if is_alive {
-            self.mark_reachable(now, member, true);
-        }
-    }
-
-    fn meta(&mut self, now: Now, id: LinkId, meta: &Meta) {
-        let Ok(delta) = Delta::from_bytes(&meta.delta) else {
-            let error = Error::new(ErrorKind::Corrupt).because("malformed metadata");
-            self.out.push(Effect::Hangup(id, error));
-            return;
-        };
-        let changes = self.view.merge(&delta, meta.is_whole);
-        self.changed(now, &changes);
-        if !changes.is_empty() && !meta.is_whole {
-            // Only news is passed on, so it ends; and a change reaches members that its writer
-            // has no link to.
-            self.tell_meta(&delta, Some(id));
-        }
-        if self.view.is_missing()
-            && !self.queues.is_leaving()
-            && let Some(delta) = self.view.admit_self()
-        {
-            self.tell_meta(&delta, None);
-        }
-        if meta.asks {
-            self.send_whole_meta(id, false);
-        }
-        if meta.is_whole {
-            let joins = match self.links.get_mut(&id) {
-                Some(link) => {
-                    link.is_synced = true;
-                    core::mem::take(&mut link.joins)
-                }
-                None => Vec::new(),
-            };
-            self.answer_joins(joins);
-            self.answer_joined(now);
-        }
-    }
-
-    /// What a change of the set means for the queues, the dialler and the host.
-    fn changed(&mut self, now: Now, changes: &[Change]) {
-        for change in changes {
-            match change {
-                Change::Joined(member) | Change::Renewed(member) => {
-                    let member = *member;
-                    let store = self.view.members().get(&member).map(MemberInfo::store);
-                    self.queues
-                        .peer_known(now, member, store.unwrap_or_default());
-                    if !self.by_member.contains_key(&member) && member != self.me {
-                        self.silent.entry(member).or_insert((now.mono, false));
-                    }
-                    if matches!(change, Change::Joined(_)) {
-                        self.event(now, EventKind::Joined, member, String::new());
-                    }
-                }
-                Change::Left(member, name) => {
-                    let member = *member;
-                    // A seed that left on purpose is no way in any more: dialled for ever, it
-                    // would be brought back.
-                    for address in self.led_to.remove(&member).unwrap_or_default() {
-                        self.dialler.unseed(&address);
-                    }
-                    self.silent.remove(&member);
-                    self.unreachable.remove(&member);
-                    self.queues.peer_gone(now, member);
-                    self.event_of(now, EventKind::Left, member, name.clone(), String::new());
-                    if let Some(link) = self.by_member.get(&member) {
-                        let error = Error::new(ErrorKind::Closed).because("the member left");
-                        self.out.push(Effect::Hangup(*link, error));
-                    }
-                }
-            }
-        }
-        if !changes.is_empty() {
-            self.choose_dials(now);
+        self.plumtree.rtt(member, round_trip);
+        let verdict = self.watch.sign(now.mono, member, alive);
+        // A sign puts off what is due, but it also teaches how long to wait for the next one.
+        let due = self.watch.due(member).max(now.mono);
+        self.link_wake = self.link_wake.min(due);
+        if verdict.is_some() {
+            self.look_again(now);
+            self.carry_out(now, verdict);
         }
     }
 
@@ -440,84 +376,71 @@ impl Engine {
     /// the other.
     pub(super) fn choose_dials(&mut self, now: Now) {
         let listens = self.config.address.is_some();
-        let wanted = self.view.members().iter().filter(|(id, info)| {
+        let mut wanted = Vec::new();
+        for id in self.view.members().keys() {
             // A peer that came back with nothing remembered may not know whom to dial.
-            let is_mine = self.me < **id || !listens || self.unreachable.contains(*id);
-            let is_mine = is_mine && **id != self.me;
-            is_mine && !info.address.is_empty() && !self.by_member.contains_key(*id)
-        });
-        let wanted: Vec<String> = wanted.map(|(_, info)| info.address.clone()).collect();
+            let is_missed = self.watch.standing(*id) == crate::membership::Standing::Unreachable;
+            let is_mine = self.me < *id || !listens || is_missed;
+            let address = self.cards.address(*id);
+            if is_mine && *id != self.me && !address.is_empty() && !self.by_member.contains_key(id)
+            {
+                wanted.push(String::from(address));
+            }
+        }
         self.dialler.members(now.mono, &wanted);
     }
 
-    pub(super) fn join(&mut self, now: Now, ticket: Ticket, address: String) {
-        self.joins
-            .insert(ticket, (address.clone(), now.mono + limits::JOIN_MS));
-        self.dialler.join(now.mono, &address, ticket);
-    }
-
-    pub(super) fn wait_for_seed(&mut self, now: Now, ticket: Ticket) {
-        self.joined.push((ticket, now.mono + limits::SEED_WAIT_MS));
-        self.answer_joined(now);
-    }
-
-    fn answer_joins(&mut self, tickets: Vec<Ticket>) {
-        for ticket in tickets {
-            if self.joins.remove(&ticket).is_some() {
-                self.out.push(Effect::Reply(ticket, Ok(Reply::Done)));
+    pub(super) fn hear_cards(&mut self, now: Now, list: &CardList) {
+        self.look_again(now);
+        if self.cards.is_full() {
+            let view = &self.view;
+            self.cards
+                .keep(|member| view.members().contains_key(&member));
+        }
+        let mut is_news = false;
+        for card in &list.cards {
+            if card.member() == self.me {
+                self.hear_of_own_card(now, card);
+            } else if self.by_member.contains_key(&card.member())
+                || !self.view.is_gone(card.member())
+            {
+                // A row may come before its member, but not after it.
+                is_news |= self.cards.hear(card);
             }
+        }
+        if is_news {
+            self.choose_dials(now);
         }
     }
 
-    pub(super) fn answer_joined(&mut self, now: Now) {
-        let is_seeded = self.config.seeds.is_empty()
-            || (self.dialler.is_seeded() && self.links.values().any(|link| link.is_synced));
-        let out = &mut self.out;
-        self.joined.retain(|(ticket, deadline)| {
-            let is_over = is_seeded || now.mono >= *deadline;
-            if is_over {
-                out.push(Effect::Reply(*ticket, Ok(Reply::Done)));
-            }
-            !is_over
-        });
-    }
-
-    fn forget_stock(&mut self, now: Now, member: MemberId) {
-        for queue in self.board.forget(member) {
-            self.queues.peer_stocked(now, member, &queue, false);
-        }
-    }
-
-    fn send_whole_meta(&mut self, link: LinkId, asks: bool) {
-        let meta = Meta {
-            is_whole: true,
-            delta: self.view.whole().to_bytes(),
-            asks,
-        };
-        self.send(link, Message::Meta(meta));
-    }
-
-    /// Tells a change of the metadata to every link but `except`.
-    pub(super) fn tell_meta(&mut self, delta: &Delta, except: Option<LinkId>) {
-        let bytes = delta.to_bytes();
-        let links: Vec<LinkId> = self.links.keys().copied().collect();
-        for link in links {
-            if Some(link) != except {
-                let meta = Meta {
-                    is_whole: false,
-                    delta: bytes.clone(),
-                    asks: false,
-                };
-                self.send(link, Message::Meta(meta));
-            }
+    /// A row that came with a handshake; who is not linked to its member hears of it from here.
+    fn hear_card(&mut self, now: Now, card: &Card) {
+        if self.cards.hear(card) {
+            self.tell_card(now, card.clone());
         }
     }
 
     pub(super) fn send(&mut self, link: LinkId, message: Message) {
         let lane = match &message {
             Message::Queue(queue) if queue.is_bulk() => Lane::Bulk,
+            Message::Exchange(_) | Message::Host(_) => Lane::Bulk,
             _ => Lane::Control,
         };
         self.out.push(Effect::Send(link, lane, message));
     }
+
+    pub(super) fn send_to(&mut self, member: MemberId, message: Message) {
+        if let Some(link) = self.by_member.get(&member) {
+            self.send(*link, message);
+        }
+    }
+}
+
+fn card_of(hello: &Hello) -> Card {
+    let mut card = Card::new(hello.member(), hello.incarnation, hello.boot());
+    card.version = hello.version;
+    card.name.clone_from(&hello.name);
+    card.address.clone_from(&hello.address);
+    card.minor = hello.minor;
+    card
 }

@@ -7,29 +7,50 @@
 mod command;
 mod effect;
 mod frame;
+mod gossip;
+mod groups;
+mod held;
+mod hosts;
+mod identity;
 mod input;
+mod joins;
 mod links;
+mod look;
+mod remember;
+mod set;
 mod tell;
 mod watch;
 
 pub use command::{
-    Answer, Command, EnqueueOptions, Event, EventKind, Glimpse, Member, NewMessage, Reply,
+    Answer, Broadcast, Change, Command, EnqueueOptions, Entry, Event, EventKind, Flow, Glimpse,
+    InGroup, Member, NewMessage, Reply,
 };
 pub use effect::{Effect, Lane};
 pub use frame::{HEADER_BYTES, KIND_HELLO, KIND_REFUSAL, Message, Writer, cut, decode};
+pub use hosts::{HOST_BODIES_MAX, HostCall, HostExchange};
 pub use input::{Config, Input};
+pub use remember::Memo;
 
-pub use crate::queue::{Handle, Headers, Leased, OnShort, Receipt};
-use alloc::collections::BTreeMap;
+pub use crate::copies::{Asked, Terms};
+pub use crate::metadata::GroupEntry;
+pub use crate::queue::{Handle, Headers, IfNoGroup, Leased, OnShort, Receipt};
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::base::{Chance, Instant, LinkId, MemberId, MessageId, Now, QueueKey, Result, Ticket};
+use crate::base::{
+    BootId, Chance, Error, ErrorKind, Instant, LinkId, MemberId, MessageId, Now, QueueKey, Result,
+    StoreId, Ticket,
+};
+use crate::broadcast::Plumtree;
 use crate::copies::Holder;
-use crate::membership::{Dialler, Hello, MemberInfo, View};
-use crate::metadata::Board;
+use crate::membership::{Cards, Dialler, Hello, View, Watch};
+use crate::metadata::{Board, Exchanges, News, Table};
 use crate::queue::{Out, Queues, Settings};
-use links::{Departure, Link};
+use held::Held;
+use hosts::HostCounters;
+use identity::{Departure, Parting, own_info};
+use links::Link;
 
 /// A planted bug, chosen at run time in builds with the feature `canary`: the simulator must catch it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,6 +60,11 @@ pub enum Canary {
     None,
     /// Receipts are given before the copies are confirmed.
     AckBeforeW,
+    /// Who is retired is fenced as if it had been evicted.
+    FenceOnRetire,
+    /// One of the metadata's.
+    #[cfg(any(test, feature = "canary"))]
+    Meta(crate::metadata::MetaCanary),
 }
 
 /// What happened so far on the links.
@@ -48,7 +74,19 @@ struct LinkCounters {
     links_down: u64,
     links_refused: u64,
     meta_syncs: u64,
+    meta_unsent: u64,
+    meta_malformed: u64,
     stock_asks: u64,
+    probes: u64,
+    stalls: u64,
+    splits: u64,
+    rivals: u64,
+    evicted: u64,
+    retired: u64,
+    returned: u64,
+    refused_evicted: u64,
+    metadata_damaged: u64,
+    metadata_salvaged: u64,
 }
 
 /// One member's whole protocol state. A value: several may live in one process.
@@ -57,7 +95,14 @@ pub struct Engine {
     config: Config,
     me: MemberId,
     chance: Chance,
+    table: Table,
+    news: News,
+    exchanges: Exchanges,
+    plumtree: Plumtree,
     view: View,
+    cards: Cards,
+    card_version: u64,
+    watch: Watch,
     dialler: Dialler,
     board: Board,
     queues: Queues,
@@ -65,67 +110,130 @@ pub struct Engine {
     by_member: BTreeMap<MemberId, LinkId>,
     /// Addresses that have led to a member, so that seeds of one that left can be struck out.
     led_to: BTreeMap<MemberId, Vec<String>>,
-    /// Members without a link: since when, and whether there ever was one.
-    silent: BTreeMap<MemberId, (Instant, bool)>,
-    unreachable: alloc::collections::BTreeSet<MemberId>,
     /// Joins that wait for a link, with their deadlines.
     joins: BTreeMap<Ticket, (String, Instant)>,
     /// Callers of `Joined`, with their deadlines.
     joined: Vec<(Ticket, Instant)>,
+    /// A leave that waits for its echo.
+    parting: Option<Parting>,
+    /// The map has held an entry of this member's present life.
+    has_entry: bool,
+    /// Another store that the map named in this member's entry, and its incarnation.
+    own_entry_rival: Option<(StoreId, u64)>,
+    /// Until then no word of a rival can be meant for the identity that this member has.
+    settled_at: Instant,
+    /// Others have been in the set beside this member since it began: it is no newcomer, also where
+    /// it has taken all of them for gone since.
+    has_had_company: bool,
+    /// Another boot that had a row of this identity, and its incarnation.
+    own_card_rival: Option<(BootId, u64)>,
+    /// Processes that showed an identity which an older one has, and when they first did.
+    newcomers: VecDeque<((MemberId, BootId), Instant)>,
+    /// When this member last let everyone hear that it is back.
+    heal_told: Instant,
+    /// When the next periodic exchange is due.
+    exchange_at: Instant,
     /// After a leave: the word of it, and the members that have not heard.
     departure: Option<Departure>,
-    /// Links of former members, until it is known whether they have heard.
-    held_links: BTreeMap<LinkId, (Link, Hello)>,
+    /// Handshakes that are not taken up before their peer has said what it knows.
+    held_links: BTreeMap<LinkId, Held>,
     counters: LinkCounters,
+    hosts: HostCounters,
     /// When links, dials or stock edges want [`Input::Wake`].
     link_wake: Instant,
+    /// When that was asked for.
+    wake_asked: Instant,
     out: Vec<Effect>,
     /// Kept for its memory: what the queue room wants done passes through it.
     wishes: Vec<Out>,
+    /// The same for the broadcast room.
+    news_out: Vec<crate::broadcast::Out>,
 }
 
 impl Engine {
     /// An engine for `config`; call [`Engine::handle`] with [`Input::Wake`] once to start it.
     #[must_use]
-    pub fn new(config: Config, now: Now) -> Self {
+    pub fn new(mut config: Config, now: Now) -> Self {
         let mut chance = Chance::new(config.seed);
         let view = View::new(config.member, own_info(&config));
+        let table = Table::new(config.member, config.boot);
+        let metadata = config.metadata.take();
+        let plumtree = Plumtree::new(config.member, config.incarnation);
         let queue_chance = Chance::new(chance.bits());
         let queues = Queues::new(settings(&config), now, queue_chance);
         let mut dialler = Dialler::default();
         for seed in &config.seeds {
             dialler.seed(now.mono, seed);
         }
-        Self {
+        dialler.expect(config.sources);
+        let mut engine = Self {
             me: config.member,
             chance,
+            table,
+            news: News::default(),
+            exchanges: Exchanges::default(),
+            plumtree,
             view,
+            cards: Cards::default(),
+            card_version: 0,
+            watch: Watch::default(),
             dialler,
             board: Board::default(),
             queues,
             links: BTreeMap::new(),
             by_member: BTreeMap::new(),
             led_to: BTreeMap::new(),
-            silent: BTreeMap::new(),
-            unreachable: alloc::collections::BTreeSet::new(),
             joins: BTreeMap::new(),
             joined: Vec::new(),
+            parting: None,
+            has_entry: false,
+            settled_at: Instant::default(),
+            has_had_company: false,
+            own_entry_rival: None,
+            own_card_rival: None,
+            newcomers: VecDeque::new(),
+            heal_told: Instant(0),
+            exchange_at: now.mono,
             departure: None,
             held_links: BTreeMap::new(),
             counters: LinkCounters::default(),
+            hosts: HostCounters::default(),
             link_wake: now.mono,
+            wake_asked: now.mono,
             out: Vec::new(),
             wishes: Vec::new(),
+            news_out: Vec::new(),
             config,
+        };
+        let alone = [engine.me];
+        engine.plumtree.set_members(now.mono, &alone);
+        #[cfg(any(test, feature = "canary"))]
+        engine.plant();
+        if let Some(metadata) = metadata {
+            engine.recall(now, &metadata);
         }
+        engine.write_card(now);
+        engine.out.clear();
+        engine
+    }
+
+    #[cfg(any(test, feature = "canary"))]
+    fn plant(&mut self) {
+        let canary = self.config.meta_canary;
+        self.table.plant(canary);
+        self.news.plant(canary);
+        self.exchanges.plant(canary);
     }
 
     /// Takes one input in and appends what is to be done to `out`. Never blocks; bounded work.
     pub fn handle(&mut self, now: Now, input: Input, out: &mut Vec<Effect>) {
-        // Queue traffic changes nothing about links, so it does not pay for looking at them.
+        // Queue traffic changes nothing about links, so it does not pay for looking at them. Nor does
+        // what links carry, which comes from everyone: where it changes something, that is said.
         let is_hot = match &input {
             Input::Command { command, .. } => !command.is_about_links(),
-            Input::Message { message, .. } => matches!(message, Message::Queue(_)),
+            Input::Message { message, .. } => {
+                !matches!(message, Message::Meta(_) | Message::Rival(_))
+            }
             Input::Cancel(_) => true,
             _ => false,
         };
@@ -139,6 +247,7 @@ impl Engine {
             } => self.linked(now, link, &hello, dialled),
             Input::Unlinked(link) => self.unlinked(now, link),
             Input::DialFailed { address, error } => self.dial_failed(now, &address, &error),
+            Input::Found { source, addresses } => self.found(now, source, &addresses),
             Input::Message { link, message } => self.hear(now, link, message),
             Input::Pressure { link, is_full } => self.pressure(now, link, is_full),
             Input::Wake => self.wake(now),
@@ -147,6 +256,7 @@ impl Engine {
         if !is_hot || self.board.has_news() {
             self.tell_links(now);
             self.link_wake = self.next_link_wake();
+            self.wake_asked = now.mono;
         }
         if out.is_empty() {
             core::mem::swap(out, &mut self.out);
@@ -173,23 +283,51 @@ impl Engine {
                 max,
                 wait,
                 lease,
-            } => queues.receive(now, ticket, queue, max, wait, lease),
+                group,
+            } => match self.served_by(now, queue, group) {
+                Ok(queue) => self.queues.receive(now, ticket, queue, max, wait, lease),
+                Err(error) => self.out.push(Effect::Reply(ticket, Err(error))),
+            },
             Command::Ack(handle) => queues.ack(now, ticket, &handle),
             Command::AckMany(handles) => queues.ack_many(now, ticket, &handles),
             Command::Nack(handle, delay) => queues.nack(now, ticket, &handle, delay),
             Command::Release(handle) => queues.release(now, ticket, &handle),
+            Command::Reject(handle, reason) => queues.reject(now, ticket, &handle, &reason),
             Command::Extend(handle, lease) => queues.extend(now, ticket, &handle, lease),
-            Command::Subscribe {
-                queue,
-                credit,
-                lease,
-            } => queues.subscribe(now, ticket, queue, credit, lease),
+            Command::Subscribe { queue, flow, group } => match self.served_by(now, queue, group) {
+                Ok(queue) => self.queues.subscribe(now, ticket, queue, &flow),
+                Err(error) => self.out.push(Effect::Reply(ticket, Err(error))),
+            },
+            Command::CreateGroup(queue, group) => self.create_group(now, ticket, queue, &group),
+            Command::RemoveGroup(queue, group) => self.remove_group(now, ticket, queue, &group),
             Command::Credit(session, more) => queues.credit(now, ticket, session, more),
             Command::Unsubscribe { session, abandon } => {
                 queues.unsubscribe(now, ticket, session, abandon);
             }
+            Command::Evict(member) => self.evict(now, ticket, member),
+            Command::Reclaim(keeps) => {
+                let count = self.queues.reclaim(now, keeps);
+                self.out
+                    .push(Effect::Reply(ticket, Ok(Reply::Count(count))));
+            }
+            Command::Broadcast { topic, body } => self.broadcast(now, ticket, &topic, body),
+            Command::Spread { handler, body } => self.spread(now, ticket, handler, body),
+            Command::HostExchange {
+                to,
+                handler,
+                is_answer,
+                bodies,
+            } => self.tell_host(ticket, to, handler, is_answer, bodies),
+            Command::HostReady => self.ask_some_hosts(ticket),
+            Command::Put { key, value } => self.put(now, ticket, &key, value),
+            Command::Delete(key) => self.delete(now, ticket, &key),
             Command::Join(address) => self.join(now, ticket, address),
             Command::Joined => self.wait_for_seed(now, ticket),
+            Command::Leave { .. } if self.parting.is_some() => {
+                let error =
+                    Error::new(ErrorKind::AlreadyExists).because("this member is leaving already");
+                self.out.push(Effect::Reply(ticket, Err(error)));
+            }
             Command::Leave { drain, force } => queues.leave(now, ticket, drain, force),
         }
     }
@@ -210,10 +348,44 @@ impl Engine {
     pub fn hello(&self) -> Hello {
         let config = &self.config;
         let mut hello = Hello::new(config.cluster, config.member, config.boot, config.store);
+        hello.minor = config.minor;
         hello.incarnation = config.incarnation;
+        hello.members = self.view.members().len() as u32;
+        hello.version = self.card_version;
+        hello.is_apart = self.departure.is_some() && hello.members <= 1;
+        if self.has_had_company {
+            hello.members = hello.members.max(2);
+        }
+        hello.cards = self.cards.digest();
+        hello.is_ephemeral = config.is_ephemeral;
+        hello.kept = self.view.own().kept().map(|store| store.0).collect();
         hello.name.clone_from(&config.name);
         hello.address = config.address.clone().unwrap_or_default();
         hello
+    }
+
+    /// False once this member left: it looks for nobody and is not to be found.
+    #[must_use]
+    pub fn is_seeking(&self) -> bool {
+        self.dialler.is_seeking()
+    }
+
+    /// This life of its copies.
+    #[must_use]
+    pub fn store(&self) -> StoreId {
+        self.config.store
+    }
+
+    /// Writes of the metadata that are known here while earlier ones of their boots are not.
+    #[must_use]
+    pub fn meta_cloud(&self) -> usize {
+        self.table.map().context().cloud_len()
+    }
+
+    /// Differs when the metadata differs: entries or what was seen.
+    #[must_use]
+    pub fn meta_digest(&self) -> u64 {
+        self.table.digest()
     }
 
     /// The queue of that name, made if it is new. Errors: 101, 201.
@@ -224,15 +396,25 @@ impl Engine {
     /// The member set as this member sees it, in the order of ids.
     #[must_use]
     pub fn members(&self) -> Vec<Member> {
-        let members = self.view.members().iter().map(|(id, info)| Member {
-            id: *id,
-            name: info.name.clone(),
-            address: info.address.clone(),
-            boot: info.boot(),
-            is_self: *id == self.me,
-            is_reachable: *id == self.me || self.is_reachable(*id),
+        let members = self.view.members().keys().map(|id| {
+            let card = self.cards.get(*id).cloned().unwrap_or_default();
+            Member {
+                id: *id,
+                boot: card.boot(),
+                name: card.name,
+                address: card.address,
+                is_self: *id == self.me,
+                is_reachable: *id == self.me || self.watch.is_reachable(*id),
+            }
         });
         members.collect()
+    }
+
+    /// How many messages owned here have too few copies although some member could take one; for the
+    /// simulator.
+    #[must_use]
+    pub fn repairable(&self) -> usize {
+        self.queues.repairable()
     }
 
     /// Counters and gauges by stable names.
@@ -245,10 +427,35 @@ impl Engine {
         stats.insert("links_up", counters.links_up);
         stats.insert("links_down", counters.links_down);
         stats.insert("links_refused", counters.links_refused);
+        stats.insert("links_refused_evicted", counters.refused_evicted);
+        stats.insert("identity_conflicts", counters.rivals);
         stats.insert("meta_syncs", counters.meta_syncs);
+        stats.insert("meta_unsent", counters.meta_unsent);
+        stats.insert("meta_malformed", counters.meta_malformed);
+        stats.insert("metadata_damaged", counters.metadata_damaged);
+        stats.insert("metadata_salvaged", counters.metadata_salvaged);
         stats.insert("stock_asks", counters.stock_asks);
+        stats.insert("probes", counters.probes);
+        stats.insert("stalls", counters.stalls);
+        stats.insert("splits", counters.splits);
         stats.insert("members", self.view.members().len() as u64);
-        stats.insert("members_unreachable", self.unreachable.len() as u64);
+        stats.insert("members_unreachable", self.watch.unreachable() as u64);
+        stats.insert("members_evicted", counters.evicted);
+        stats.insert("members_retired", counters.retired);
+        stats.insert("returned_members", counters.returned);
+        stats.insert("messages_aside", self.queues.aside() as u64);
+        self.plumtree.stats(&mut stats);
+        self.hosts.stats(&mut stats);
+        let meta = self.table.stats();
+        stats.insert("meta_keys", meta.keys as u64);
+        stats.insert("meta_actors", meta.actors as u64);
+        stats.insert("meta_cloud", meta.cloud as u64);
+        stats.insert("meta_drifted", meta.drifted);
+        let exchanges = self.exchanges.stats();
+        stats.insert("exchanges", exchanges.started);
+        stats.insert("exchanges_finished", exchanges.finished);
+        stats.insert("exchanges_abandoned", exchanges.abandoned);
+        stats.insert("exchange_repairs", exchanges.repaired);
         stats
     }
 
@@ -287,17 +494,6 @@ impl Engine {
     }
 }
 
-fn own_info(config: &Config) -> MemberInfo {
-    let address = config.address.clone().unwrap_or_default();
-    MemberInfo::new(
-        config.incarnation,
-        config.store,
-        config.boot,
-        config.name.clone(),
-        address,
-    )
-}
-
 fn settings(config: &Config) -> Settings {
     #[cfg(feature = "canary")]
     let acks_before_w = config.canary == Canary::AckBeforeW;
@@ -314,11 +510,17 @@ fn settings(config: &Config) -> Settings {
         enqueue_timeout: config.enqueue_timeout,
         lease: config.lease,
         takeover_after: config.takeover_after,
+        repair_after: config.repair_after,
+        max_attempts: config.max_attempts,
         memory_bytes_max: config.memory_bytes_max,
         body_bytes_max: config.body_bytes_max,
         acks_before_w,
     }
 }
 
+#[cfg(test)]
+mod groups_tests;
+#[cfg(test)]
+mod terms_tests;
 #[cfg(test)]
 mod tests;

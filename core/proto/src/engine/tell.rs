@@ -1,16 +1,14 @@
 //! What the rooms want done becomes effects.
 
-use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::command::{Event, EventKind, Reply};
+use super::Engine;
+use super::command::{Event, EventKind};
 use super::effect::Effect;
 use super::frame::Message;
-use super::links::Departure;
-use super::{Engine, own_info};
-use crate::base::{BootId, Error, ErrorKind, LinkId, MemberId, Now, StoreId, Ticket};
+use crate::base::{LinkId, MemberId, Now};
 use crate::metadata::Stock;
 use crate::queue::Out;
 
@@ -66,7 +64,8 @@ impl Engine {
                 let detail = format!("{count} messages");
                 self.event(now, EventKind::Takeover, owner, detail);
             }
-            Out::Left(ticket) => self.left(now, ticket),
+            Out::Birth(birth) => self.judge_birth(now, birth),
+            Out::Left(ticket) => self.part(now, ticket),
         }
     }
 
@@ -77,48 +76,8 @@ impl Engine {
         }
     }
 
-    /// Every copy is handed over: out of the set, off the links, and anew as a lone member.
-    fn left(&mut self, now: Now, ticket: Ticket) {
-        let former: BTreeSet<MemberId> = self.view.members().keys().copied().collect();
-        let delta = self.view.depart();
-        self.tell_meta(&delta, None);
-        self.departure = Some(Departure {
-            delta: delta.to_bytes(),
-            store: self.config.store,
-            former,
-        });
-        let links: Vec<LinkId> = self.links.keys().copied().collect();
-        for link in links {
-            // Before old gossip could bring this member back: close, then forget.
-            let error = Error::new(ErrorKind::Closed).because("the member left");
-            self.out.push(Effect::Hangup(link, error));
-        }
-        self.links.clear();
-        self.held_links.clear();
-        self.by_member.clear();
-        self.silent.clear();
-        self.unreachable.clear();
-        for waiting in self.dialler.clear() {
-            if self.joins.remove(&waiting).is_some() {
-                let error =
-                    Error::new(ErrorKind::Unreachable).because("this member left its cluster");
-                self.out.push(Effect::Reply(waiting, Err(error)));
-            }
-        }
-        self.config.seeds.clear();
-        self.config.store = StoreId(self.chance.bits() | 1);
-        self.config.incarnation += 1;
-        self.queues.reset(now, self.config.store);
-        let actor = BootId(self.chance.bits() | 1);
-        self.view.reset(own_info(&self.config), actor);
-        self.board = crate::metadata::Board::default();
-        self.event(now, EventKind::Left, self.me, String::new());
-        self.out.push(Effect::Reply(ticket, Ok(Reply::Done)));
-    }
-
     pub(super) fn event(&mut self, now: Now, kind: EventKind, member: MemberId, detail: String) {
-        let info = self.view.members().get(&member);
-        let name = info.map(|info| info.name.clone()).unwrap_or_default();
+        let name = self.cards.name(member);
         self.event_of(now, kind, member, name, detail);
     }
 

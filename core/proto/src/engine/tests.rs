@@ -11,14 +11,14 @@ fn at(ms: u64) -> Now {
 }
 
 /// One engine with a clock by hand.
-struct Bench {
-    engine: Engine,
+pub(super) struct Bench {
+    pub(super) engine: Engine,
     now: u64,
     ticket: u64,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let config = Config::new(ClusterId(1), MemberId(1), BootId(1), StoreId(1));
         let mut engine = Engine::new(config, at(0));
         engine.handle(at(0), Input::Wake, &mut Vec::new());
@@ -29,7 +29,7 @@ impl Bench {
         }
     }
 
-    fn call(&mut self, command: Command) -> (Ticket, Vec<Effect>) {
+    pub(super) fn call(&mut self, command: Command) -> (Ticket, Vec<Effect>) {
         self.ticket += 1;
         let ticket = Ticket(self.ticket);
         let mut out = Vec::new();
@@ -39,7 +39,7 @@ impl Bench {
         (ticket, out)
     }
 
-    fn answer(&mut self, command: Command) -> Answer {
+    pub(super) fn answer(&mut self, command: Command) -> Answer {
         let (ticket, out) = self.call(command);
         let answers = out.into_iter().filter_map(|effect| match effect {
             Effect::Reply(to, answer) if to == ticket => Some(answer),
@@ -78,13 +78,14 @@ impl Bench {
             max,
             wait,
             lease,
+            group: None,
         }) {
             Ok(Reply::Deliveries(leased)) => leased,
             other => panic!("{other:?}"),
         }
     }
 
-    fn wake(&mut self, ms: u64) -> Vec<Effect> {
+    pub(super) fn wake(&mut self, ms: u64) -> Vec<Effect> {
         self.now = ms;
         let mut out = Vec::new();
         self.engine.handle(at(ms), Input::Wake, &mut out);
@@ -93,7 +94,7 @@ impl Bench {
     }
 }
 
-fn number(answer: Answer) -> u16 {
+pub(super) fn number(answer: Answer) -> u16 {
     answer.map_or_else(|error| error.number(), |_| 0)
 }
 
@@ -185,11 +186,15 @@ fn a_nack_counts_and_waits_and_a_release_does_neither() {
 fn a_subscription_is_never_given_more_than_its_credit() {
     let mut bench = Bench::new();
     let queue = bench.engine.queue("jobs").unwrap();
-    let (credit, lease) = (2, Some(1_000));
+    let flow = Flow {
+        credit: 2,
+        lease: Some(1_000),
+        ..Flow::default()
+    };
     let (_, out) = bench.call(Command::Subscribe {
         queue,
-        credit,
-        lease,
+        flow,
+        group: None,
     });
     assert!(matches!(out[0], Effect::Reply(_, Ok(Reply::Session(_)))));
     let mut pushed = Vec::new();
@@ -226,6 +231,7 @@ fn a_waiting_receive_is_answered_by_the_next_message_or_its_deadline() {
         max: 1,
         wait,
         lease: None,
+        group: None,
     };
     let (first, out) = bench.call(wait(100));
     assert!(out.is_empty());
@@ -259,7 +265,7 @@ fn limits_are_typed_errors_that_lose_nothing() {
         options: EnqueueOptions {
             copies,
             on_short: Some(OnShort::Fail),
-            timeout: None,
+            ..EnqueueOptions::default()
         },
     };
     let too_large = enqueue(crate::base::limits::BODY_BYTES_MAX + 1, None);

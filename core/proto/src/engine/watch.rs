@@ -1,5 +1,6 @@
-//! Time passes on the links: heartbeats, silence, and the deadlines of joins.
+//! Time passes on the links: heartbeats, silence, and what is made of it.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -7,52 +8,30 @@ use super::Engine;
 use super::command::EventKind;
 use super::effect::Effect;
 use super::frame::Message;
-use crate::base::{Error, ErrorKind, Instant, LinkId, MemberId, Now, Ticket, limits};
-use crate::membership::Pulse;
+use crate::base::{Error, ErrorKind, Instant, LinkId, MemberId, Millis, Now, limits};
+use crate::membership::{Ask, Probe, Pulse, Standing, Verdict};
+
+/// A heartbeat may go out so much before its time, beside another one.
+const BEATS_TOGETHER_MS: Millis = 50;
 
 /// When a link that nothing came over is given up.
 fn dead_at(pulse: &Pulse) -> Instant {
-    pulse.silent_at() + (limits::LINK_DEAD_MS - limits::UNREACHABLE_MS)
+    pulse.alive() + limits::LINK_DEAD_MS
 }
 
 impl Engine {
     /// Heartbeats, silence, dials and the deadlines of joins.
     pub(super) fn wake_links(&mut self, now: Now) {
-        let due = self
-            .links
-            .iter()
-            .filter(|(_, link)| link.pulse.next() <= now.mono);
-        let due: Vec<LinkId> = due.map(|(id, _)| *id).collect();
-        for link in due {
-            self.beat(now, link, false);
-        }
-        let quiet = self
-            .links
-            .values()
-            .filter(|link| !link.pulse.is_alive(now.mono));
-        let mut quiet: Vec<MemberId> = quiet.map(|link| link.member).collect();
-        let missing = self
-            .silent
-            .iter()
-            .filter(|(_, (since, _))| now.mono.since(*since) >= limits::UNREACHABLE_MS);
-        quiet.extend(missing.map(|(member, _)| *member));
-        for member in quiet {
-            self.mark_reachable(now, member, false);
+        self.note_lateness(now);
+        self.beat_due(now);
+        for verdict in self.watch.wake(now.mono) {
+            self.carry_out(now, Some(verdict));
         }
         self.hang_up_dead_links(now);
-        let late = self
-            .joins
-            .iter()
-            .filter(|(_, (_, deadline))| *deadline <= now.mono);
-        let late: Vec<Ticket> = late.map(|(ticket, _)| *ticket).collect();
-        for ticket in late {
-            if let Some((address, _)) = self.joins.remove(&ticket) {
-                let error = Error::new(ErrorKind::Interrupted).because("no answer in time");
-                let error = error.with("address", address);
-                self.out.push(Effect::Reply(ticket, Err(error)));
-            }
-        }
-        self.answer_joined(now);
+        self.hang_up_held(now.mono, "the other side said nothing");
+        self.retire_members(now);
+        self.expire_joins(now);
+        self.wake_gossip(now);
         if let Some(stock) = self.board.flush(now.mono) {
             self.tell_stock(stock);
         }
@@ -61,63 +40,152 @@ impl Engine {
     /// When [`Engine::wake_links`] is due.
     pub(super) fn next_link_wake(&self) -> Instant {
         let beats = self.links.values().map(|link| link.pulse.next());
-        // A peer that the set does not hold (yet) is nobody's loss: silence of it is no news.
-        let is_expected =
-            |member| self.view.members().contains_key(member) && !self.unreachable.contains(member);
-        let silences = self.links.values().filter(|link| is_expected(&link.member));
-        let silences = silences.map(|link| link.pulse.silent_at());
         let deaths = self.links.values().map(|link| dead_at(&link.pulse));
-        let missing = self
-            .silent
-            .iter()
-            .filter(|(member, _)| !self.unreachable.contains(*member));
-        let missing = missing.map(|(_, (since, _))| *since + limits::UNREACHABLE_MS);
         let joins = self.joins.values().map(|(_, deadline)| *deadline);
         let joined = self.joined.iter().map(|(_, deadline)| *deadline);
-        let times = deaths
-            .chain(beats)
-            .chain(silences)
-            .chain(missing)
-            .chain(joins)
-            .chain(joined);
-        let others = self.dialler.next().min(self.board.next());
-        times.min().unwrap_or(Instant::NEVER).min(others)
+        let times = deaths.chain(beats).chain(joins).chain(joined);
+        let others = [
+            self.dialler.next(),
+            self.next_held(),
+            self.board.next(),
+            self.watch.next(),
+            self.next_retire(),
+            self.next_gossip(),
+        ];
+        times.chain(others).min().unwrap_or(Instant::NEVER)
+    }
+
+    /// Something changed on a path that does not look at all links: [`Engine::wake_links`] is to.
+    pub(super) fn look_again(&mut self, now: Now) {
+        self.link_wake = self.link_wake.min(now.mono);
+    }
+
+    /// A wake-up that comes late means that this process stood still, or its host kept it waiting.
+    fn note_lateness(&mut self, now: Now) {
+        // What was due before it was asked for could not come earlier.
+        let late = now.mono.since(self.link_wake.max(self.wake_asked));
+        if !self.links.is_empty() && self.watch.late(now.mono, late) {
+            self.counters.stalls += 1;
+            for link in self.links.values_mut() {
+                link.pulse.forgive(late);
+            }
+        }
+    }
+
+    /// Heartbeats that are due, and with them those that soon will be: from then on they are due
+    /// together, so that a member of many links wakes up a few times a second.
+    fn beat_due(&mut self, now: Now) {
+        let times = self.links.values().map(|link| link.pulse.next());
+        if times.min().is_none_or(|first| first > now.mono) {
+            return;
+        }
+        let soon = now.mono + BEATS_TOGETHER_MS;
+        let due = self.links.iter();
+        let due = due.filter(|(_, link)| link.pulse.next() <= soon);
+        let due: Vec<LinkId> = due.map(|(id, _)| *id).collect();
+        for link in due {
+            self.beat(now, link, false);
+        }
     }
 
     pub(super) fn beat(&mut self, now: Now, id: LinkId, is_answer: bool) {
-        let (digest, stock) = (self.view.digest(), self.board.version());
+        let (digest, stock) = (self.table.digest(), self.board.version());
+        let cards = self.cards.digest();
         if let Some(link) = self.links.get_mut(&id) {
             let mut heartbeat = link.pulse.beat(now.mono, is_answer);
             heartbeat.digest = digest;
             heartbeat.stock = stock;
+            heartbeat.cards = cards;
             self.send(id, Message::Heartbeat(heartbeat));
         }
     }
 
-    pub(super) fn is_reachable(&self, member: MemberId) -> bool {
-        // One that was never linked is not believed to be there; one whose link broke is, for a while.
-        let was_linked = self
-            .silent
-            .get(&member)
-            .is_some_and(|(_, was_linked)| *was_linked);
-        !self.unreachable.contains(&member) && (self.by_member.contains_key(&member) || was_linked)
+    /// What an opinion means for the queues, the dialler and the host.
+    pub(super) fn carry_out(&mut self, now: Now, verdict: Option<Verdict>) {
+        match verdict {
+            None => {}
+            Some(Verdict::Suspect(member)) => {
+                self.queues.peer_suspect(now, member, true);
+                self.event(now, EventKind::Suspect, member, String::new());
+            }
+            Some(Verdict::Unreachable(member)) => {
+                self.queues.peer_reachable(now, member, false);
+                self.event(now, EventKind::Unreachable, member, String::new());
+                self.choose_dials(now);
+            }
+            Some(Verdict::Reachable(member, from)) => {
+                self.queues.peer_suspect(now, member, false);
+                if from == Standing::Unreachable {
+                    self.queues.peer_reachable(now, member, true);
+                    self.spread_heal(now);
+                }
+                self.event(now, EventKind::Reachable, member, String::new());
+            }
+            Some(Verdict::Probe(member)) => self.ask_others(member),
+            Some(Verdict::Split(island)) => {
+                let mut names: Vec<String> = Vec::new();
+                for member in core::iter::once(self.me).chain(island) {
+                    let name = self.cards.name(member);
+                    names.push(if name.is_empty() {
+                        format!("{member}")
+                    } else {
+                        name
+                    });
+                }
+                self.counters.splits += 1;
+                self.event(now, EventKind::Split, self.me, names.join(", "));
+            }
+            Some(Verdict::Healed) => {
+                self.event(now, EventKind::Healed, self.me, String::new());
+            }
+        }
     }
 
-    pub(super) fn mark_reachable(&mut self, now: Now, member: MemberId, is_reachable: bool) {
-        let is_news = if is_reachable {
-            self.unreachable.remove(&member)
-        } else {
-            self.view.members().contains_key(&member) && self.unreachable.insert(member)
+    /// One that was unreachable is back: a split may be over. Whoever hears of this member again
+    /// dials it, and so on: nobody waits for the end of a long pause between dials.
+    fn spread_heal(&mut self, now: Now) {
+        self.dialler.hasten(now.mono, None, &mut self.chance);
+        if now.mono >= self.heal_told + limits::HEARTBEAT_MS {
+            self.heal_told = now.mono;
+            let card = self.own_card();
+            self.tell_card(now, card);
+        }
+    }
+
+    /// Asks some of those that are heard whether they hear `member`.
+    fn ask_others(&mut self, member: MemberId) {
+        let heard = self.links.iter().filter(|(_, link)| {
+            link.member != member && self.watch.standing(link.member) == Standing::Heard
+        });
+        let mut heard: Vec<(LinkId, MemberId)> =
+            heard.map(|(id, link)| (*id, link.member)).collect();
+        self.chance.shuffle(&mut heard);
+        let count = match self.watch.ask(member) {
+            Ask::Any(count) => count,
+            Ask::Voucher(by) => {
+                // In front, where it is heard itself; else somebody else in its place.
+                if let Some(place) = heard.iter().position(|(_, peer)| *peer == by) {
+                    heard.swap(0, place);
+                }
+                1
+            }
         };
-        if is_news {
-            self.queues.peer_reachable(now, member, is_reachable);
-            let kind = if is_reachable {
-                EventKind::Reachable
-            } else {
-                EventKind::Unreachable
-            };
-            self.event(now, kind, member, String::new());
-            self.choose_dials(now);
+        for (link, _) in heard.into_iter().take(count) {
+            self.counters.probes += 1;
+            self.send(link, Message::Probe(Probe::of(member)));
+        }
+    }
+
+    pub(super) fn probe(&mut self, now: Now, link: LinkId, probe: &Probe) {
+        let member = probe.member();
+        if !probe.is_answer {
+            let age = self.watch.age(now.mono, member);
+            return self.send(link, Message::Probe(probe.answer(age)));
+        }
+        if let Some(age) = probe.age_ms {
+            let by = self.links.get(&link).map(|link| link.member);
+            self.watch
+                .vouched(now.mono, by.unwrap_or_default(), member, age);
         }
     }
 

@@ -7,6 +7,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use prost::Message as _;
 
+use super::view::MemberInfo;
+
 use crate::base::{BootId, ClusterId, Error, ErrorKind, MemberId, Result, StoreId, limits};
 
 /// Peers of another major version are refused.
@@ -50,7 +52,32 @@ pub struct Hello {
     /// Chosen by the dialler at random: the two connections with one number are one link.
     #[prost(fixed64, tag = "11")]
     pub pair: u64,
+    /// Chance, [`NONCE_BYTES`] of it, where the secret is proven without TLS; else empty.
+    #[prost(bytes = "vec", tag = "12")]
+    pub nonce: Vec<u8>,
+    /// Members in its set, itself included: more than one tells a twin from a newcomer. Two at least
+    /// for one that has had others beside it.
+    #[prost(uint32, tag = "13")]
+    pub members: u32,
+    /// The version of its row (see `membership::Card`).
+    #[prost(uint64, tag = "14")]
+    pub version: u64,
+    /// It has neither a name nor a data directory.
+    #[prost(bool, tag = "15")]
+    pub is_ephemeral: bool,
+    /// Former lives of copies that its store serves.
+    #[prost(fixed64, repeated, tag = "16")]
+    pub kept: Vec<u64>,
+    /// Digest of the rows it knows: who has the same need not be told them.
+    #[prost(fixed64, tag = "17")]
+    pub cards: u64,
+    /// It left its cluster and is alone since: who dials it as a member has not heard of that yet.
+    #[prost(bool, tag = "18")]
+    pub is_apart: bool,
 }
+
+/// Bytes of a nonce.
+pub const NONCE_BYTES: usize = 32;
 
 /// Sent instead of a [`Hello`] (or after it) when the peer is not welcome; the connection closes.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
@@ -90,6 +117,13 @@ impl Hello {
         MemberId(wide(&self.member).unwrap_or_default())
     }
 
+    /// What the set is to say of it.
+    #[must_use]
+    pub fn info(&self) -> MemberInfo {
+        let kept = self.kept.iter().copied().map(StoreId);
+        MemberInfo::new(self.incarnation, self.store(), self.is_ephemeral).keeping(kept)
+    }
+
     /// Its boot.
     #[must_use]
     pub fn boot(&self) -> BootId {
@@ -104,10 +138,24 @@ impl Hello {
 
     /// Whether `self` (the peer's) may talk to `own`.
     ///
-    /// Errors: 103 never; 106 for another major version, 107 for another cluster, 108 for our own
-    /// identity in another process, 503 for a malformed hello, 101 when we dialled ourselves.
+    /// Errors: those of [`Hello::check_cluster`], then those of [`Hello::check_identity`].
     pub fn check(&self, own: &Hello) -> Result<()> {
-        if wide(&self.cluster).is_none() || wide(&self.member).is_none() || self.member().0 == 0 {
+        self.check_cluster(own)?;
+        self.check_identity(own)
+    }
+
+    /// Whether `self` (the peer's) is a hello of `own`'s cluster: all that is asked of a stranger
+    /// before it has proven anything.
+    ///
+    /// Errors: 106 for another major version, 107 for another cluster, 503 for a malformed hello.
+    pub fn check_cluster(&self, own: &Hello) -> Result<()> {
+        let is_whole = wide(&self.cluster).is_some()
+            && wide(&self.member).is_some_and(|member| member != 0)
+            && self.name.len() <= limits::NAME_BYTES_MAX
+            && self.address.len() <= limits::NAME_BYTES_MAX
+            && [0, NONCE_BYTES].contains(&self.nonce.len())
+            && self.lane <= 1;
+        if !is_whole {
             return Err(Error::new(ErrorKind::Corrupt).because("malformed hello"));
         }
         if self.major != own.major {
@@ -122,22 +170,29 @@ impl Hello {
                 .with("theirs", self.cluster())
                 .with("ours", own.cluster()));
         }
-        if self.member == own.member {
-            if self.boot == own.boot {
-                return Err(Error::new(ErrorKind::InvalidArgument)
-                    .because("that address is this member itself"));
-            }
-            return Err(Error::new(ErrorKind::IdentityConflict)
-                .because("another live process has this member's identity")
-                .with("member", self.member()));
-        }
-        let fits = self.name.len() <= limits::NAME_BYTES_MAX
-            && self.address.len() <= limits::NAME_BYTES_MAX
-            && self.lane <= 1;
-        if !fits {
-            return Err(Error::new(ErrorKind::Corrupt).because("malformed hello"));
-        }
         Ok(())
+    }
+
+    /// Whether `self` (the peer's) is somebody else than `own`.
+    ///
+    /// Two that have each other members beside them come from across a split: those are judged by
+    /// the engine, which lets one of them go on under another identity.
+    ///
+    /// Errors: 101 when we dialled ourselves, 108 for our own identity in another process.
+    pub fn check_identity(&self, own: &Hello) -> Result<()> {
+        if self.member != own.member {
+            return Ok(());
+        }
+        if self.boot == own.boot {
+            return Err(Error::new(ErrorKind::InvalidArgument)
+                .because("that address is this member itself"));
+        }
+        if self.members > 1 && own.members > 1 {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::IdentityConflict)
+            .because("another live process has this member's identity")
+            .with("member", self.member()))
     }
 
     /// Its bytes, without a frame header.

@@ -1,10 +1,10 @@
-//! Whether a link's other end hears us: a local opinion (protocol.md 1.3).
+//! Whether a link's other end hears us (protocol.md 1.3).
 //!
 //! Not "a frame came" but "a frame came that echoes what we sent lately": a link that works one way
 //! only is down for both.
 
 use super::message::Heartbeat;
-use crate::base::{Instant, limits};
+use crate::base::{Instant, Millis, limits};
 
 /// Sent heartbeats whose time is remembered: those of the last `UNREACHABLE_MS` and some answers.
 const REMEMBERED: usize = 16;
@@ -19,6 +19,8 @@ pub struct Pulse {
     next: Instant,
     /// The send time of the latest heartbeat of ours that was echoed.
     alive: Instant,
+    /// Smoothed time between a heartbeat and its echo.
+    round_trip: Millis,
 }
 
 impl Pulse {
@@ -31,6 +33,7 @@ impl Pulse {
             heard: 0,
             next: now,
             alive: now,
+            round_trip: 0,
         }
     }
 
@@ -55,31 +58,41 @@ impl Pulse {
             is_answer,
             digest: 0,
             stock: 0,
+            cards: 0,
         }
     }
 
     /// Takes a heartbeat of the peer in.
-    pub fn hear(&mut self, heartbeat: &Heartbeat) {
+    pub fn hear(&mut self, now: Instant, heartbeat: &Heartbeat) {
         self.heard = self.heard.max(heartbeat.number);
         let age = self.number.saturating_sub(heartbeat.heard);
         if heartbeat.heard > 0 && heartbeat.heard <= self.number && age < REMEMBERED as u64 {
             let slot = heartbeat.heard as usize % REMEMBERED;
             if let Some(at) = self.sent.get(slot) {
                 self.alive = self.alive.max(*at);
+                if heartbeat.is_answer {
+                    self.round_trip = (self.round_trip * 7 + now.since(*at)) / 8;
+                }
             }
         }
     }
 
-    /// When this link will have been silent for too long.
+    /// The send time of the latest heartbeat of ours that was echoed.
     #[must_use]
-    pub fn silent_at(&self) -> Instant {
-        self.alive + limits::UNREACHABLE_MS
+    pub fn alive(&self) -> Instant {
+        self.alive
     }
 
-    /// True when the peer echoed something we sent in the last `UNREACHABLE_MS`.
+    /// Smoothed milliseconds between a heartbeat and its echo.
     #[must_use]
-    pub fn is_alive(&self, now: Instant) -> bool {
-        now < self.silent_at()
+    pub fn round_trip(&self) -> Millis {
+        self.round_trip
+    }
+
+    /// This process stood still for so long: silence meanwhile says nothing.
+    pub fn forgive(&mut self, time: Millis) {
+        self.alive = self.alive + time;
+        self.sent.iter_mut().for_each(|at| *at = *at + time);
     }
 }
 
@@ -91,37 +104,33 @@ mod tests {
     fn a_peer_that_speaks_but_does_not_hear_us_is_silent() {
         let mut pulse = Pulse::new(Instant(0));
         for second in 0..5 {
-            pulse.beat(Instant(second * 1_000), false);
-            pulse.hear(&Heartbeat {
+            let now = Instant(second * 1_000);
+            pulse.beat(now, false);
+            let deaf = Heartbeat {
                 number: second + 1,
                 ..Heartbeat::default()
-            });
+            };
+            pulse.hear(now, &deaf);
         }
-        assert!(pulse.is_alive(Instant(2_999)));
-        assert!(!pulse.is_alive(Instant(3_000)));
+        assert_eq!(pulse.alive(), Instant(0));
     }
 
     #[test]
-    fn an_echo_of_a_late_beat_keeps_the_link_alive() {
+    fn an_echo_of_a_late_beat_keeps_the_link_alive_since_it_was_sent() {
         let mut pulse = Pulse::new(Instant(0));
         let beat = pulse.beat(Instant(2_500), false);
-        pulse.hear(&Heartbeat {
+        let echo = Heartbeat {
             number: 1,
             heard: beat.number,
+            is_answer: true,
             ..Heartbeat::default()
-        });
-        assert!(pulse.is_alive(Instant(5_499)));
-        assert!(!pulse.is_alive(Instant(5_500)));
-    }
-
-    #[test]
-    fn an_echo_of_something_never_sent_counts_for_nothing() {
-        let mut pulse = Pulse::new(Instant(0));
-        pulse.hear(&Heartbeat {
-            number: 1,
-            heard: 99,
-            ..Heartbeat::default()
-        });
-        assert!(!pulse.is_alive(Instant(3_000)));
+        };
+        pulse.hear(Instant(2_900), &echo);
+        assert_eq!(pulse.alive(), Instant(2_500));
+        assert_eq!(pulse.round_trip(), 50);
+        // A lie about what was never sent changes nothing.
+        let lie = Heartbeat { heard: 9, ..echo };
+        pulse.hear(Instant(2_950), &lie);
+        assert_eq!(pulse.alive(), Instant(2_500));
     }
 }

@@ -1,15 +1,19 @@
-//! The member set: an ORSWOT, the first key space of the metadata map (protocol.md 1.2).
+//! The member set: an ORSWOT, a key space of the metadata map (protocol.md 1.2).
 //!
 //! One entry a member, written once a store by whoever admits it: a member that restarts often
-//! makes no actors. Add wins; among siblings the highest incarnation is read.
+//! makes no actors. Add wins; among siblings the highest incarnation is read. The map belongs to
+//! the metadata room and is lent for each call; what is read from it is kept here.
 
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::string::String;
 use alloc::vec::Vec;
 use prost::Message as _;
 
+use super::fence::Fence;
 use crate::base::{BootId, MemberId, StoreId, limits};
 use crate::crdt::{Delta, DotMap};
+
+/// Former stores whose copies one member may still serve.
+const KEPT_MAX: usize = 8;
 
 /// What the set says of one member.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
@@ -20,33 +24,23 @@ pub struct MemberInfo {
     /// This life of its copies.
     #[prost(fixed64, tag = "2")]
     store: u64,
-    /// This life of its process.
-    #[prost(fixed64, tag = "3")]
-    boot: u64,
-    /// Its name; may be empty.
-    #[prost(string, tag = "4")]
-    pub name: String,
-    /// Where it listens; empty when it does not.
-    #[prost(string, tag = "5")]
-    pub address: String,
+    /// Former lives whose surviving copies this store serves.
+    #[prost(fixed64, repeated, tag = "3")]
+    kept: Vec<u64>,
+    /// It has neither a name nor a data directory: unreachable for long, it is retired.
+    #[prost(bool, tag = "4")]
+    pub is_ephemeral: bool,
 }
 
 impl MemberInfo {
     /// What a member says of itself.
     #[must_use]
-    pub fn new(
-        incarnation: u64,
-        store: StoreId,
-        boot: BootId,
-        name: String,
-        address: String,
-    ) -> Self {
+    pub fn new(incarnation: u64, store: StoreId, is_ephemeral: bool) -> Self {
         Self {
             incarnation,
             store: store.0,
-            boot: boot.0,
-            name,
-            address,
+            kept: Vec::new(),
+            is_ephemeral,
         }
     }
 
@@ -56,53 +50,82 @@ impl MemberInfo {
         StoreId(self.store)
     }
 
-    /// This life of its process.
+    /// Former lives whose surviving copies this store serves.
+    pub fn kept(&self) -> impl Iterator<Item = StoreId> + '_ {
+        self.kept.iter().map(|store| StoreId(*store))
+    }
+
+    /// The same with former lives whose copies it serves; only the latest few count.
     #[must_use]
-    pub fn boot(&self) -> BootId {
-        BootId(self.boot)
+    pub fn keeping(mut self, kept: impl IntoIterator<Item = StoreId>) -> Self {
+        self.kept = kept.into_iter().map(|store| store.0).collect();
+        let excess = self.kept.len().saturating_sub(KEPT_MAX);
+        self.kept.drain(..excess);
+        self
+    }
+
+    /// The same life with a higher incarnation.
+    #[must_use]
+    pub fn raised(&self, incarnation: u64) -> Self {
+        Self {
+            incarnation,
+            ..self.clone()
+        }
+    }
+
+    /// The next life of the same copies.
+    #[must_use]
+    pub fn renewed(&self, incarnation: u64, store: StoreId) -> Self {
+        let mut kept = self.kept.clone();
+        kept.push(self.store);
+        let excess = kept.len().saturating_sub(KEPT_MAX);
+        kept.drain(..excess);
+        Self {
+            incarnation,
+            store: store.0,
+            kept,
+            is_ephemeral: self.is_ephemeral,
+        }
     }
 }
 
-/// What a merge changed.
+/// What a change of the map meant for the set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// New in the set.
     Joined(MemberId),
-    /// Gone from the set, with the name it had.
-    Left(MemberId, String),
+    /// Gone from the set: for good, when that life of it is behind a fence (it left, or was
+    /// evicted); else it was retired, and may come back.
+    Left(MemberId, bool),
     /// In the set with another life.
     Renewed(MemberId),
+    /// A life of it was fenced: evicted, or left.
+    Fenced(MemberId),
 }
 
 /// The member set as this member knows it. This member is always in it for itself.
 #[derive(Debug)]
 pub struct View {
     me: MemberId,
-    actor: BootId,
     own: MemberInfo,
-    map: DotMap,
     members: BTreeMap<MemberId, MemberInfo>,
-    /// Lives of copies that ended by a leave: an entry that names one counts for nothing, whoever
-    /// wrote it at the same time.
-    fences: BTreeMap<MemberId, BTreeSet<StoreId>>,
-    digest: u64,
+    fences: BTreeMap<MemberId, Fence>,
+    /// Lives that were taken for gone. What was owed to them is forgotten, so they come back under
+    /// another store or not at all.
+    retired: BTreeMap<MemberId, u64>,
 }
 
 impl View {
     /// A set of one.
     #[must_use]
     pub fn new(me: MemberId, own: MemberInfo) -> Self {
-        let mut view = Self {
+        Self {
             me,
-            actor: own.boot(),
+            members: BTreeMap::from([(me, own.clone())]),
             own,
-            map: DotMap::default(),
-            members: BTreeMap::new(),
             fences: BTreeMap::new(),
-            digest: 0,
-        };
-        view.reread();
-        view
+            retired: BTreeMap::new(),
+        }
     }
 
     /// The set, this member included, in the order of ids.
@@ -111,127 +134,209 @@ impl View {
         &self.members
     }
 
-    /// Differs when the metadata differs.
+    /// What the set says of this member, or would say.
     #[must_use]
-    pub fn digest(&self) -> u64 {
-        self.digest
+    pub fn own(&self) -> &MemberInfo {
+        &self.own
     }
 
-    /// Everything, for a peer.
+    /// Lives that ended for good: of members that left, or were evicted.
     #[must_use]
-    pub fn whole(&self) -> Delta {
-        self.map.whole()
+    pub fn fence(&self, member: MemberId) -> Option<&Fence> {
+        self.fences.get(&member)
     }
 
-    /// True when `store` is this member's current life of copies.
+    /// True when that life of the member may not come back.
     #[must_use]
-    pub fn is_current(&self, member: MemberId, store: StoreId) -> bool {
-        self.members
+    pub fn is_fenced(&self, member: MemberId, incarnation: u64, store: StoreId) -> bool {
+        self.fences
             .get(&member)
-            .is_some_and(|info| info.store() == store)
+            .is_some_and(|fence| fence.stops(incarnation, store))
     }
 
-    /// Writes a member in, and this one where it is missing; none when all of it is known or the
-    /// set is full.
-    pub fn admit(&mut self, member: MemberId, info: &MemberInfo) -> Option<Delta> {
-        let mut delta = self.write(member, info);
-        let own = self.own.clone();
-        let me = self.me;
-        if delta.is_some() || self.map.iter().next().is_some() {
-            match (&mut delta, self.write(me, &own)) {
+    /// True for one that was a member and is none now, as far as was seen here.
+    #[must_use]
+    pub fn is_gone(&self, member: MemberId) -> bool {
+        let was_member = self.retired.contains_key(&member) || self.fences.contains_key(&member);
+        was_member && !self.members.contains_key(&member)
+    }
+
+    /// True for a life of that member that was taken for gone, as far as was seen here.
+    #[must_use]
+    pub fn is_retired(&self, member: MemberId, store: StoreId) -> bool {
+        self.retired.get(&member) == Some(&store.0)
+    }
+
+    /// Writes a member in, and this one where it is missing; none when all of it is known, fenced,
+    /// or the set is full.
+    pub fn admit(
+        &mut self,
+        map: &mut DotMap,
+        actor: BootId,
+        member: MemberId,
+        info: &MemberInfo,
+    ) -> Option<Delta> {
+        let mut delta = self.write(map, actor, member, info);
+        if delta.is_some() || !map.is_empty() {
+            let own = self.own.clone();
+            match (&mut delta, self.write(map, actor, self.me, &own)) {
                 (Some(delta), Some(more)) => delta.append(more),
                 (None, more) => delta = more,
                 (Some(_), None) => {}
             }
         }
-        self.reread();
         delta
     }
 
-    /// Takes a peer's delta or whole state in. When this member had been removed there (and does
-    /// not leave), it must be admitted again: see [`View::is_missing`].
-    pub fn merge(&mut self, delta: &Delta, is_whole: bool) -> Vec<Change> {
-        let before = self.members.clone();
-        if self.map.merge(delta, is_whole).is_empty() {
-            // Contexts may have grown all the same.
-            self.digest = self.map.digest();
-            return Vec::new();
-        }
-        self.reread();
+    /// Writes this member in.
+    pub fn admit_self(&mut self, map: &mut DotMap, actor: BootId) -> Option<Delta> {
+        let own = self.own.clone();
+        self.write(map, actor, self.me, &own)
+    }
+
+    /// Reads keys of the map again that were changed; answers what that means, once each.
+    pub fn reread(&mut self, map: &DotMap, keys: &[Vec<u8>]) -> Vec<Change> {
         let mut changes = Vec::new();
-        for (id, info) in &self.members {
-            match before.get(id) {
-                None => changes.push(Change::Joined(*id)),
-                Some(old) if old.store != info.store => changes.push(Change::Renewed(*id)),
-                Some(_) => {}
+        let mut touched = BTreeSet::new();
+        for key in keys {
+            if let Some(member) = member_of(key, b"f/") {
+                let fence = fence_in(map, member);
+                let known = self.fences.entry(member).or_default();
+                if *known != fence {
+                    *known = fence;
+                    changes.push(Change::Fenced(member));
+                    touched.insert(member);
+                }
+            } else if let Some(member) = member_of(key, b"m/") {
+                touched.insert(member);
             }
         }
-        let gone = before
-            .into_iter()
-            .filter(|(id, _)| !self.members.contains_key(id));
-        changes.extend(gone.map(|(id, info)| Change::Left(id, info.name)));
+        for member in touched {
+            if member == self.me {
+                continue;
+            }
+            let info = self.stored(map, member);
+            let old = match info.clone() {
+                Some(info) => self.members.insert(member, info),
+                None => self.members.remove(&member),
+            };
+            match (old, info) {
+                (None, Some(_)) => changes.push(Change::Joined(member)),
+                (Some(old), None) => {
+                    let is_final = self.is_fenced(member, old.incarnation, old.store());
+                    if !is_final {
+                        self.retired.insert(member, old.store);
+                    }
+                    changes.push(Change::Left(member, is_final));
+                }
+                (Some(old), Some(new)) if old.store != new.store => {
+                    changes.push(Change::Renewed(member));
+                }
+                _ => {}
+            }
+        }
         changes
     }
 
     /// True when others are in the map but this member is not, or with another life.
     #[must_use]
-    pub fn is_missing(&self) -> bool {
-        self.map.iter().next().is_some() && self.stored(self.me).as_ref() != Some(&self.own)
+    pub fn is_missing(&self, map: &DotMap) -> bool {
+        !map.is_empty() && self.stored(map, self.me).as_ref() != Some(&self.own)
     }
 
-    /// Writes this member in.
-    pub fn admit_self(&mut self) -> Option<Delta> {
-        let own = self.own.clone();
-        let delta = self.write(self.me, &own);
-        self.reread();
-        delta
+    /// True when the map holds no life of this member at all.
+    #[must_use]
+    pub fn is_absent(&self, map: &DotMap) -> bool {
+        map.read(&key(self.me)).next().is_none()
+    }
+
+    /// The incarnation that this member needs to be the latest life of its identity: above what the
+    /// map says of other stores and of fences. None when its own is enough.
+    #[must_use]
+    pub fn incarnation_needed(&self, map: &DotMap) -> Option<u64> {
+        let others = infos(map, self.me).filter(|info| info.store != self.own.store);
+        let seen = others.map(|info| info.incarnation).max();
+        let fenced = self.fences.get(&self.me).map(|fence| fence.incarnation);
+        let most = seen.max(fenced)?;
+        (most >= self.own.incarnation && most > 0).then(|| most.saturating_add(1))
+    }
+
+    /// What the map says of this identity under another store, where that is the latest: the store
+    /// and its incarnation.
+    #[must_use]
+    pub fn rival_entry(&self, map: &DotMap) -> Option<(StoreId, u64)> {
+        let stored = self.stored(map, self.me)?;
+        let is_own = stored.store == self.own.store || self.own.kept.contains(&stored.store);
+        (!is_own).then_some((StoreId(stored.store), stored.incarnation))
+    }
+
+    /// What the map says of a member's fence, to be told to it.
+    #[must_use]
+    pub fn fence_delta(&self, map: &DotMap, member: MemberId) -> Delta {
+        map.delta(&fence_key(member))
+    }
+
+    /// This member goes on as another life: of the same copies, or under another identity.
+    pub fn renew(&mut self, me: MemberId, own: MemberInfo) {
+        self.members.remove(&self.me);
+        self.me = me;
+        self.members.insert(me, own.clone());
+        self.own = own;
     }
 
     /// Takes this member out: its entry goes, and a fence keeps out what others wrote of this life
     /// meanwhile (add wins, but not over a fence).
-    pub fn depart(&mut self) -> Delta {
-        let mut stores = self.fences.get(&self.me).cloned().unwrap_or_default();
-        stores.insert(self.own.store());
-        let value = stores
-            .iter()
-            .flat_map(|store| store.0.to_le_bytes())
-            .collect();
-        let mut delta = self.map.write(self.actor, &fence_key(self.me), value);
-        delta.append(self.map.remove(&key(self.me)));
-        self.reread();
+    pub fn depart(&mut self, map: &mut DotMap, actor: BootId) -> Delta {
+        let fence = Fence::of(0, [self.own.store()]);
+        self.remove(map, actor, self.me, &fence)
+    }
+
+    /// Takes another member out for good: this life of it, and every one before.
+    pub fn evict(&mut self, map: &mut DotMap, actor: BootId, member: MemberId) -> Option<Delta> {
+        let info = self.members.get(&member)?;
+        let stores = info.kept().chain([info.store()]);
+        let fence = Fence::of(info.incarnation, stores);
+        Some(self.remove(map, actor, member, &fence))
+    }
+
+    /// Takes an ephemeral member out that has been away for long. No fence: it may come back.
+    pub fn retire(&mut self, map: &mut DotMap, member: MemberId) -> Option<Delta> {
+        let info = self.members.get(&member)?;
+        info.is_ephemeral.then(|| map.remove(&key(member)))
+    }
+
+    /// Starts anew as a set of one after a leave; the caller starts a new map, too.
+    pub fn reset(&mut self, own: MemberInfo) {
+        *self = View::new(self.me, own);
+    }
+
+    /// Every key that concerns the set, to be read after a map was loaded.
+    #[must_use]
+    pub fn keys(map: &DotMap) -> Vec<Vec<u8>> {
+        let keys = map.iter().map(|(key, _)| key);
+        let keys = keys.filter(|key| key.starts_with(b"m/") || key.starts_with(b"f/"));
+        keys.map(<[u8]>::to_vec).collect()
+    }
+
+    fn remove(&self, map: &mut DotMap, actor: BootId, member: MemberId, fence: &Fence) -> Delta {
+        let mut joined = fence_in(map, member);
+        joined.join(fence);
+        let mut delta = map.write(actor, &fence_key(member), joined.to_bytes());
+        delta.append(map.remove(&key(member)));
         delta
     }
 
-    /// True when `delta` still has this member under `store`, and no fence for it.
-    #[must_use]
-    pub fn is_unaware(&self, delta: &Delta, store: StoreId) -> bool {
-        let mut map = DotMap::default();
-        map.merge(delta, true);
-        let is_fenced = fences_of(&map)
-            .get(&self.me)
-            .is_some_and(|stores| stores.contains(&store));
-        let own_key = key(self.me);
-        let mut infos = map
-            .read(&own_key)
-            .filter_map(|value| MemberInfo::decode(value.as_slice()).ok());
-        !is_fenced && infos.any(|info| info.store() == store)
-    }
-
-    /// Starts anew as a set of one with another life of copies, after a leave. The old context goes
-    /// with the old entries (kept, it would remove them all at the next meeting), so the dots need
-    /// a new actor.
-    pub fn reset(&mut self, own: MemberInfo, actor: BootId) {
-        self.map = DotMap::default();
-        self.actor = actor;
-        self.own = own;
-        self.reread();
-    }
-
-    fn write(&mut self, member: MemberId, info: &MemberInfo) -> Option<Delta> {
-        if self.is_fenced(member, info.store()) {
+    fn write(
+        &self,
+        map: &mut DotMap,
+        actor: BootId,
+        member: MemberId,
+        info: &MemberInfo,
+    ) -> Option<Delta> {
+        if self.is_fenced(member, info.incarnation, info.store()) {
             return None;
         }
-        let stored = self.stored(member);
+        let stored = self.stored(map, member);
         let is_known =
             stored.is_some_and(|known| known == *info || known.incarnation > info.incarnation);
         let is_full =
@@ -239,36 +344,34 @@ impl View {
         if is_known || is_full {
             return None;
         }
-        Some(
-            self.map
-                .write(self.actor, &key(member), info.encode_to_vec()),
-        )
+        Some(map.write(actor, &key(member), info.encode_to_vec()))
     }
 
     /// The entry with the highest incarnation among the siblings.
-    fn stored(&self, member: MemberId) -> Option<MemberInfo> {
-        newest(self.map.read(&key(member)), self.fences.get(&member))
+    fn stored(&self, map: &DotMap, member: MemberId) -> Option<MemberInfo> {
+        let fence = self.fences.get(&member);
+        infos(map, member)
+            .filter(|info| {
+                fence.is_none_or(|fence| !fence.stops(info.incarnation, StoreId(info.store)))
+            })
+            .max_by_key(|info| (info.incarnation, info.store))
     }
+}
 
-    fn is_fenced(&self, member: MemberId, store: StoreId) -> bool {
-        self.fences
-            .get(&member)
-            .is_some_and(|stores| stores.contains(&store))
-    }
+fn infos(map: &DotMap, member: MemberId) -> impl Iterator<Item = MemberInfo> {
+    let values: Vec<MemberInfo> = map
+        .read(&key(member))
+        .filter_map(|value| MemberInfo::decode(value.as_slice()).ok())
+        .collect();
+    values.into_iter()
+}
 
-    fn reread(&mut self) {
-        self.fences = fences_of(&self.map);
-        let fences = &self.fences;
-        let entries = self.map.iter().filter_map(|(key, values)| {
-            let id = MemberId(u128::from_be_bytes(
-                key.strip_prefix(b"m/")?.try_into().ok()?,
-            ));
-            Some((id, newest(values, fences.get(&id))?))
-        });
-        self.members = entries.collect();
-        self.members.insert(self.me, self.own.clone());
-        self.digest = self.map.digest();
+fn fence_in(map: &DotMap, member: MemberId) -> Fence {
+    let mut fence = Fence::default();
+    for value in map.read(&fence_key(member)) {
+        fence.join(&Fence::from_bytes(value));
     }
+    fence
 }
 
 /// Big-endian, so that keys sort as ids do.
@@ -284,125 +387,11 @@ fn fence_key(member: MemberId) -> Vec<u8> {
     key
 }
 
-/// Every fence: the union of its siblings.
-fn fences_of(map: &DotMap) -> BTreeMap<MemberId, BTreeSet<StoreId>> {
-    let fences = map.iter().filter_map(|(key, values)| {
-        let id = key.strip_prefix(b"f/")?.try_into().ok()?;
-        let bytes = values.flat_map(|value| value.as_chunks::<8>().0);
-        let stores = bytes.map(|bytes| StoreId(u64::from_le_bytes(*bytes)));
-        Some((MemberId(u128::from_be_bytes(id)), stores.collect()))
-    });
-    fences.collect()
-}
-
-/// Siblings are read by the highest incarnation; the store settles a tie the same way everywhere.
-fn newest<'a>(
-    values: impl Iterator<Item = &'a Vec<u8>>,
-    fence: Option<&BTreeSet<StoreId>>,
-) -> Option<MemberInfo> {
-    values
-        .filter_map(|value| MemberInfo::decode(value.as_slice()).ok())
-        .filter(|info| fence.is_none_or(|stores| !stores.contains(&info.store())))
-        .max_by_key(|info| (info.incarnation, info.store))
+fn member_of(key: &[u8], prefix: &[u8]) -> Option<MemberId> {
+    let id = key.strip_prefix(prefix)?.try_into().ok()?;
+    Some(MemberId(u128::from_be_bytes(id)))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn info(life: u64) -> MemberInfo {
-        MemberInfo::new(
-            life,
-            StoreId(life),
-            BootId(life),
-            String::new(),
-            String::new(),
-        )
-    }
-
-    fn view(id: u128, life: u64) -> View {
-        View::new(MemberId(id), info(life))
-    }
-
-    #[test]
-    fn a_joiner_is_written_by_the_one_who_admits_it_and_learns_all_from_it() {
-        let (mut a, mut b) = (view(1, 10), view(2, 20));
-        let delta = a.admit(MemberId(2), &info(20)).unwrap();
-        assert!(a.admit(MemberId(2), &info(20)).is_none());
-        assert_eq!(b.merge(&delta, false), [Change::Joined(MemberId(1))]);
-        assert_eq!(a.members(), b.members());
-        assert_eq!(a.digest(), b.digest());
-        assert!(!b.is_missing());
-    }
-
-    #[test]
-    fn a_member_that_comes_back_with_another_life_is_renewed_everywhere() {
-        let (mut a, mut b, mut c) = (view(1, 10), view(2, 20), view(3, 30));
-        for (id, life) in [(2, 20), (3, 30)] {
-            let delta = a.admit(MemberId(id), &info(life)).unwrap();
-            b.merge(&delta, false);
-            c.merge(&a.whole(), true);
-        }
-        let delta = a.admit(MemberId(2), &info(25)).unwrap();
-        assert_eq!(c.merge(&delta, false), [Change::Renewed(MemberId(2))]);
-        assert!(c.is_current(MemberId(2), StoreId(25)));
-        assert!(
-            a.admit(MemberId(2), &info(20)).is_none(),
-            "an older life is not written"
-        );
-    }
-
-    #[test]
-    fn one_who_was_removed_by_mistake_knows_it() {
-        let (mut a, mut b) = (view(1, 10), view(2, 20));
-        let delta = a.admit(MemberId(2), &info(20)).unwrap();
-        b.merge(&delta, false);
-        let removed = a.map.remove(&key(MemberId(2)));
-        a.reread();
-        b.merge(&removed, false);
-        assert!(b.is_missing());
-        let again = b.admit_self().unwrap();
-        a.merge(&again, false);
-        assert_eq!(a.members().len(), 2);
-    }
-
-    #[test]
-    fn one_who_left_is_not_brought_back_by_an_admission_at_the_same_time() {
-        let (mut a, mut b, mut c) = (view(1, 10), view(2, 20), view(3, 30));
-        let by_a = a.admit(MemberId(3), &info(30)).unwrap();
-        let by_b = b.admit(MemberId(3), &info(30)).unwrap();
-        c.merge(&by_a, false);
-        let left = c.depart();
-        assert!(!c.is_unaware(&left, StoreId(30)) && c.is_unaware(&by_b, StoreId(30)));
-        for delta in [&by_a, &by_b, &left] {
-            a.merge(delta, false);
-            b.merge(delta, false);
-        }
-        assert!(!a.members().contains_key(&MemberId(3)));
-        assert_eq!(a.digest(), b.digest());
-        assert!(
-            a.admit(MemberId(3), &info(30)).is_none(),
-            "that life is over"
-        );
-        assert!(
-            a.admit(MemberId(3), &info(31)).is_some(),
-            "another may come"
-        );
-    }
-
-    #[test]
-    fn one_who_left_and_comes_again_removes_nobody() {
-        let (mut a, mut b) = (view(1, 10), view(2, 20));
-        b.merge(&a.admit(MemberId(2), &info(20)).unwrap(), false);
-        a.merge(&b.whole(), true);
-        b.merge(&a.depart(), false);
-        a.reset(info(11), BootId(99));
-        assert_eq!(a.members().len(), 1);
-        assert_eq!(b.merge(&a.whole(), true), []);
-        let delta = b.admit(MemberId(1), &info(11)).unwrap();
-        a.merge(&b.whole(), true);
-        a.merge(&delta, false);
-        assert_eq!(a.members(), b.members());
-        assert_eq!(a.digest(), b.digest());
-    }
-}
+#[path = "view_tests.rs"]
+mod tests;

@@ -161,6 +161,11 @@ impl Board {
         changes
     }
 
+    /// Whose rows are here.
+    pub fn members(&self) -> impl Iterator<Item = MemberId> + '_ {
+        self.rows.keys().copied()
+    }
+
     /// A link is gone, and the row with it; answers the queues it had.
     pub fn forget(&mut self, member: MemberId) -> Vec<Arc<str>> {
         let row = self.rows.remove(&member).unwrap_or_default();

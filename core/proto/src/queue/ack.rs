@@ -12,9 +12,35 @@ use crate::base::{BootId, Error, ErrorKind, Instant, MemberId, MessageId, Now, R
 use crate::copies::{Holder, Holders};
 use crate::wire::{Ids, SEQUENCE_MAX};
 
+/// A run of finished messages of one origin: first and last of them.
+#[derive(Default)]
+struct Neighbours(Option<(BootId, u64, u64)>);
+
+impl Neighbours {
+    fn of(id: MessageId) -> Self {
+        Self(Some((id.origin, id.sequence, id.sequence)))
+    }
+
+    /// Lengthens the run by a message that is the next one of it; false for another.
+    fn takes(&mut self, id: MessageId) -> bool {
+        match &mut self.0 {
+            Some((origin, _, last)) if *origin == id.origin && *last + 1 == id.sequence => {
+                *last = id.sequence;
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
 impl Queues {
     /// One message is finished.
     pub fn ack(&mut self, now: Now, ticket: Ticket, handle: &Handle) {
+        let id = handle.id;
+        if self.end_alone(handle) {
+            self.prints.insert(id.origin, id.sequence, id.sequence);
+            return self.reply(ticket, Ok(Reply::Done));
+        }
         let answer = self.ack_one(now, handle).map(|()| Reply::Done);
         self.reply(ticket, answer);
     }
@@ -27,33 +53,88 @@ impl Queues {
                 .with("deliveries_max", limits::BATCH_MAX);
             return self.reply(ticket, Err(error));
         }
-        let codes = handles
-            .iter()
-            .map(|handle| match self.ack_one(now, handle) {
+        let mut codes = Vec::with_capacity(handles.len());
+        let mut ended = Neighbours::default();
+        for handle in handles {
+            if self.end_alone(handle) {
+                if !ended.takes(handle.id) {
+                    self.remember(core::mem::replace(&mut ended, Neighbours::of(handle.id)));
+                }
+                codes.push(0);
+                continue;
+            }
+            // What is finished is looked up below, so all that was has to be remembered by now.
+            self.remember(core::mem::take(&mut ended));
+            codes.push(match self.ack_one(now, handle) {
                 Ok(()) => 0,
                 Err(error) => error.number(),
             });
-        let codes: Vec<u16> = codes.collect();
+        }
+        self.remember(ended);
         self.reply(ticket, Ok(Reply::Codes(codes)));
+    }
+
+    /// Ends a message that a consumer has and that no other store holds, without remembering it:
+    /// the caller does. False, and nothing is changed, for any other message: most of what
+    /// [`Queues::ack_one`] looks at cannot be the case then.
+    fn end_alone(&mut self, handle: &Handle) -> bool {
+        if handle.session.is_some() || handle.holders.is_some() {
+            return false;
+        }
+        let Some(index) = self.index.get(handle.id) else {
+            return false;
+        };
+        let is_plain = self.slab.get(index).is_some_and(|slot| {
+            slot.place == Place::Leased
+                && slot.lessee == Lessee::Here(None)
+                && slot.is_alone()
+                && slot.own.store == self.me.store
+                && handle.own.store == self.me.store
+        });
+        if is_plain {
+            self.index.take(handle.id);
+            self.wheel.clear(index);
+            self.memory_used = self.memory_used.saturating_sub(self.slab.empty(index));
+            self.counters.acked += 1;
+        }
+        is_plain
+    }
+
+    fn remember(&mut self, ended: Neighbours) {
+        if let Some((origin, first, last)) = ended.0 {
+            self.prints.insert(origin, first, last);
+        }
     }
 
     /// Records the end here and tells every holder. Errors: 402, 101.
     fn ack_one(&mut self, now: Now, handle: &Handle) -> Result<()> {
         let id = handle.id;
+        if handle.lease == 0 {
+            // Finished when it was given out; now its consumer has room for another.
+            self.settled_by(now, handle);
+            return Ok(());
+        }
         if self.is_unborn(id) || id.sequence > SEQUENCE_MAX {
             return Err(Error::new(ErrorKind::InvalidArgument)
                 .because("no message has ever had that handle")
                 .with("message", id));
         }
+        // Named even when that life of this member's store is over.
+        let alone = [Holder {
+            member: self.me.member,
+            store: handle.own.store,
+        }];
+        let known = handle.holders.as_deref().unwrap_or(&alone);
         // What is held is not finished, so the memory of finished ones is asked only for others.
         let holders = match self.take_out(now, id) {
-            Some(slot) => crate::copies::with(&slot.holders, &handle.holders),
+            Some(slot) => crate::copies::with(&slot.holders, known),
             None if self.is_done(id) => {
                 self.counters.acks_late += 1;
+                self.tell_lessor(handle);
                 self.settled_by(now, handle);
                 return Err(done_already());
             }
-            None => handle.holders.clone(),
+            None => handle.holders.clone().unwrap_or_else(|| alone.into()),
         };
         self.counters.acked += 1;
         self.bury(
@@ -67,6 +148,18 @@ impl Queues {
         Ok(())
     }
 
+    /// Who gave a lease of a message that is finished does not know: it would give it for ever.
+    fn tell_lessor(&mut self, handle: &Handle) {
+        let Some(holders) = &handle.holders else {
+            return;
+        };
+        let mut named = holders.iter().copied();
+        let lessor = named.find(|holder| holder.store == handle.own.store);
+        if let Some(lessor) = lessor.filter(|lessor| self.is_linked(*lessor)) {
+            self.send_done(lessor.member, Ids::one(handle.id), holders, Ending::Acked);
+        }
+    }
+
     /// True when this store knows that the message is finished.
     pub(super) fn is_done(&self, id: MessageId) -> bool {
         self.tombs.get(id).is_some() || self.prints.holds(id)
@@ -75,7 +168,7 @@ impl Queues {
     /// True for an id of this boot that was not given to any message yet: whatever a peer says of it
     /// must not meet the message that will have it.
     pub(super) fn is_unborn(&self, id: MessageId) -> bool {
-        id.origin == self.settings.boot && id.sequence >= self.next_sequence
+        id.sequence >= self.next_sequence && self.is_own_origin(id.origin)
     }
 
     /// Ends all of these with one ending, as the one who asks the others.
@@ -114,6 +207,7 @@ impl Queues {
             }
             Place::Replicating => self.batch_lost_one(now, slot.batch, slot.confirmed),
             Place::Standby => self.batch_moved_one_ended(now, &slot),
+            Place::Dying => drop(self.dying.remove(&id)),
             _ => {}
         }
         Some(slot)
@@ -194,3 +288,7 @@ impl Queues {
         self.send_done(to, Ids::one(id), &holders, ending);
     }
 }
+
+#[cfg(test)]
+#[path = "ack_tests.rs"]
+mod tests;

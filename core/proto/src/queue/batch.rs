@@ -2,33 +2,42 @@
 //! (protocol.md 4.3, 4. to 7.).
 
 use alloc::vec::Vec;
+use smallvec::SmallVec;
 
-use super::delivery::{NewMessage, OnShort, Reply};
+use super::delivery::{NewMessage, OnShort, Receipt, Reply};
 use super::enqueue::Admitted;
-use super::message::{Ending, Message};
+use super::message::Ending;
+use super::repair::SETTLE_DOWN_MS;
 use super::slot::{Place, Slot};
+use super::span::Span;
 use super::{Queues, limits};
 use crate::base::{Error, ErrorKind, MemberId, MessageId, Now, QueueKey, Ticket};
-use crate::copies::{Holder, Holders, Item, Own, Refused, Repl, ReplNo, ReplOk, Section};
+use crate::copies::{Holder, Holders, Refused, ReplNo, ReplOk};
 use crate::wire::Ids;
 
-/// Bytes of one frame of copies at most; a body of the largest size still fits beside its headers.
-const REPL_BYTES_MAX: usize = 512 << 10;
+/// Who waits for copies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Caller {
+    /// An enqueue of one.
+    One(Ticket),
+    /// An enqueue of several.
+    Many(Ticket),
+    /// The message that this dead letter was.
+    Source(MessageId),
+}
 
 /// An enqueue whose copies are on their way.
 #[derive(Debug)]
 pub(super) struct Batch {
-    ticket: Ticket,
-    queue: QueueKey,
-    first: u64,
-    count: u32,
+    caller: Caller,
+    queues: SmallVec<[QueueKey; 1]>,
+    span: Span,
     /// Copies asked for, and copies that now count as enough.
     wanted: u16,
     needed: u16,
     /// Messages that have fewer than `needed`.
     short: u32,
     on_short: OnShort,
-    is_many: bool,
     /// The call has its receipts (only ever before its time in a planted bug).
     is_answered: bool,
 }
@@ -37,57 +46,60 @@ impl Queues {
     pub(super) fn replicate(
         &mut self,
         now: Now,
-        ticket: Ticket,
+        caller: Caller,
         queue: QueueKey,
-        messages: impl IntoIterator<Item = NewMessage>,
+        (span, messages): (Span, impl IntoIterator<Item = NewMessage>),
         admitted: Admitted,
-        is_many: bool,
     ) {
-        let batch = self.free_batches.pop().unwrap_or(self.batches.len() as u32);
-        let first = self.next_sequence;
-        for message in messages {
-            self.lay(
-                now,
-                queue,
-                message,
-                &admitted.holders,
-                Place::Replicating,
-                batch,
-            );
+        let batch = self.next_batch();
+        let place = (Place::Replicating, batch);
+        for (id, message) in span.ids().zip(messages) {
+            self.lay(now, queue, (id, message), &admitted, place);
         }
-        let count = (self.next_sequence - first) as u32;
+        let queues = SmallVec::from_buf([queue]);
+        self.open_batch(batch, caller, (span, queues), &admitted);
+    }
+
+    /// The place of a batch that is about to be opened.
+    pub(super) fn next_batch(&mut self) -> u32 {
+        self.free_batches.pop().unwrap_or(self.batches.len() as u32)
+    }
+
+    /// The messages of a batch are laid: their copies are sent.
+    pub(super) fn open_batch(
+        &mut self,
+        batch: u32,
+        caller: Caller,
+        (span, queues): (Span, SmallVec<[QueueKey; 1]>),
+        admitted: &Admitted,
+    ) {
         if batch as usize == self.batches.len() {
             self.batches.push(None);
         }
         if let Some(place) = self.batches.get_mut(batch as usize) {
             *place = Some(Batch {
-                ticket,
-                queue,
-                first,
-                count,
+                caller,
+                queues,
+                span: span.clone(),
                 wanted: admitted.wanted,
                 needed: admitted.needed,
-                short: count,
+                short: span.count() as u32,
                 on_short: admitted.on_short,
-                is_many,
                 is_answered: false,
             });
         }
         self.batch_wheel.set(batch, admitted.deadline);
-        let last = self.next_sequence - 1;
         for target in admitted.holders.iter().skip(1) {
-            self.send_copies(first, last, *target);
+            self.send_copies(&span, *target);
         }
         if self.settings.acks_before_w {
             self.answer_batch(batch, true);
         }
     }
 
-    /// Sends the own messages `first..=last` that `target` has not confirmed.
-    fn send_copies(&mut self, first: u64, last: u64, target: Holder) {
-        let origin = self.settings.boot;
-        let ids = (first..=last).map(|sequence| MessageId { origin, sequence });
-        let indexes: Vec<u32> = ids.filter_map(|id| self.index.get(id)).collect();
+    /// Sends those of these messages that `target` has not confirmed.
+    fn send_copies(&mut self, span: &Span, target: Holder) {
+        let indexes: Vec<u32> = span.ids().filter_map(|id| self.index.get(id)).collect();
         let indexes = indexes.into_iter().filter(|index| {
             self.slab
                 .get(*index)
@@ -95,51 +107,6 @@ impl Queues {
         });
         let indexes: Vec<u32> = indexes.collect();
         self.send_slots(&indexes, target, None);
-    }
-
-    /// Sends these messages to `target` in frames of bounded size; with `own`, as theirs.
-    pub(super) fn send_slots(&mut self, indexes: &[u32], target: Holder, own: Option<Own>) {
-        let mut open: Option<(QueueKey, Section, usize)> = None;
-        for index in indexes {
-            let Some(slot) = self.slab.get(*index) else {
-                continue;
-            };
-            let item = Item {
-                sequence: slot.id.sequence,
-                stamp: slot.stamp,
-                attempts: slot.attempts,
-                lease: 0,
-                body: Some(slot.body.clone()),
-                headers: slot.headers.clone(),
-            };
-            let own = own.unwrap_or(slot.own);
-            let fresh = Section::new(slot.id.origin, own, slot.holders.clone());
-            let (queue, weight) = (slot.queue, item.weight());
-            let fits = open.as_ref().is_some_and(|(open_queue, section, bytes)| {
-                *open_queue == queue && section.is_like(&fresh) && bytes + weight <= REPL_BYTES_MAX
-            });
-            if !fits {
-                self.send_section(open.take(), target.member);
-                open = Some((queue, fresh, 0));
-            }
-            if let Some((_, section, bytes)) = &mut open {
-                section.items.push(item);
-                *bytes += weight;
-            }
-        }
-        self.send_section(open, target.member);
-    }
-
-    fn send_section(&mut self, open: Option<(QueueKey, Section, usize)>, to: MemberId) {
-        if let Some((queue, section, _)) = open {
-            let queue = self.name(queue);
-            let repl = Repl {
-                queue,
-                section,
-                is_known: true,
-            };
-            self.send(to, Message::Repl(repl));
-        }
     }
 
     /// A holder says that it keeps these.
@@ -156,11 +123,22 @@ impl Queues {
                 continue;
             };
             let bit = Self::bit(&slot.holders, holder);
-            if bit == 0 || slot.confirmed & bit != 0 {
+            // One that is moved there goes with its ownership, which an older copy has not.
+            let is_of_older = slot.place == Place::Moving && ok.epoch < slot.lease;
+            if bit == 0 || slot.confirmed & bit != 0 || is_of_older {
                 continue;
             }
-            slot.confirmed |= bit;
+            // The same copy under the name that its member had before: it is one.
+            let former = slot
+                .holders
+                .iter()
+                .copied()
+                .find(|known| known.store == holder.store && *known != holder);
+            let former = former.map_or(0, |former| Self::bit(&slot.holders, former));
+            let was_counted = slot.confirmed & former != 0;
+            slot.confirmed = (slot.confirmed & !former) | bit;
             match slot.place {
+                Place::Replicating if was_counted => {}
                 Place::Replicating => {
                     let (batch, copies) = (slot.batch, slot.confirmed.count_ones());
                     self.copy_confirmed(now, batch, copies);
@@ -186,11 +164,16 @@ impl Queues {
 
     /// A holder refuses these.
     pub(super) fn on_repl_no(&mut self, now: Now, from: MemberId, no: &ReplNo) {
+        if no.reason == Refused::Lacks {
+            return self.on_lacks(now, from, no);
+        }
         if no.reason == Refused::Leaving
             && let Some(peer) = self.peers.get_mut(&from)
         {
             peer.is_leaving = true;
+            self.choose_candidates(now);
         }
+        self.move_elsewhere(now, from, &no.ids);
         let holder = Holder {
             member: from,
             store: self.store_of(from),
@@ -210,12 +193,11 @@ impl Queues {
     pub(super) fn replace_target(&mut self, now: Now, target: Holder, only: Option<u32>) {
         let open = self.open_batches(only);
         for batch in open {
-            let Some((first, last)) = self.batch_range(batch) else {
+            let Some(span) = self.span_of(batch) else {
                 continue;
             };
-            let waits = (first..=last).any(|sequence| self.waits_for(sequence, target));
-            if waits {
-                self.ask_another(now, batch, first, last);
+            if span.ids().any(|id| self.waits_for(id, target)) {
+                self.ask_another(now, batch, &span);
             }
         }
     }
@@ -231,43 +213,37 @@ impl Queues {
         }
     }
 
-    fn batch_range(&self, batch: u32) -> Option<(u64, u64)> {
+    fn span_of(&self, batch: u32) -> Option<Span> {
         let open = self.batches.get(batch as usize)?.as_ref()?;
-        Some((open.first, open.first + u64::from(open.count) - 1))
+        Some(open.span.clone())
     }
 
-    fn own_slot(&self, sequence: u64) -> Option<&Slot> {
-        let origin = self.settings.boot;
-        self.slab
-            .get(self.index.get(MessageId { origin, sequence })?)
+    pub(super) fn slot(&self, id: MessageId) -> Option<&Slot> {
+        self.slab.get(self.index.get(id)?)
     }
 
-    fn waits_for(&self, sequence: u64, target: Holder) -> bool {
-        self.own_slot(sequence).is_some_and(|slot| {
+    fn waits_for(&self, id: MessageId, target: Holder) -> bool {
+        self.slot(id).is_some_and(|slot| {
             let bit = Self::bit(&slot.holders, target);
             slot.place == Place::Replicating && bit != 0 && slot.confirmed & bit == 0
         })
     }
 
     /// Sends a batch to one more candidate; without one, what is short is decided.
-    fn ask_another(&mut self, now: Now, batch: u32, first: u64, last: u64) {
-        let Some(holders) = self.own_slot_holders(first, last) else {
+    fn ask_another(&mut self, now: Now, batch: u32, span: &Span) {
+        let Some(holders) = self.span_holders(span) else {
             return;
         };
         if let Some(next) = self.placement.another(&holders) {
             let grown = crate::copies::with(&holders, &[next]);
-            for sequence in first..=last {
-                let id = MessageId {
-                    origin: self.settings.boot,
-                    sequence,
-                };
+            for id in span.ids() {
                 if let Some(index) = self.index.get(id)
                     && let Some(slot) = self.slab.get_mut(index)
                 {
                     slot.holders = grown.clone();
                 }
             }
-            return self.send_copies(first, last, next);
+            return self.send_copies(span, next);
         }
         let on_short = match self.batches.get(batch as usize) {
             Some(Some(open)) => open.on_short,
@@ -286,19 +262,18 @@ impl Queues {
     }
 
     /// The holders of a batch's messages; they share one list unless some ended already.
-    fn own_slot_holders(&self, first: u64, last: u64) -> Option<Holders> {
-        (first..=last)
-            .find_map(|sequence| self.own_slot(sequence))
-            .map(|slot| slot.holders.clone())
+    fn span_holders(&self, span: &Span) -> Option<Holders> {
+        let slot = span.ids().find_map(|id| self.slot(id));
+        slot.map(|slot| slot.holders.clone())
     }
 
     /// Fewer copies are enough now: those that have them are.
     fn lower(&mut self, now: Now, batch: u32, needed: u16) {
-        let Some((first, last)) = self.batch_range(batch) else {
+        let Some(span) = self.span_of(batch) else {
             return;
         };
-        let short = (first..=last).filter(|sequence| {
-            self.own_slot(*sequence).is_some_and(|slot| {
+        let short = span.ids().filter(|id| {
+            self.slot(*id).is_some_and(|slot| {
                 slot.place == Place::Replicating && slot.confirmed.count_ones() < u32::from(needed)
             })
         });
@@ -319,7 +294,7 @@ impl Queues {
             return;
         }
         for batch in self.open_batches(None) {
-            let Some((first, last)) = self.batch_range(batch) else {
+            let Some(span) = self.span_of(batch) else {
                 continue;
             };
             let Some(Some(open)) = self.batches.get(batch as usize) else {
@@ -327,7 +302,7 @@ impl Queues {
             };
             let wanted = usize::from(open.wanted);
             let waits = open.on_short == OnShort::Wait;
-            let Some(holders) = self.own_slot_holders(first, last) else {
+            let Some(holders) = self.span_holders(&span) else {
                 continue;
             };
             let can_come = holders
@@ -336,7 +311,7 @@ impl Queues {
                 .count()
                 + 1;
             if waits && can_come < wanted {
-                self.ask_another(now, batch, first, last);
+                self.ask_another(now, batch, &span);
             }
         }
     }
@@ -344,11 +319,11 @@ impl Queues {
     /// A link to `target` is new: copies that were on their way are sent again.
     pub(super) fn resend_copies(&mut self, _now: Now, target: Holder) {
         for batch in self.open_batches(None) {
-            let Some((first, last)) = self.batch_range(batch) else {
+            let Some(span) = self.span_of(batch) else {
                 continue;
             };
-            if (first..=last).any(|sequence| self.waits_for(sequence, target)) {
-                self.send_copies(first, last, target);
+            if span.ids().any(|id| self.waits_for(id, target)) {
+                self.send_copies(&span, target);
             }
         }
     }
@@ -374,22 +349,26 @@ impl Queues {
         let Some(open) = self.close_batch(batch) else {
             return;
         };
-        for sequence in open.first..open.first + u64::from(open.count) {
-            let id = MessageId {
-                origin: self.settings.boot,
-                sequence,
-            };
+        for id in open.span.ids() {
             if let Some(index) = self.index.get(id) {
                 let is_open = self
                     .slab
                     .get(index)
                     .is_some_and(|slot| slot.place == Place::Replicating);
                 if is_open {
-                    self.make_ready(index);
+                    self.make_ready(now, index);
                 }
             }
         }
-        self.serve(now, open.queue);
+        if open.needed < open.wanted {
+            self.plan_repair(now.mono + SETTLE_DOWN_MS);
+        }
+        if let Caller::Source(source) = open.caller {
+            self.died(now, source);
+        }
+        for queue in open.queues {
+            self.serve(now, queue);
+        }
     }
 
     fn close_batch(&mut self, batch: u32) -> Option<Batch> {
@@ -407,27 +386,82 @@ impl Queues {
         if core::mem::replace(&mut open.is_answered, true) {
             return;
         }
-        let (ticket, wanted, is_many) = (open.ticket, open.wanted, open.is_many);
-        let (first, count) = (open.first, u64::from(open.count));
-        let mut receipts = Vec::with_capacity(if is_many { count as usize } else { 0 });
-        for sequence in first..first + count {
-            let copies = match self.own_slot(sequence) {
-                Some(slot) if is_early => slot.holders.len() as u16,
-                Some(slot) => slot.confirmed.count_ones() as u16,
-                // Finished by a late ack of an earlier try: as good as any number of copies.
-                None => wanted,
-            };
-            let id = MessageId {
-                origin: self.settings.boot,
-                sequence,
-            };
-            let receipt = self.receipt(id, copies, wanted);
-            if !is_many {
-                return self.reply(ticket, Ok(Reply::Receipt(receipt)));
+        let (caller, wanted, span) = (open.caller, open.wanted, open.span.clone());
+        match caller {
+            Caller::One(ticket) => {
+                let receipt = self.receipt_of(&span, span.first, wanted, is_early);
+                self.reply(ticket, Ok(Reply::Receipt(receipt)));
             }
-            receipts.push(receipt);
+            Caller::Many(ticket) => {
+                let sequences = span.first..=span.last;
+                let receipts =
+                    sequences.map(|sequence| self.receipt_of(&span, sequence, wanted, is_early));
+                let receipts = receipts.collect();
+                self.reply(ticket, Ok(Reply::Receipts(receipts)));
+            }
+            Caller::Source(_) => {}
         }
-        self.reply(ticket, Ok(Reply::Receipts(receipts)));
+    }
+
+    /// The receipt of one message: in each of its groups it has that many copies.
+    fn receipt_of(&mut self, span: &Span, sequence: u64, wanted: u16, is_early: bool) -> Receipt {
+        let copies = span.of(sequence).map(|id| match self.slot(id) {
+            Some(slot) if is_early => slot.holders.len() as u16,
+            Some(slot) => slot.confirmed.count_ones() as u16,
+            // Finished by a late ack of an earlier try: as good as any number of copies.
+            None => wanted,
+        });
+        let copies = copies.min().unwrap_or(wanted);
+        let origin = span.source;
+        self.receipt(MessageId { origin, sequence }, copies, wanted)
+    }
+
+    /// What is held here is about to be dropped: whether the copies elsewhere live on is not known.
+    pub(super) fn give_up_batches(&mut self) {
+        for batch in self.open_batches(None) {
+            let Some(open) = self.close_batch(batch) else {
+                continue;
+            };
+            let (false, Caller::One(ticket) | Caller::Many(ticket)) =
+                (open.is_answered, open.caller)
+            else {
+                continue;
+            };
+            let error = Error::new(ErrorKind::Interrupted)
+                .because("this member left its cluster while copies were on their way");
+            self.refuse(ticket, error);
+        }
+    }
+
+    /// A store is lost: what it confirmed for messages that are still on their way is no copy.
+    pub(super) fn unconfirm(&mut self, now: Now, lost: Holder) {
+        for batch in self.open_batches(None) {
+            let Some(Some(open)) = self.batches.get(batch as usize) else {
+                continue;
+            };
+            let (span, needed) = (open.span.clone(), u32::from(open.needed));
+            let (mut short, mut has_lost) = (0, false);
+            for id in span.ids() {
+                let slot = self
+                    .index
+                    .get(id)
+                    .and_then(|index| self.slab.get_mut(index));
+                let Some(slot) = slot.filter(|slot| slot.place == Place::Replicating) else {
+                    continue;
+                };
+                let bit = Self::bit(&slot.holders, lost);
+                has_lost |= slot.confirmed & bit != 0;
+                slot.confirmed &= !bit;
+                short += u32::from(slot.confirmed.count_ones() < needed);
+            }
+            if !has_lost {
+                continue;
+            }
+            if let Some(Some(open)) = self.batches.get_mut(batch as usize) {
+                open.short = short;
+            }
+            self.ask_another(now, batch, &span);
+        }
     }
 
     /// The enqueue failed: what was sent is ended again as far as possible.
@@ -435,16 +469,17 @@ impl Queues {
         let Some(open) = self.close_batch(batch) else {
             return;
         };
-        let last = open.first + u64::from(open.count) - 1;
-        let confirmed = self
-            .own_slot(open.first)
-            .map_or(1, |slot| slot.confirmed.count_ones());
+        let span = open.span;
+        let confirmed = span.ids().find_map(|id| self.slot(id));
+        let confirmed = confirmed.map_or(1, |slot| slot.confirmed.count_ones());
         let was_sent = self
-            .own_slot_holders(open.first, last)
+            .span_holders(&span)
             // Nothing is left of it: then it was taken over, and consumed.
             .is_none_or(|holders| holders.len() > 1);
-        let ids = Ids::range(self.settings.boot, open.first, last);
-        self.end_all(now, &ids, Ending::Aborted);
+        for origin in &span.origins {
+            let ids = Ids::range(*origin, span.first, span.last);
+            self.end_all(now, &ids, Ending::Aborted);
+        }
         if open.is_answered {
             return;
         }
@@ -457,7 +492,11 @@ impl Queues {
                 .because("no member could take a copy; nothing was sent")
         };
         let error = error.with("wanted", open.wanted).with("got", confirmed);
-        self.refuse(open.ticket, error);
+        match open.caller {
+            Caller::One(ticket) | Caller::Many(ticket) => self.refuse(ticket, error),
+            // A dead letter is content with fewer copies: it does not come to this.
+            Caller::Source(_) => {}
+        }
     }
 
     /// A message of a batch was taken over while its copies were on their way. Its new owner gives
@@ -473,10 +512,8 @@ impl Queues {
     /// A message that was taken over while its copies were on their way ended: whatever its batch
     /// still waits for, it is not this one.
     pub(super) fn batch_moved_one_ended(&mut self, now: Now, slot: &Slot) {
-        let is_in = slot.id.origin == self.settings.boot
-            && self
-                .batch_range(slot.batch)
-                .is_some_and(|(first, last)| (first..=last).contains(&slot.id.sequence));
+        let span = self.span_of(slot.batch);
+        let is_in = span.is_some_and(|span| span.holds(slot.id));
         let waits = matches!(
             self.batches.get(slot.batch as usize),
             Some(Some(open)) if open.on_short != OnShort::Degrade

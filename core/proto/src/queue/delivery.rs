@@ -1,11 +1,12 @@
 //! The values that pass between the queue and its users.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::base::{Error, MessageId, Millis, QueueKey, SessionId, Stamp};
 pub use crate::copies::Headers;
-use crate::copies::{Holders, Own};
+use crate::copies::{Asked, Holders, Own, Terms};
 
 /// A message before it has an identity.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +26,37 @@ pub struct EnqueueOptions {
     pub on_short: Option<OnShort>,
     /// When "fewer" is decided; none takes the member's default.
     pub timeout: Option<Millis>,
+    /// When, how often and in which order it is given out.
+    pub terms: Asked,
+    /// What becomes of it where the queue has no group.
+    pub if_no_group: IfNoGroup,
+}
+
+/// What becomes of a message that is put into a queue without groups (protocol.md 4.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum IfNoGroup {
+    /// It waits in the queue itself, for consumers that name no group.
+    #[default]
+    Hold,
+    /// Nobody wants it: the receipt says 0 copies.
+    Drop,
+    /// 102.
+    Refuse,
+}
+
+/// How much a subscription is given at a time, and for how long.
+#[derive(Debug, Clone, Default)]
+pub struct Flow {
+    /// Unsettled deliveries at most, 1 to `limits::CREDIT_MAX`.
+    pub credit: u32,
+    /// Nothing more is given while the bodies of unsettled deliveries are this many bytes or more;
+    /// none for no such bound. One message is always allowed, however large.
+    pub credit_bytes: Option<u64>,
+    /// The lease; none takes the member's default.
+    pub lease: Option<Millis>,
+    /// For so long from its delivery an unsettled delivery's lease is extended by the engine itself
+    /// before it ends; none leaves that to the consumer.
+    pub max_run: Option<Millis>,
 }
 
 /// An engine's answer to a command.
@@ -32,6 +64,8 @@ pub struct EnqueueOptions {
 pub enum Reply {
     /// It is done.
     Done,
+    /// So many.
+    Count(u64),
     /// One message was accepted.
     Receipt(Receipt),
     /// A batch was accepted, in its order.
@@ -96,12 +130,13 @@ pub struct Handle {
     pub id: MessageId,
     /// Who gave the lease.
     pub own: Own,
-    /// Which lease of that owner.
+    /// Which lease of that owner; 0 for a message that was finished when it was given out.
     pub lease: u32,
     /// The subscription it came by, if any.
     pub session: Option<SessionId>,
-    /// Every store that may hold the message.
-    pub holders: Holders,
+    /// Every store that may hold the message; none when that is the store of `own` alone, which is
+    /// the common case of a lone member and costs no count of references.
+    pub holders: Option<Holders>,
 }
 
 /// A message on lease.
@@ -109,10 +144,14 @@ pub struct Handle {
 pub struct Leased {
     /// For settling it.
     pub handle: Handle,
+    /// The message's identity, the same in every group.
+    pub id: MessageId,
     /// The producer's bytes.
     pub body: Bytes,
     /// The producer's headers.
     pub headers: Option<Headers>,
+    /// The producer's terms.
+    pub terms: Option<Arc<Terms>>,
     /// How often it was given out, this time included.
     pub attempts: u32,
     /// When it was accepted; for order only.

@@ -61,6 +61,18 @@ impl Tombs {
         }
     }
 
+    /// All of them.
+    pub(super) fn into_runs(self) -> impl Iterator<Item = Run> {
+        let origins = self.origins.into_iter();
+        origins.flat_map(|(origin, runs)| {
+            let runs: Vec<Run> = runs
+                .iter()
+                .map(|(first, last, tomb)| (origin, first, last, tomb.clone()))
+                .collect();
+            runs
+        })
+    }
+
     /// How many runs they take.
     pub(super) fn run_count(&self) -> usize {
         self.origins.values().map(RunMap::run_count).sum()

@@ -1,19 +1,25 @@
 //! Putting messages in: admission, copies, and the honest receipt (protocol.md 4.3).
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::batch::Caller;
 use super::delivery::{EnqueueOptions, NewMessage, OnShort, Receipt, Reply};
 use super::slot::{Lessee, Place, Slot};
+use super::span::Span;
 use super::{Queues, limits};
-use crate::base::{Error, ErrorKind, Instant, MessageId, Now, QueueKey, Result, Ticket};
-use crate::copies::{Holders, Own};
+use crate::base::{Error, ErrorKind, Instant, MessageId, Now, QueueKey, Result, Stamp, Ticket};
+use crate::copies::{Holders, Own, Terms};
 
 /// What admission decided.
 pub(super) struct Admitted {
     pub(super) wanted: u16,
     pub(super) needed: u16,
     pub(super) on_short: OnShort,
+    /// This member first; with `needed` 1 nobody else.
     pub(super) holders: Holders,
+    /// What else was asked for.
+    pub(super) terms: Option<Arc<Terms>>,
     pub(super) deadline: Instant,
 }
 
@@ -27,6 +33,10 @@ impl Queues {
         message: NewMessage,
         options: EnqueueOptions,
     ) {
+        if self.has_choice(queue, &options) {
+            let caller = Caller::One(ticket);
+            return self.enqueue_fanned(now, caller, queue, Vec::from([message]), options);
+        }
         let admitted = self
             .check(&message)
             .and_then(|bytes| self.admit(now, queue, bytes, 1, options));
@@ -35,13 +45,19 @@ impl Queues {
             Err(error) => return self.refuse(ticket, error),
         };
         self.counters.enqueued += 1;
+        let span = self.mint(1);
         if admitted.needed == 1 {
-            let id = self.lay(now, queue, message, &self.alone.clone(), Place::Ready, 0);
+            let origin = self.settings.boot;
+            let id = MessageId {
+                origin,
+                sequence: span.first,
+            };
+            self.lay_ready(now, queue, (id, message), &admitted);
             let receipt = self.receipt(id, 1, admitted.wanted);
             self.reply(ticket, Ok(Reply::Receipt(receipt)));
             return self.serve(now, queue);
         }
-        self.replicate(now, ticket, queue, [message], admitted, false);
+        self.replicate(now, Caller::One(ticket), queue, (span, [message]), admitted);
     }
 
     /// Several messages, all or none.
@@ -53,22 +69,28 @@ impl Queues {
         messages: Vec<NewMessage>,
         options: EnqueueOptions,
     ) {
-        let sizes = messages.iter().map(|message| self.check(message));
-        let admitted = sizes
-            .sum::<Result<u64>>()
+        if self.has_choice(queue, &options) {
+            let caller = Caller::Many(ticket);
+            return self.enqueue_fanned(now, caller, queue, messages, options);
+        }
+        let admitted = self
+            .check_all(&messages)
             .and_then(|bytes| self.admit(now, queue, bytes, messages.len(), options));
         let admitted = match admitted {
             Ok(admitted) => admitted,
             Err(error) => return self.refuse(ticket, error),
         };
         self.counters.enqueued += messages.len() as u64;
+        let span = self.mint(messages.len() as u64);
         if admitted.needed > 1 {
-            return self.replicate(now, ticket, queue, messages, admitted, true);
+            let caller = Caller::Many(ticket);
+            return self.replicate(now, caller, queue, (span, messages), admitted);
         }
-        let alone = self.alone.clone();
         let mut receipts = Vec::with_capacity(messages.len());
-        for message in messages {
-            let id = self.lay(now, queue, message, &alone, Place::Ready, 0);
+        let origin = self.settings.boot;
+        for (sequence, message) in (span.first..).zip(messages) {
+            let id = MessageId { origin, sequence };
+            self.lay_ready(now, queue, (id, message), &admitted);
             receipts.push(self.receipt(id, 1, admitted.wanted));
         }
         self.reply(ticket, Ok(Reply::Receipts(receipts)));
@@ -82,12 +104,17 @@ impl Queues {
 
     pub(super) fn receipt(&mut self, id: MessageId, copies: u16, wanted: u16) -> Receipt {
         self.counters.enqueues_short += u64::from(copies < wanted);
+        self.has_short |= copies < wanted;
         Receipt {
             id,
             copies,
             durable_copies: 0,
             wanted,
         }
+    }
+
+    pub(super) fn check_all(&self, messages: &[NewMessage]) -> Result<u64> {
+        messages.iter().map(|message| self.check(message)).sum()
     }
 
     /// Checks a message's size and headers; answers what it will cost. Errors: 101, 104.
@@ -118,7 +145,7 @@ impl Queues {
         Ok(message.body.len() as u64 + limits::MESSAGE_OVERHEAD_BYTES)
     }
 
-    fn admit(
+    pub(super) fn admit(
         &mut self,
         now: Now,
         queue: QueueKey,
@@ -140,15 +167,9 @@ impl Queues {
                 .with("messages", count)
                 .with("messages_max", limits::BATCH_MAX));
         }
-        let default = (self.member_count() as u16).min(2);
-        let wanted = options.copies.or(self.settings.copies).unwrap_or(default);
-        if wanted == 0 || wanted > limits::COPIES_MAX {
-            return Err(Error::new(ErrorKind::InvalidArgument)
-                .because("copies is out of its range")
-                .with("copies", wanted)
-                .with("copies_max", limits::COPIES_MAX));
-        }
-        if self.leaving.is_some() {
+        let terms = options.terms.terms(now)?;
+        let wanted = self.wanted_copies(&options)?;
+        if self.is_leaving() {
             return Err(Error::new(ErrorKind::Unreachable).because("this member is leaving"));
         }
         self.check_memory(bytes)?;
@@ -176,8 +197,38 @@ impl Queues {
             needed,
             on_short,
             holders,
+            terms,
             deadline: now.mono + timeout,
         })
+    }
+
+    /// Copies asked for. Errors: 101.
+    fn wanted_copies(&self, options: &EnqueueOptions) -> Result<u16> {
+        if options.terms.is_at_most_once {
+            if options.copies.is_some_and(|copies| copies > 1) {
+                return Err(Error::new(ErrorKind::InvalidArgument)
+                    .because("a message that is given out at most once has one copy")
+                    .with("copies", options.copies.unwrap_or_default()));
+            }
+            return Ok(1);
+        }
+        let wanted = options.copies.unwrap_or_else(|| self.usual_copies());
+        if wanted == 0 || wanted > limits::COPIES_MAX {
+            return Err(Error::new(ErrorKind::InvalidArgument)
+                .because("copies is out of its range")
+                .with("copies", wanted)
+                .with("copies_max", limits::COPIES_MAX));
+        }
+        Ok(wanted)
+    }
+
+    /// Copies that an enqueue asks for by default.
+    fn usual_copies(&self) -> u16 {
+        let usual = (self.member_count() as u16).min(2);
+        self.settings
+            .copies
+            .unwrap_or(usual)
+            .min(limits::COPIES_MAX)
     }
 
     pub(super) fn check_memory(&self, bytes: u64) -> Result<()> {
@@ -191,66 +242,124 @@ impl Queues {
             .with("memory_bytes_max", self.settings.memory_bytes_max))
     }
 
-    /// Gives a message its identity and a slot.
+    /// The next identities.
+    pub(super) fn mint(&mut self, count: u64) -> Span {
+        let first = self.next_sequence;
+        self.next_sequence += count;
+        Span::plain(self.settings.boot, first, first + count - 1)
+    }
+
+    /// A message that needs no other member: it is available as soon as its terms allow.
+    pub(super) fn lay_ready(
+        &mut self,
+        now: Now,
+        queue: QueueKey,
+        what: (MessageId, NewMessage),
+        admitted: &Admitted,
+    ) -> u32 {
+        let place = if admitted.terms.is_some() {
+            Place::Delayed
+        } else {
+            Place::Ready
+        };
+        let index = self.lay(now, queue, what, admitted, (place, 0));
+        if admitted.terms.is_some() {
+            self.make_ready(now, index);
+        }
+        index
+    }
+
+    /// Puts a message into a slot; answers which.
     pub(super) fn lay(
         &mut self,
         now: Now,
         queue: QueueKey,
-        message: NewMessage,
-        holders: &Holders,
-        place: Place,
-        batch: u32,
-    ) -> MessageId {
-        let id = MessageId {
-            origin: self.settings.boot,
-            sequence: self.next_sequence,
+        (id, message): (MessageId, NewMessage),
+        admitted: &Admitted,
+        (place, batch): (Place, u32),
+    ) -> u32 {
+        let (first_stamp, first_own) = (self.clock.next(now), self.first_own(id));
+        let index = self.slab.vacant();
+        let Some(slot) = self.slab.get_mut(index) else {
+            return index;
         };
-        self.next_sequence += 1;
-        let slot = Slot {
-            id,
-            stamp: self.clock.next(now),
-            body: message.body,
-            headers: message.headers,
-            holders: holders.clone(),
-            confirmed: 1,
-            own: self.first_own(id),
-            lessee: Lessee::Nobody,
-            queue,
-            batch,
-            attempts: 0,
-            lease: 0,
-            place,
-        };
-        self.keep(slot);
-        id
+        // Filled where it stands, every field named: a slot is too large to be carried about.
+        let Slot {
+            id: own_id,
+            stamp,
+            body,
+            headers,
+            terms,
+            holders: known,
+            confirmed,
+            own,
+            lessee,
+            queue: own_queue,
+            batch: own_batch,
+            attempts,
+            lease,
+            wanted,
+            place: own_place,
+        } = slot;
+        (*own_id, *stamp, *own) = (id, first_stamp, first_own);
+        (*body, *headers) = (message.body, message.headers);
+        *terms = admitted.terms.clone();
+        if !Arc::ptr_eq(known, &admitted.holders) {
+            *known = admitted.holders.clone();
+        }
+        (*confirmed, *lessee, *own_queue) = (1, Lessee::Nobody, queue);
+        (*own_batch, *attempts, *lease, *own_place) = (batch, 0, 0, place);
+        *wanted = admitted.wanted as u8;
+        let weight = slot.weight();
+        self.shelve(index, (id, first_stamp, queue, place), weight);
+        index
     }
 
     /// The ownership that a message accepted here begins with.
     fn first_own(&mut self, id: MessageId) -> Own {
         // One hash a block: all its messages rank alike.
         let block = id.sequence >> crate::copies::BLOCK_BITS;
+        if id.origin != self.settings.boot {
+            return self.alone_own(id);
+        }
         if self.block_own.0 != block || self.block_own.1.store != self.me.store {
-            let own = Own {
-                epoch: 0,
-                rank: crate::copies::rank(id, self.me.store),
-                store: self.me.store,
-            };
-            self.block_own = (block, own);
+            self.block_own = (block, self.alone_own(id));
         }
         self.block_own.1
     }
 
+    /// This store's first ownership of a message.
+    pub(super) fn alone_own(&self, id: MessageId) -> Own {
+        Own {
+            epoch: 0,
+            rank: crate::copies::rank(id, self.me.store),
+            store: self.me.store,
+        }
+    }
+
     /// Puts a slot into the slab, the index and, when it is ready, its queue.
     pub(super) fn keep(&mut self, slot: Slot) -> u32 {
-        self.memory_used += slot.weight();
-        let (id, stamp, queue, place) = (slot.id, slot.stamp, slot.queue, slot.place);
+        let what = (slot.id, slot.stamp, slot.queue, slot.place);
+        let weight = slot.weight();
         let index = self.slab.insert(slot);
+        self.shelve(index, what, weight);
+        index
+    }
+
+    /// Makes a filled slot known: to the budget, the index and, when it is ready, its queue.
+    fn shelve(
+        &mut self,
+        index: u32,
+        (id, stamp, queue, place): (MessageId, Stamp, QueueKey, Place),
+        weight: u64,
+    ) {
+        self.memory_used += weight;
         self.index.insert(id, index);
         if place == Place::Ready
-            && let Some(shelf) = self.shelf(queue)
+            && let Some(shelf) = self.shelves.get_mut(queue.0 as usize)
         {
-            shelf.ready.push(stamp, id, index);
+            let turn = self.slab.get(index).map_or(0, Slot::turn);
+            shelf.ready.push(turn, stamp, id, index);
         }
-        index
     }
 }

@@ -6,6 +6,7 @@
 use alloc::vec::Vec;
 
 use super::delivery::{Handle, Leased, Reply};
+use super::groups::split;
 use super::message::{Deliver, Demand, Message, Settle};
 use super::shelf::{Asked, Consumer, Waiter};
 use super::{Alarm, Out, Queues, limits};
@@ -134,8 +135,8 @@ impl Queues {
                 continue;
             };
             if waiter.demand.is_none() {
-                let (max, lease) = (waiter.max, waiter.lease);
-                let number = self.demand(now, queue, max, lease, Consumer::Waiter(ticket));
+                let (most, lease) = ((waiter.max, 0), waiter.lease);
+                let number = self.demand(now, queue, most, lease, Consumer::Waiter(ticket));
                 if let Some(waiter) = self.waiters.get_mut(&ticket) {
                     waiter.demand = number;
                 }
@@ -152,7 +153,8 @@ impl Queues {
             let (room, lease) = (session.room(), session.lease);
             if room > 0 && session.demand.is_none() {
                 let credit = room.min(limits::DEMAND_MAX);
-                let number = self.demand(now, queue, credit, lease, Consumer::Session(id));
+                let bytes = session.credit_bytes.map_or(0, |_| session.room_bytes());
+                let number = self.demand(now, queue, (credit, bytes), lease, Consumer::Session(id));
                 if let (Some(session), Some(number)) = (self.sessions.get_mut(&id), number) {
                     session.demand = Some((number, credit));
                 }
@@ -160,12 +162,13 @@ impl Queues {
         }
     }
 
-    /// Asks the next source for up to `credit` messages; none when there is nobody to ask.
+    /// Asks the next source for up to `credit` messages of `credit_bytes` bytes together (0 for any
+    /// number); none when there is nobody to ask.
     fn demand(
         &mut self,
         now: Now,
         queue: QueueKey,
-        credit: u32,
+        (credit, credit_bytes): (u32, u64),
         lease: Millis,
         consumer: Consumer,
     ) -> Option<u64> {
@@ -179,7 +182,8 @@ impl Queues {
         let to = shelf.sources.remove(place)?;
         shelf.sources.push_back(to);
         *shelf.asking.entry(to).or_default() += 1;
-        let name = shelf.name.as_ref().into();
+        let (name, group) = split(&shelf.name);
+        let (name, group) = (name.into(), group.into());
         let number = self.number();
         let asked = Asked {
             queue,
@@ -195,7 +199,8 @@ impl Queues {
             queue: name,
             credit: credit.min(limits::DEMAND_MAX),
             lease_ms: lease,
-            group: alloc::string::String::new(),
+            group,
+            credit_bytes,
         };
         self.send(to, Message::Demand(demand));
         Some(number)
@@ -301,7 +306,7 @@ impl Queues {
             shelf.sources.retain(|source| *source != from);
         }
         let lease = deliver.lease_ms.min(asked.lease);
-        let leased = self.unpack(queue, lease, from, deliver.sections);
+        let leased = self.unpack(now, (queue, lease), from, deliver);
         self.counters.fetched += leased.len() as u64;
         self.hand_out(now, &asked, from, leased);
         self.fetch(now, queue);
@@ -312,32 +317,38 @@ impl Queues {
     /// be used is given back.
     fn unpack(
         &mut self,
-        queue: QueueKey,
-        lease: Millis,
+        now: Now,
+        (queue, lease): (QueueKey, Millis),
         from: MemberId,
-        sections: Vec<Section>,
+        mut deliver: Deliver,
     ) -> Vec<Leased> {
         let mut leased = Vec::new();
-        for section in sections {
+        for section in core::mem::take(&mut deliver.sections) {
             let own = section.own;
+            let origin = deliver.source_of(section.origin);
             for item in section.items {
                 let id = MessageId {
                     origin: section.origin,
                     sequence: item.sequence,
                 };
+                if self.is_done(id) {
+                    // Its owner has not heard of the ack, and may never: it would give it for ever.
+                    self.tell_done(now, from, id, &section.holders);
+                    continue;
+                }
                 let held = self.index.get(id).and_then(|index| self.slab.get(index));
-                let (body, headers) = match (item.body, held) {
-                    (Some(body), _) => (body, item.headers),
-                    (None, Some(slot)) => (slot.body.clone(), slot.headers.clone()),
+                let (body, headers, terms) = match (item.body, held) {
+                    (Some(body), _) => (body, item.headers, item.terms),
+                    (None, Some(slot)) => {
+                        (slot.body.clone(), slot.headers.clone(), slot.terms.clone())
+                    }
                     (None, None) => {
+                        // The owner took it to have a copy.
+                        self.send_lacks(from, crate::wire::Ids::one(id));
                         self.send_release(from, id, own.epoch, item.lease);
                         continue;
                     }
                 };
-                if self.is_done(id) {
-                    // The owner has not heard of the ack yet; it will.
-                    continue;
-                }
                 leased.push(Leased {
                     handle: Handle {
                         queue,
@@ -345,10 +356,12 @@ impl Queues {
                         own,
                         lease: item.lease,
                         session: None,
-                        holders: section.holders.clone(),
+                        holders: Some(section.holders.clone()),
                     },
+                    id: MessageId { origin, ..id },
                     body,
                     headers,
+                    terms,
                     attempts: item.attempts,
                     stamp: item.stamp,
                     lease,
@@ -398,11 +411,7 @@ impl Queues {
         from: MemberId,
         mut leased: Vec<Leased>,
     ) -> Vec<Leased> {
-        let room = self
-            .sessions
-            .get(&id)
-            .map_or(0, super::shelf::Session::room);
-        let rest = leased.split_off(leased.len().min(room as usize));
+        let rest = leased.split_off(self.sessions.get(&id).map_or(0, |to| fitting(to, &leased)));
         leased
             .iter_mut()
             .for_each(|one| one.handle.session = Some(id));
@@ -447,6 +456,11 @@ impl Queues {
     /// Gives one lease back to its owner, which need not answer.
     fn send_release(&mut self, to: MemberId, id: MessageId, epoch: u32, lease: u32) {
         self.counters.returned += 1;
+        if lease == 0 {
+            // Finished when it was given out: nobody has it now.
+            self.counters.at_most_once_lost += 1;
+            return;
+        }
         let settle = Settle {
             number: 0,
             verb: super::settle::RELEASE,
@@ -455,7 +469,22 @@ impl Queues {
             epoch,
             lease,
             span: 0,
+            reason: alloc::string::String::new(),
         };
         self.send(to, Message::Settle(settle));
     }
+}
+
+/// How many of these a subscription may be given.
+fn fitting(session: &super::shelf::Session, leased: &[Leased]) -> usize {
+    let mut bytes = session.room_bytes();
+    let mut fits = 0;
+    for one in leased.iter().take(session.room() as usize) {
+        if bytes == 0 {
+            break;
+        }
+        bytes = bytes.saturating_sub(one.body.len() as u64);
+        fits += 1;
+    }
+    fits
 }

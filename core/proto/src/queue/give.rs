@@ -7,8 +7,8 @@ use super::delivery::{Handle, Leased, Reply};
 use super::message::{Deliver, Demand, Message};
 use super::slot::{Lessee, Place};
 use super::{Alarm, Out, Queues, limits};
-use crate::base::{MemberId, Millis, Now, QueueKey, SessionId, Ticket};
-use crate::copies::{Holder, Item, Section};
+use crate::base::{Instant, MemberId, Millis, Now, QueueKey, SessionId, Ticket};
+use crate::copies::{Holder, Holders, Item, Section, is_derived};
 
 impl Queues {
     /// A receive: what is ready here at once, else it waits.
@@ -25,7 +25,7 @@ impl Queues {
             Ok(lease) => lease,
             Err(error) => return self.reply(ticket, Err(error)),
         };
-        let given = self.give(now, queue, max, lease, Lessee::Here(None));
+        let given = self.give(now, queue, (max, u64::MAX), lease, Lessee::Here(None));
         if given.is_empty() {
             return self.wait(now, ticket, queue, max, wait, lease);
         }
@@ -33,7 +33,8 @@ impl Queues {
         self.reply(ticket, Ok(Reply::Deliveries(given)));
     }
 
-    /// Hands up to `max` ready messages to `lessee` and starts their leases.
+    /// Hands up to `max` ready messages to `lessee` and starts their leases; none after those that
+    /// have `bytes_max` bytes together.
     ///
     /// Shape: oldest stamp first. Units: `lease` in ms. Changes: each goes Ready -> Leased and its
     /// `attempts` grows by one. Errors: none; empty means that nothing is ready.
@@ -41,38 +42,69 @@ impl Queues {
         &mut self,
         now: Now,
         queue: QueueKey,
-        max: u32,
+        (max, bytes_max): (u32, u64),
         lease: Millis,
         lessee: Lessee,
     ) -> Vec<Leased> {
         let Some(shelf) = self.shelves.get(queue.0 as usize) else {
             return Vec::new();
         };
+        if self.is_parting {
+            // What is left here is dropped in a moment: nobody could settle it.
+            return Vec::new();
+        }
         let count = shelf.ready.count().min(max as usize);
         let mut given = Vec::with_capacity(count);
-        while given.len() < count {
+        let mut bytes = 0;
+        while given.len() < count && bytes < bytes_max {
             let shelf = self.shelves.get_mut(queue.0 as usize);
             let Some(index) = shelf.and_then(|shelf| shelf.ready.pop(&self.slab)) else {
                 break;
             };
-            given.extend(self.lease(now, index, lease, lessee));
+            if let Some(leased) = self.lease(now, index, lease, lessee) {
+                bytes += leased.body.len() as u64;
+                given.push(leased);
+            }
         }
         given
     }
 
-    /// Starts one lease. The message must be out of its ready list.
+    /// Starts one lease; none where the message's time is over. It must be out of its ready list.
+    #[inline]
     fn lease(&mut self, now: Now, index: u32, lease: Millis, lessee: Lessee) -> Option<Leased> {
         let slot = self.slab.get_mut(index)?;
         slot.place = Place::Leased;
+        if slot.terms.is_some() {
+            return self.lease_on_terms(now, index, lease, lessee);
+        }
+        self.begin_lease(now, index, lease, lessee)
+    }
+
+    #[inline]
+    pub(super) fn begin_lease(
+        &mut self,
+        now: Now,
+        index: u32,
+        lease: Millis,
+        lessee: Lessee,
+    ) -> Option<Leased> {
+        let slot = self.slab.get_mut(index)?;
         slot.lessee = lessee;
         if let Lessee::There(member) = lessee {
             // Which life of it: what a dead one held comes back when another shows itself.
             slot.batch = self.peers.get(&member).map_or(0, |peer| peer.boot.0 as u32);
         }
         slot.attempts = slot.attempts.saturating_add(1);
-        slot.lease = slot.lease.wrapping_add(1);
+        slot.lease = slot.lease.wrapping_add(1).max(1);
         self.wheel.set(index, now.mono + lease);
         self.counters.delivered += 1;
+        let id = slot.id;
+        let source = if is_derived(id) {
+            self.source_of(id)
+        } else {
+            id
+        };
+        let slot = self.slab.get(index)?;
         let session = match lessee {
             Lessee::Here(session) => session,
             _ => None,
@@ -84,28 +116,40 @@ impl Queues {
                 own: slot.own,
                 lease: slot.lease,
                 session,
-                holders: slot.holders.clone(),
+                holders: (!slot.is_alone()).then(|| slot.holders.clone()),
             },
+            id: source,
             body: slot.body.clone(),
             headers: slot.headers.clone(),
+            terms: slot.terms.clone(),
             attempts: slot.attempts,
             stamp: slot.stamp,
             lease,
         })
     }
 
-    /// Puts a message into its ready list, whatever it was before. The caller serves the queue.
-    pub(super) fn make_ready(&mut self, index: u32) -> Option<QueueKey> {
+    /// Makes an owned message available as soon as its terms allow, whatever it was before. Answers
+    /// the queue that the caller is to serve.
+    pub(super) fn make_ready(&mut self, now: Now, index: u32) -> Option<QueueKey> {
+        let attempts_max = self.attempts_max(index);
         let slot = self.slab.get_mut(index)?;
         if slot.place == Place::Ready {
             return None;
         }
-        slot.place = Place::Ready;
-        slot.lessee = Lessee::Nobody;
-        let (stamp, id, queue) = (slot.stamp, slot.id, slot.queue);
         self.wheel.clear(index);
+        slot.lessee = Lessee::Nobody;
+        if let Some(stays) = slot.waits_or_ends(now, attempts_max) {
+            self.stay(now, index, stays);
+            return None;
+        }
+        slot.place = Place::Ready;
+        let (turn, stamp, id, queue) = (slot.turn(), slot.stamp, slot.id, slot.queue);
+        let expiry = slot.expiry(now);
+        if expiry != Instant::NEVER {
+            self.wheel.set(index, expiry);
+        }
         if let Some(shelf) = self.shelf(queue) {
-            shelf.ready.push(stamp, id, index);
+            shelf.ready.push(turn, stamp, id, index);
         }
         Some(queue)
     }
@@ -117,7 +161,7 @@ impl Queues {
             return;
         };
         if shelf.is_thirsty() {
-            if shelf.ready.count() > 0 {
+            if shelf.ready.count() > 0 && !self.is_parting {
                 self.serve_waiters(now, queue);
                 self.serve_sessions(now, queue);
             }
@@ -139,7 +183,8 @@ impl Queues {
                 continue;
             };
             self.alarms.clear(&Alarm::Waiter(ticket));
-            let given = self.give(now, queue, waiter.max, waiter.lease, Lessee::Here(None));
+            let most = (waiter.max, u64::MAX);
+            let given = self.give(now, queue, most, waiter.lease, Lessee::Here(None));
             self.reply(ticket, Ok(Reply::Deliveries(given)));
         }
     }
@@ -169,7 +214,8 @@ impl Queues {
         if room == 0 {
             return;
         }
-        let given = self.give(now, queue, room, lease, Lessee::Here(Some(id)));
+        let most = (room, session.room_bytes());
+        let given = self.give(now, queue, most, lease, Lessee::Here(Some(id)));
         self.hold(now, id, self.me.member, &given);
         if !given.is_empty() {
             self.out.push(Out::Deliver(id, given));
@@ -198,9 +244,9 @@ impl Queues {
             ..Deliver::default()
         };
         let is_full = self.peers.get(&from).is_none_or(|peer| peer.is_full);
-        if let Some(queue) = self.names.get(demand.queue.as_str()).copied() {
-            if !is_full && demand.group.is_empty() {
-                self.give_remote(now, queue, from, demand.credit, &mut answer);
+        if let Some(queue) = self.shelf_known(&demand.queue, &demand.group) {
+            if !is_full {
+                self.give_remote(now, queue, from, demand, &mut answer);
             }
             if let Some(shelf) = self.shelf(queue) {
                 answer.has_more = shelf.ready.count() > 0 && !is_full;
@@ -218,7 +264,7 @@ impl Queues {
         now: Now,
         queue: QueueKey,
         to: MemberId,
-        credit: u32,
+        demand: &Demand,
         answer: &mut Deliver,
     ) {
         let receiver = Holder {
@@ -226,26 +272,36 @@ impl Queues {
             store: self.store_of(to),
         };
         let mut bytes = 0;
-        for _ in 0..credit.min(limits::DEMAND_MAX) {
+        let bytes_max = match usize::try_from(demand.credit_bytes) {
+            Ok(bytes) if bytes > 0 => bytes.min(limits::DEMAND_BYTES_MAX),
+            _ => limits::DEMAND_BYTES_MAX,
+        };
+        for _ in 0..demand.credit.min(limits::DEMAND_MAX) {
             let shelf = self.shelves.get_mut(queue.0 as usize);
             let Some(index) = shelf.and_then(|shelf| shelf.ready.pop(&self.slab)) else {
                 return;
             };
             let size = self.slab.get(index).map_or(0, |slot| slot.body.len());
-            if bytes > 0 && bytes + size > limits::DEMAND_BYTES_MAX {
+            if bytes > 0 && bytes + size > bytes_max {
                 self.put_back(index);
                 return;
             }
             bytes += size.max(1);
             let lessee = Lessee::There(to);
             if let Some(leased) = self.lease(now, index, answer.lease_ms, lessee) {
+                let holders = leased
+                    .handle
+                    .holders
+                    .as_ref()
+                    .unwrap_or(&self.alone)
+                    .clone();
                 // One who keeps a copy needs no body.
-                let bit = Self::bit(&leased.handle.holders, receiver);
+                let bit = Self::bit(&holders, receiver);
                 let has_copy = self
                     .slab
                     .get(index)
                     .is_some_and(|slot| slot.confirmed & bit != 0);
-                push_leased(&mut answer.sections, leased, has_copy);
+                push_leased(answer, leased, holders, has_copy);
             }
         }
     }
@@ -253,9 +309,9 @@ impl Queues {
     /// Undoes a pop: the message is still ready.
     fn put_back(&mut self, index: u32) {
         if let Some(slot) = self.slab.get(index) {
-            let (stamp, id, queue) = (slot.stamp, slot.id, slot.queue);
+            let (turn, stamp, id, queue) = (slot.turn(), slot.stamp, slot.id, slot.queue);
             if let Some(shelf) = self.shelf(queue) {
-                shelf.ready.push(stamp, id, index);
+                shelf.ready.push(turn, stamp, id, index);
             }
         }
     }
@@ -279,9 +335,17 @@ impl Queues {
                     }
                 }
                 Place::Delayed => {}
+                Place::Ready | Place::Standby => {
+                    self.expire(now, index);
+                    continue;
+                }
+                Place::Dying => {
+                    self.die_again(now, index);
+                    continue;
+                }
                 _ => continue,
             }
-            queues.extend(self.make_ready(index));
+            queues.extend(self.make_ready(now, index));
         }
         queues.dedup();
         for queue in queues {
@@ -291,9 +355,13 @@ impl Queues {
 }
 
 /// Adds a leased message to the sections of a delivery.
-fn push_leased(sections: &mut Vec<Section>, leased: Leased, has_copy: bool) {
+fn push_leased(answer: &mut Deliver, leased: Leased, holders: Holders, has_copy: bool) {
     let handle = leased.handle;
-    let fresh = Section::new(handle.id.origin, handle.own, handle.holders);
+    let fresh = Section::new(handle.id.origin, handle.own, holders);
+    if leased.id != handle.id {
+        answer.note_source(handle.id.origin, leased.id.origin);
+    }
+    let sections = &mut answer.sections;
     if !sections
         .last()
         .is_some_and(|section| section.is_like(&fresh))
@@ -308,6 +376,7 @@ fn push_leased(sections: &mut Vec<Section>, leased: Leased, has_copy: bool) {
             lease: handle.lease,
             body: (!has_copy).then_some(leased.body),
             headers: if has_copy { None } else { leased.headers },
+            terms: if has_copy { None } else { leased.terms },
         });
     }
 }

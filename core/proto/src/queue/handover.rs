@@ -4,10 +4,13 @@
 //! none. A copy is dropped here only after the other store has confirmed it. What a consumer holds
 //! is left alone for half the time, so that most of it ends by itself.
 
+use alloc::vec::Vec;
+
 use super::message::Claim;
-use super::slot::Place;
+use super::repair::SETTLE_DOWN_MS;
+use super::slot::{Lessee, Place};
 use super::{Alarm, Out, Queues, limits};
-use crate::base::{Error, ErrorKind, Instant, Millis, Now, StoreId, Ticket};
+use crate::base::{Error, ErrorKind, Instant, MemberId, Millis, Now, StoreId, Ticket};
 use crate::copies::{Holder, Own, rank};
 use crate::wire::Ids;
 
@@ -28,7 +31,7 @@ pub(super) struct Leaving {
 impl Queues {
     /// Begins to hand every copy over. Ends in [`Out::Left`], or answers 205.
     pub fn leave(&mut self, now: Now, ticket: Ticket, drain: Option<Millis>, is_forced: bool) {
-        if self.leaving.is_some() {
+        if self.is_leaving() {
             let error =
                 Error::new(ErrorKind::AlreadyExists).because("this member is leaving already");
             return self.reply(ticket, Err(error));
@@ -51,7 +54,7 @@ impl Queues {
     /// True while a leave is under way.
     #[must_use]
     pub fn is_leaving(&self) -> bool {
-        self.leaving.is_some()
+        self.leaving.is_some() || self.is_parting
     }
 
     pub(super) fn handover_step(&mut self, now: Now) {
@@ -111,13 +114,16 @@ impl Queues {
             Place::Standby if has_owner => self.move_copy(now, index),
             Place::Standby => self.move_owned(now, index),
             Place::Moving => {
-                let target = slot.holders.last().copied().unwrap_or_default();
-                let goes = [owner.copied().unwrap_or(target), target];
-                if !goes.iter().any(|holder| self.is_linked(*holder)) {
-                    self.take_back(index);
+                // Holders may have been added since, so the target stands where a consumer would.
+                let goes = match slot.lessee {
+                    Lessee::There(target) => self.peers.get(&target),
+                    _ => None,
+                };
+                if !goes.is_some_and(|peer| peer.is_linked) {
+                    self.stop_moving(now, index);
                 }
             }
-            Place::Free | Place::Replicating | Place::Leased => {}
+            Place::Free | Place::Replicating | Place::Leased | Place::Dying => {}
         }
     }
 
@@ -136,6 +142,9 @@ impl Queues {
             others.copied().find(|holder| self.takes_copies(*holder))
         });
         let Some(target) = keeper else { return };
+        if slot.is_at_most_once() {
+            return self.move_at_most_once(now, index, target);
+        }
         self.unlist(now, index);
         if let Some(slot) = self.slab.get_mut(index) {
             slot.holders = crate::copies::with(&holders, &[target]);
@@ -145,9 +154,30 @@ impl Queues {
                 store: target.store,
             };
             slot.confirmed &= !Self::bit(&slot.holders, target);
+            slot.lessee = Lessee::There(target.member);
             slot.place = Place::Moving;
+            slot.lease = slot.own.epoch;
         }
         self.send_slots(&[index], target, None);
+    }
+
+    /// A message that is given out at most once is never in two places: it is dropped here before it
+    /// is sent, and lost if it does not arrive.
+    fn move_at_most_once(&mut self, now: Now, index: u32, target: Holder) {
+        let Some(slot) = self.slab.get_mut(index) else {
+            return;
+        };
+        let id = slot.id;
+        slot.holders = [target].into();
+        let own = Own {
+            epoch: slot.own.epoch.saturating_add(1),
+            rank: rank(id, target.store),
+            store: target.store,
+        };
+        self.send_slots(&[index], target, Some(own));
+        self.counters.handed_over += 1;
+        self.take_out(now, id);
+        self.prints.insert(id.origin, id.sequence, id.sequence);
     }
 
     /// Gives a copy of another owner's message to a member that has none; where all have one, the
@@ -164,9 +194,47 @@ impl Queues {
         };
         if let Some(slot) = self.slab.get_mut(index) {
             slot.holders = crate::copies::with(&holders, &[target]);
+            slot.lessee = Lessee::There(target.member);
             slot.place = Place::Moving;
+            slot.lease = slot.own.epoch;
         }
         self.send_slots(&[index], target, None);
+    }
+
+    /// The member that these were to go to does not take them: several may leave at one time. The next
+    /// pass finds another.
+    pub(super) fn move_elsewhere(&mut self, now: Now, from: MemberId, ids: &Ids) {
+        let refused: Vec<u32> = ids
+            .iter()
+            .filter_map(|id| {
+                let index = self.index.get(id)?;
+                let slot = self.slab.get(index)?;
+                let is_its = slot.lessee == Lessee::There(from);
+                (slot.place == Place::Moving && is_its).then_some(index)
+            })
+            .collect();
+        for index in refused {
+            self.stop_moving(now, index);
+            self.alarms.set_earlier(Alarm::Handover, now.mono);
+        }
+    }
+
+    /// A message on its way that did not arrive: a copy of another owner's stays one, what was to
+    /// have another owner is this member's again.
+    fn stop_moving(&mut self, now: Now, index: u32) {
+        let Some(slot) = self.slab.get_mut(index) else {
+            return;
+        };
+        let (target, own) = (core::mem::take(&mut slot.lessee), slot.own.store);
+        let keeps_owner = self.peers.iter().any(|(member, peer)| {
+            peer.store == own && peer.is_linked && target != Lessee::There(*member)
+        });
+        if !keeps_owner {
+            return self.take_back(now, index);
+        }
+        if let Some(slot) = self.slab.get_mut(index) {
+            slot.place = Place::Standby;
+        }
     }
 
     /// The other store has it: the other holders hear where it is, and it is dropped here.
@@ -187,7 +255,7 @@ impl Queues {
     }
 
     /// The target is gone, or the leave failed: the message is this member's own again.
-    fn take_back(&mut self, index: u32) {
+    fn take_back(&mut self, now: Now, index: u32) {
         let me = self.me;
         let Some(slot) = self.slab.get_mut(index) else {
             return;
@@ -198,12 +266,14 @@ impl Queues {
             store: me.store,
         };
         slot.confirmed = Self::bit(&slot.holders, me);
+        slot.lessee = Lessee::Nobody;
         let claim = Claim {
             ids: Ids::one(slot.id),
             own: slot.own,
             holders: slot.holders.clone(),
         };
-        self.make_ready(index);
+        self.make_ready(now, index);
+        self.plan_repair(now.mono + SETTLE_DOWN_MS);
         self.send_claim(&claim, None);
     }
 
@@ -222,7 +292,7 @@ impl Queues {
                 .get(index)
                 .is_some_and(|slot| slot.place == Place::Moving);
             if is_moving {
-                self.take_back(index);
+                self.stop_moving(now, index);
             }
         }
         let queues = 0..self.shelves.len() as u32;
@@ -235,6 +305,10 @@ impl Queues {
 
     fn left(&mut self) {
         if let Some(leaving) = self.leaving.take() {
+            self.is_parting = true;
+            // With force some may be under way. Whoever hangs up now is no reason to be content with
+            // fewer copies: this one goes, too.
+            self.give_up_batches();
             self.out.push(Out::Left(leaving.ticket));
         }
     }
@@ -242,16 +316,28 @@ impl Queues {
     /// Begins anew as a lone member with another life of copies; what was held is dropped.
     /// Subscriptions and waiting receives stay.
     pub fn reset(&mut self, now: Now, store: StoreId) {
+        self.give_up_batches();
         for index in 0..self.slab.end() {
-            if let Some(id) = self.slab.get(index).map(|slot| slot.id) {
-                self.take_out(now, id);
+            let Some(slot) = self.slab.get_mut(index) else {
+                continue;
+            };
+            let (id, lessee) = (slot.id, core::mem::take(&mut slot.lessee));
+            if let (Place::Leased, Lessee::Here(Some(session))) = (slot.place, lessee) {
+                // The consumer still has it: its credit is free when the lease would have run out.
+                self.look_at_session(now, session);
             }
+            self.take_out(now, id);
         }
+        self.is_parting = false;
+        self.forget_groups();
         self.me.store = store;
         self.settings.me = self.me;
         self.alone = [self.me].into();
         self.placement.renew_own(self.me);
-        self.tombs = super::Tombs::default();
+        // What is finished stays finished: copies of it may be set aside here, or come late.
+        for (origin, first, last, _) in core::mem::take(&mut self.tombs).into_runs() {
+            self.prints.insert(origin, first, last);
+        }
         self.peers.clear();
         self.gone.clear();
         self.sweeps.clear();
@@ -266,5 +352,8 @@ impl Queues {
             .set_candidates(now.mono, alloc::vec::Vec::new());
         self.out
             .retain(|out| !matches!(out, Out::Send(..) | Out::Hint(..) | Out::Stock(..)));
+        if core::mem::take(&mut self.reclaims) {
+            self.reclaim(now, true);
+        }
     }
 }

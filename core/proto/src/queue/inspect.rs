@@ -14,14 +14,17 @@ impl Queues {
     /// Counters and gauges by stable names.
     pub fn stats(&self, stats: &mut BTreeMap<&'static str, u64>) {
         self.counters.write(stats);
-        let mut places = [0_u64; 7];
+        let mut places = [0_u64; 8];
+        let mut short = 0;
         for index in 0..self.slab.end() {
             if let Some(slot) = self.slab.get(index)
                 && let Some(count) = places.get_mut(slot.place as usize)
             {
                 *count += 1;
+                short += u64::from(self.is_short(slot));
             }
         }
+        stats.insert("copies_short", short);
         let of = |place: Place| places.get(place as usize).copied().unwrap_or(0);
         stats.insert("messages", self.slab.len() as u64);
         stats.insert("messages_replicating", of(Place::Replicating));
@@ -30,6 +33,7 @@ impl Queues {
         stats.insert("messages_leased", of(Place::Leased));
         stats.insert("messages_standby", of(Place::Standby));
         stats.insert("messages_moving", of(Place::Moving));
+        stats.insert("messages_dying", of(Place::Dying));
         stats.insert("memory_bytes", self.memory_used);
         stats.insert("queues", self.shelves.len() as u64);
         stats.insert("tombstones", self.tombs.message_count());
@@ -81,7 +85,14 @@ impl Queues {
             if slot.place == Place::Ready {
                 *ready.entry(slot.queue.0).or_default() += 1;
             }
-            let is_timed = matches!(slot.place, Place::Leased | Place::Delayed);
+            let expires = slot.terms.as_ref().is_some_and(|terms| terms.expires != 0);
+            let is_timed = match slot.place {
+                Place::Leased | Place::Delayed => true,
+                Place::Ready | Place::Standby => expires,
+                // Between two tries.
+                Place::Dying => self.wheel.at(index).is_some(),
+                _ => false,
+            };
             if is_timed != self.wheel.at(index).is_some() {
                 return Err(format!(
                     "{} is {:?} with a wrong deadline",
@@ -140,6 +151,13 @@ impl Queues {
         for (id, session) in &self.sessions {
             if session.held.len() as u32 > session.credit {
                 return Err(format!("session {} holds more than its credit", id.0));
+            }
+            let bytes: u64 = session.held.values().map(|held| held.bytes).sum();
+            if bytes != session.held_bytes {
+                return Err(format!("session {} counts its bytes wrongly", id.0));
+            }
+            if session.is_ended && session.held.is_empty() {
+                return Err(format!("session {} ended and is still here", id.0));
             }
         }
         Ok(())

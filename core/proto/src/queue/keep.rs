@@ -1,71 +1,119 @@
 //! The holder's side: copies of other owners' messages (protocol.md 4.3, 4.5 on REPL).
 
+use alloc::vec::Vec;
+use smallvec::SmallVec;
+
 use super::message::Message;
+use super::repair::SETTLE_DOWN_MS;
 use super::slot::{Lessee, Place, Slot};
 use super::{Queues, limits};
-use crate::base::{MemberId, MessageId, Now, QueueKey};
-use crate::copies::{Holders, Item, Own, Refused, Repl, ReplNo, ReplOk};
+use crate::base::{BootId, Instant, MemberId, MessageId, Now, QueueKey};
+use crate::copies::{Fan, Holders, Item, Owed, Own, Refused, Repl, ReplNo, ReplOk, rank};
 use crate::wire::Ids;
 
 impl Queues {
     /// Another owner asks this store to keep copies.
     pub(super) fn on_repl(&mut self, now: Now, from: MemberId, repl: Repl) {
         let origin = repl.section.origin;
+        let holders = crate::copies::with(&repl.section.holders, &[self.me]);
+        // Where the set is full: what cannot be counted is not kept.
+        let is_counted = holders.contains(&self.me);
+        let fans = self.fans(origin, (&repl.queue, &repl.owed));
+        let Some(mut fans) = fans.filter(|_| is_counted) else {
+            return self.refuse_copies(from, &repl);
+        };
+        let own = repl.section.own;
+        let wanted = repl.wanted.min(limits::COPIES_MAX) as u8;
+        let last = fans.pop();
+        for fan in fans {
+            let items = repl.section.items.clone();
+            self.keep_copies(now, from, (fan, origin), (own, wanted, &holders), items);
+        }
+        if let Some(fan) = last {
+            let items = repl.section.items;
+            self.keep_copies(now, from, (fan, origin), (own, wanted, &holders), items);
+        }
+    }
+
+    /// Keeps copies of one queue or group, and answers.
+    fn keep_copies(
+        &mut self,
+        now: Now,
+        from: MemberId,
+        ((queue, fan), source): ((QueueKey, Option<Fan>), BootId),
+        (own, wanted, holders): (Own, u8, &Holders),
+        items: SmallVec<[Item; 1]>,
+    ) {
+        let origin = fan.map_or(source, |fan| fan.origin());
         let mut kept = Ids::none(origin);
         let mut refused = Ids::none(origin);
-        let reason = self.refusal(&repl);
-        let queue = match self.queue(&repl.queue) {
-            Ok(queue) => queue,
-            Err(_) => return self.refuse_copies(from, &repl, Refused::Unsupported),
-        };
-        let holders = crate::copies::with(&repl.section.holders, &[self.me]);
-        if !holders.contains(&self.me) {
-            // The set is full: what cannot be counted is not kept.
-            return self.refuse_copies(from, &repl, Refused::Unsupported);
-        }
-        let own = repl.section.own;
-        for item in repl.section.items {
-            let id = MessageId {
-                origin,
-                sequence: item.sequence,
-            };
+        let is_leaving = self.is_leaving();
+        for item in items {
+            let sequence = item.sequence;
+            let id = MessageId { origin, sequence };
+            // In a group the owner's rank is that of the group's id.
+            let rank = fan.map_or(own.rank, |_| rank(id, own.store));
+            let own = Own { rank, ..own };
             if self.is_done(id) {
-                self.tell_done(now, from, id, &holders);
+                self.tell_done(now, from, id, holders);
                 continue;
             }
-            if self.is_unborn(id) {
-                refused.push(item.sequence, item.sequence);
+            // Also in a group that is not known here yet: the message itself was never given out.
+            let source = MessageId {
+                origin: source,
+                sequence,
+            };
+            if self.is_unborn(id) || self.is_unborn(source) {
+                refused.push(sequence, sequence);
                 continue;
             }
             let _ = self.clock.hear(now, item.stamp);
+            if is_leaving && own.store == self.me.store {
+                // Handed over by one that leaves as well: it has to find somebody who stays.
+                refused.push(sequence, sequence);
+                continue;
+            }
             if let Some(index) = self.index.get(id) {
-                self.merge_copy(now, index, own, &holders);
-            } else if reason.is_some() || item.body.is_none() || !self.fits(&item) {
-                refused.push(item.sequence, item.sequence);
+                self.merge_copy(now, index, own, holders);
+            } else if is_leaving || item.body.is_none() || !self.fits(&item) {
+                refused.push(sequence, sequence);
                 continue;
             } else {
-                self.keep_copy(now, queue, id, own, &holders, item);
+                self.keep_copy(now, (queue, fan), (id, own, wanted), holders, item);
             }
-            kept.push(id.sequence, id.sequence);
+            kept.push(sequence, sequence);
+        }
+        self.answer_copies(now, from, own, holders, (kept, refused));
+    }
+
+    fn answer_copies(
+        &mut self,
+        now: Now,
+        from: MemberId,
+        own: Own,
+        holders: &Holders,
+        (kept, refused): (Ids, Ids),
+    ) {
+        if own.store != self.store_of(from) {
+            for (own, ids) in by_rank(own, &kept) {
+                self.tell_owner(own, holders, &ids);
+            }
         }
         if !kept.is_empty() {
-            let store = self.me.store;
-            self.send(from, Message::ReplOk(ReplOk { ids: kept, store }));
+            let (ids, store, epoch) = (kept, self.me.store, own.epoch);
+            self.send(from, Message::ReplOk(ReplOk { ids, store, epoch }));
         }
         if !refused.is_empty() {
             self.counters.copies_refused += refused.count();
-            let reason = reason.unwrap_or(Refused::Memory);
+            let reason = if self.is_leaving() {
+                Refused::Leaving
+            } else {
+                Refused::Memory
+            };
             let ids = refused;
             self.send(from, Message::ReplNo(ReplNo { ids, reason }));
         }
         self.watch(now, own.store);
-    }
-
-    fn refusal(&self, repl: &Repl) -> Option<Refused> {
-        if !repl.is_known {
-            return Some(Refused::Unsupported);
-        }
-        self.leaving.is_some().then_some(Refused::Leaving)
     }
 
     fn fits(&self, item: &Item) -> bool {
@@ -74,21 +122,29 @@ impl Queues {
             .is_ok()
     }
 
-    fn refuse_copies(&mut self, to: MemberId, repl: &Repl, reason: Refused) {
-        let mut ids = Ids::none(repl.section.origin);
-        repl.section
-            .ids()
-            .for_each(|id| ids.push(id.sequence, id.sequence));
-        self.counters.copies_refused += ids.count();
-        self.send(to, Message::ReplNo(ReplNo { ids, reason }));
+    /// Refuses all of them, in each of their groups.
+    fn refuse_copies(&mut self, to: MemberId, repl: &Repl) {
+        let source = repl.section.origin;
+        let births = repl.owed.iter().map(Owed::birth);
+        let mut origins: Vec<BootId> = births.map(|birth| Fan { source, birth }.origin()).collect();
+        if origins.is_empty() {
+            origins.push(source);
+        }
+        for origin in origins {
+            let mut ids = Ids::none(origin);
+            let sequences = repl.section.items.iter().map(|item| item.sequence);
+            sequences.for_each(|sequence| ids.push(sequence, sequence));
+            self.counters.copies_refused += ids.count();
+            let reason = Refused::Unsupported;
+            self.send(to, Message::ReplNo(ReplNo { ids, reason }));
+        }
     }
 
     fn keep_copy(
         &mut self,
         now: Now,
-        queue: QueueKey,
-        id: MessageId,
-        own: Own,
+        (queue, fan): (QueueKey, Option<Fan>),
+        (id, own, wanted): (MessageId, Own, u8),
         holders: &Holders,
         item: Item,
     ) {
@@ -99,6 +155,7 @@ impl Queues {
             stamp: item.stamp,
             body: item.body.unwrap_or_default(),
             headers: item.headers,
+            terms: item.terms,
             holders: holders.clone(),
             confirmed: Self::bit(holders, self.me),
             own,
@@ -107,16 +164,37 @@ impl Queues {
             batch: 0,
             attempts: item.attempts,
             lease: 0,
-            place: if is_mine {
-                Place::Ready
-            } else {
-                Place::Standby
-            },
+            wanted,
+            place: Place::Standby,
         };
         self.counters.copies_stored += 1;
-        self.keep(slot);
+        let expiry = slot.expiry(now);
+        let index = self.keep(slot);
+        if let Some(fan) = fan {
+            self.index.note_fan(id.origin, fan);
+        }
         if is_mine {
+            self.make_ready(now, index);
+            self.plan_repair(now.mono + SETTLE_DOWN_MS);
             self.serve(now, queue);
+            return;
+        }
+        if expiry != Instant::NEVER {
+            self.wheel.set(index, expiry);
         }
     }
+}
+
+/// Ids with the owner's rank for each block of them, whatever rank came with the frame.
+fn by_rank(own: Own, ids: &Ids) -> Vec<(Own, Ids)> {
+    let mut blocks: Vec<(Own, Ids)> = Vec::new();
+    for id in ids.iter() {
+        let rank = rank(id, own.store);
+        let own = Own { rank, ..own };
+        match blocks.last_mut().filter(|(known, _)| *known == own) {
+            Some((_, ids)) => ids.push(id.sequence, id.sequence),
+            None => blocks.push((own, Ids::one(id))),
+        }
+    }
+    blocks
 }

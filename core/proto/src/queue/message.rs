@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use bytes::{BufMut, BytesMut};
 
-use crate::base::{Error, ErrorKind, Result, limits};
+use crate::base::{BootId, Error, ErrorKind, Result, limits};
 use crate::copies::{Holders, Own, Repl, ReplNo, ReplOk, Section};
 use crate::copies::{read_holders, read_owed, read_own, write_holders, write_owed, write_own};
 use crate::wire::{Ids, Put, Reader};
@@ -26,7 +26,7 @@ pub enum Message {
     /// They are finished here.
     DoneOk(Done),
     /// Everybody knows: forget them.
-    Forget(Ids),
+    Forget(Forget),
     /// I own these now.
     Claim(Claim),
     /// A consumer settles a lease that the receiver gave.
@@ -53,6 +53,9 @@ pub struct Demand {
     /// The group; "" is the unnamed one.
     #[prost(string, tag = "5")]
     pub group: alloc::string::String,
+    /// Bodies of this many bytes at most, but one message in any case; 0 for no bound of its own.
+    #[prost(uint64, tag = "6")]
+    pub credit_bytes: u64,
 }
 
 /// Leased messages for one demand.
@@ -66,6 +69,8 @@ pub struct Deliver {
     pub lease_ms: u64,
     /// The messages, oldest first.
     pub sections: Vec<Section>,
+    /// Of messages in a group: where their ids come from, and the messages' own origin.
+    pub sources: Vec<(BootId, BootId)>,
 }
 
 /// How a message ended; it only grows (protocol.md 4.1).
@@ -73,6 +78,8 @@ pub struct Deliver {
 pub enum Ending {
     /// A consumer finished it.
     Acked = 1,
+    /// It goes on as a dead letter.
+    Dead = 2,
     /// The enqueue failed; copies made already are ended.
     Aborted = 4,
 }
@@ -88,6 +95,16 @@ pub struct Done {
     pub ending: Ending,
 }
 
+/// Everybody who may hold these has confirmed their end.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Forget {
+    /// Which.
+    pub ids: Ids,
+    /// Who has confirmed; none where the sender has forgotten that, too. A receiver that knows of
+    /// more has to ask those itself.
+    pub holders: Holders,
+}
+
 /// "I own these now": after a takeover, or a hand-over.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Claim {
@@ -100,12 +117,12 @@ pub struct Claim {
 }
 
 /// A consumer settles a lease that the receiver gave.
-#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+#[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct Settle {
     /// Names this at its sender; 0 wants no answer.
     #[prost(uint64, tag = "1")]
     pub number: u64,
-    /// 1 nack, 2 release, 3 extend.
+    /// 1 nack, 2 release, 3 extend, 4 reject.
     #[prost(uint32, tag = "2")]
     pub verb: u32,
     /// The message's origin.
@@ -123,6 +140,9 @@ pub struct Settle {
     /// Delay of a nack or length of an extend in ms, plus one; 0 for the default.
     #[prost(uint64, tag = "7")]
     pub span: u64,
+    /// Why it is rejected.
+    #[prost(string, tag = "8")]
+    pub reason: alloc::string::String,
 }
 
 /// The answer to a settle.
@@ -143,17 +163,19 @@ impl Message {
         match self {
             Message::Repl(repl) => repl.queue.len() + repl.section.weight(),
             Message::Deliver(deliver) => {
-                32 + deliver.sections.iter().map(Section::weight).sum::<usize>()
+                let sections = deliver.sections.iter().map(Section::weight);
+                32 + deliver.sources.len() * 16 + sections.sum::<usize>()
             }
             Message::SetDone(done) | Message::DoneOk(done) => {
                 32 + done.holders.len() * 24 + done.ids.ranges.len() * 4
             }
             Message::Claim(claim) => 40 + claim.holders.len() * 24 + claim.ids.ranges.len() * 4,
-            Message::Forget(ids) => 16 + ids.ranges.len() * 4,
+            Message::Forget(forget) => 16 + forget.holders.len() * 24 + forget.ids.ranges.len() * 4,
             Message::ReplOk(ok) => 24 + ok.ids.ranges.len() * 4,
             Message::ReplNo(no) => 24 + no.ids.ranges.len() * 4,
             Message::Demand(demand) => 32 + demand.queue.len(),
-            Message::Settle(_) | Message::Settled(_) => 40,
+            Message::Settle(settle) => 40 + settle.reason.len(),
+            Message::Settled(_) => 40,
         }
     }
 
@@ -165,6 +187,21 @@ impl Message {
 }
 
 impl Deliver {
+    /// Notes the own origin of messages in a group.
+    pub(super) fn note_source(&mut self, origin: BootId, source: BootId) {
+        if !self.sources.contains(&(origin, source)) {
+            self.sources.push((origin, source));
+        }
+    }
+
+    /// The messages' own origin.
+    pub(super) fn source_of(&self, origin: BootId) -> BootId {
+        let mut sources = self.sources.iter();
+        sources
+            .find(|(known, _)| *known == origin)
+            .map_or(origin, |(_, source)| *source)
+    }
+
     /// Appends it.
     pub fn write(&self, out: &mut BytesMut) {
         out.put_varint(self.number);
@@ -175,6 +212,14 @@ impl Deliver {
             section.write_head(out);
             out.put_u32_le(section.items.len() as u32);
             section.write_items(&mut (0, 0), out);
+        }
+        if self.sources.is_empty() {
+            return;
+        }
+        out.put_varint(self.sources.len() as u64);
+        for (origin, source) in &self.sources {
+            out.put_u64_le(origin.0);
+            out.put_u64_le(source.0);
         }
     }
 
@@ -188,11 +233,20 @@ impl Deliver {
         for _ in 0..count {
             sections.push(Section::read(reader)?);
         }
+        let mut sources = Vec::new();
+        if reader.remaining() > 0 {
+            let count = reader.count(16)?;
+            sources.reserve(count);
+            for _ in 0..count {
+                sources.push((BootId(reader.u64()?), BootId(reader.u64()?)));
+            }
+        }
         Ok(Self {
             number,
             has_more,
             lease_ms,
             sections,
+            sources,
         })
     }
 }
@@ -214,7 +268,8 @@ impl Done {
         let owed = read_owed(reader)?;
         let status = owed.first().map_or(0, |owed| owed.status);
         let ending = match (owed.len(), status) {
-            (1, 1..=3) => Ending::Acked,
+            (1, 2) => Ending::Dead,
+            (1, 1 | 3) => Ending::Acked,
             (1, 4) => Ending::Aborted,
             _ => return Err(Error::new(ErrorKind::Corrupt).because("an ending of unknown groups")),
         };
@@ -225,6 +280,25 @@ impl Done {
             holders,
             ending,
         })
+    }
+}
+
+impl Forget {
+    /// Appends it.
+    pub fn write(&self, out: &mut BytesMut) {
+        self.ids.write(out);
+        write_holders(&self.holders, out);
+    }
+
+    /// Reads one. Errors: 503.
+    pub fn read(reader: &mut Reader) -> Result<Self> {
+        let ids = Ids::read(reader, crate::copies::IDS_MAX)?;
+        let holders = if reader.remaining() == 0 {
+            Holders::default()
+        } else {
+            read_holders(reader)?
+        };
+        Ok(Self { ids, holders })
     }
 }
 

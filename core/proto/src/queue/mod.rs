@@ -3,33 +3,47 @@
 //!
 //! The room's own door is [`Queues`]; its methods stand in one file a concern: `enqueue` and `batch`
 //! (admission, copies), `keep` (copies of others), `give` (leases), `fetch` (demands between members), `session` (subscriptions),
-//! `settle` (nack, release, extend), `ack` and `round` (the end of a message), `takeover` and
-//! `handover` (owners that went or go). It knows members only as [`Peer`]s that the engine tells it
+//! `kept` (their leases, extended),
+//! `life` (this store under another name),
+//! `groups` (who gets a message),
+//! `settle` (nack, release, extend, reject), `terms` and `dead` (dates, limits, dead letters), `ack` and `round` (the end of a message), `takeover` and
+//! `handover` (owners that went or go), `repair` (copies that went). It knows members only as [`Peer`]s that the engine tells it
 //! of, and says what it wants as [`Out`]s.
 
 mod ack;
 mod batch;
+mod dead;
 mod delivery;
 mod done;
 mod enqueue;
+mod fanout;
 mod fetch;
 mod give;
+mod groups;
 mod handover;
 mod inspect;
 mod keep;
+mod kept;
+mod life;
 mod message;
 mod peers;
+mod repair;
 mod round;
+mod send;
 mod session;
 mod settle;
 mod shelf;
 mod slot;
+mod span;
 mod takeover;
+mod terms;
 
 pub use delivery::{
-    Answer, EnqueueOptions, Glimpse, Handle, Headers, Leased, NewMessage, OnShort, Receipt, Reply,
+    Answer, EnqueueOptions, Flow, Glimpse, Handle, Headers, IfNoGroup, Leased, NewMessage, OnShort,
+    Receipt, Reply,
 };
-pub use message::{Claim, Deliver, Demand, Done, Ending, Message, Settle, Settled};
+pub use groups::Group;
+pub use message::{Claim, Deliver, Demand, Done, Ending, Forget, Message, Settle, Settled};
 pub use peers::Peer;
 
 use alloc::boxed::Box;
@@ -38,11 +52,12 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::base::{
-    Alarms, BootId, Chance, Clock, Error, ErrorKind, Instant, MemberId, MessageId, Millis, Now,
-    QueueKey, Result, SessionId, StoreId, Ticket, Wheel, id, limits,
+    Alarms, Birth, BootId, Chance, Clock, Instant, MemberId, MessageId, Millis, Now, QueueKey,
+    Result, SessionId, Stamp, StoreId, Ticket, Wheel, id, limits,
 };
 use crate::copies::{Holder, Holders, Own, Placement};
 use batch::Batch;
+use dead::Cause;
 use done::{Prints, Tombs};
 use handover::Leaving;
 use shelf::{Asked, Session, Shelf, Waiter};
@@ -64,6 +79,8 @@ pub enum Out {
     Stock(Arc<str>, bool),
     /// So many messages of a lost owner are owned here now.
     TookOver(MemberId, u64),
+    /// Copies are held for a group that is not known here: is it gone?
+    Birth(Birth),
     /// Every copy is handed over (or given up, if forced): this member may leave the set.
     Left(Ticket),
 }
@@ -85,8 +102,12 @@ pub struct Settings {
     pub lease: Millis,
     /// Patience with an unreachable owner.
     pub takeover_after: Millis,
+    /// A holder away for this long is no copy any more.
+    pub repair_after: Millis,
     /// Budget for held messages.
     pub memory_bytes_max: u64,
+    /// Given out this often, a message is a dead letter.
+    pub max_attempts: u32,
     /// Largest body.
     pub body_bytes_max: usize,
     /// The planted bug "ack before W"; false but in the simulator.
@@ -118,6 +139,10 @@ enum Alarm {
     Age,
     /// The next step of a hand-over.
     Handover,
+    /// The next step of making copies again.
+    Repair,
+    /// The next look for messages of groups that came or went.
+    Groups,
 }
 
 macro_rules! counters {
@@ -156,12 +181,18 @@ counters! {
     acked,
     /// Acks of messages that were finished already.
     acks_late,
+    /// Leases that were extended here for consumers.
+    leases_kept,
+    /// Leases that should have been, and were lost all the same.
+    leases_kept_lost,
     /// Leases that ran out.
     redeliveries_lease,
     /// Messages that a consumer gave back as failed.
     redeliveries_nack,
     /// Messages that became ready again because their owner went.
     redeliveries_takeover,
+    /// Messages given out again by a member that had been evicted.
+    redeliveries_evicted,
     /// Messages given back untried.
     released,
     /// Takeovers of a lost owner's messages, in messages.
@@ -174,6 +205,20 @@ counters! {
     fingerprints_evicted,
     /// Messages handed to others by a leave.
     handed_over,
+    /// Copies sent to make up for lost ones.
+    repaired,
+    /// Messages whose time to live was over, at their owner.
+    expired,
+    /// Messages that went on as dead letters.
+    dead_letters,
+    /// Messages that went to a group which their owner had not heard of.
+    joined_groups,
+    /// Messages of groups that were removed.
+    dropped_with_group,
+    /// Messages that no group wanted, as their producer asked.
+    dropped_ungrouped,
+    /// Messages given out at most once that came to nobody.
+    at_most_once_lost,
 }
 
 /// The room.
@@ -210,11 +255,31 @@ pub struct Queues {
     given_up: BTreeSet<u64>,
     settles: BTreeMap<u64, (Ticket, MemberId)>,
     sessions: BTreeMap<SessionId, Session>,
+    /// When leases of subscriptions are to be extended.
+    keeping: Alarms<SessionId>,
+    /// Other owners that were asked to extend one.
+    kept: BTreeMap<u64, kept::Kept>,
+    /// Messages whose dead letters could not be made yet, and why they died.
+    dying: BTreeMap<MessageId, Cause>,
     next_number: u64,
     alarms: Alarms<Alarm>,
     sweeps: BTreeMap<StoreId, Sweep>,
+    /// Where the repair of copies stands.
+    pass: repair::Pass,
+    /// When this room began.
+    began: Stamp,
+    /// What there is to do about groups that came or went.
+    groups: groups::Pass,
+    /// Some message here may have fewer copies than were asked for.
+    has_short: bool,
     memory_used: u64,
     leaving: Option<Leaving>,
+    /// Everything is handed over: nothing is taken until [`Queues::reset`], or it would be lost.
+    is_parting: bool,
+    /// What this member held when it was evicted.
+    aside: Vec<life::Aside>,
+    /// It is given out again as soon as this member has left.
+    reclaims: bool,
     /// Some peer is linked, so stock edges are told.
     is_announcing: bool,
     out: Vec<Out>,
@@ -255,11 +320,21 @@ impl Queues {
             given_up: BTreeSet::new(),
             settles: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            keeping: Alarms::default(),
+            kept: BTreeMap::new(),
+            dying: BTreeMap::new(),
             next_number: 1,
             alarms,
             sweeps: BTreeMap::new(),
+            pass: repair::Pass::default(),
+            began: Stamp(now.wall_ms << 16),
+            groups: groups::Pass::default(),
+            has_short: false,
             memory_used: 0,
             leaving: None,
+            is_parting: false,
+            aside: Vec::new(),
+            reclaims: false,
             is_announcing: false,
             out: Vec::new(),
             counters: Counters::default(),
@@ -269,15 +344,14 @@ impl Queues {
 
     /// The queue of that name, made if it is new. Errors: 101, 201.
     pub fn queue(&mut self, name: &str) -> Result<QueueKey> {
-        if let Some(key) = self.names.get(name) {
+        // A group's shelf is no queue: its name is none that a user may give.
+        if let Some(key) = self.names.get(name)
+            && !name.contains(groups::SEPARATOR)
+        {
             return Ok(*key);
         }
         id::check_name("queue", name, limits::NAME_BYTES_MAX)?;
-        if self.shelves.len() >= limits::QUEUES_MAX {
-            return Err(Error::new(ErrorKind::Full)
-                .because("this member knows as many queues as it may")
-                .with("queues_max", limits::QUEUES_MAX));
-        }
+        self.check_room_for_queue()?;
         let key = QueueKey(self.shelves.len() as u32);
         let name: Arc<str> = name.into();
         self.shelves.push(Shelf::new(name.clone(), key));
@@ -301,11 +375,13 @@ impl Queues {
     #[must_use]
     pub fn next_wake(&self) -> Instant {
         let messages = self.wheel.next().min(self.batch_wheel.next());
-        messages.min(self.alarms.next())
+        messages.min(self.alarms.next()).min(self.keeping.next())
     }
 
     /// Does what is due, a bounded part of it: the rest is due at once.
     pub fn wake(&mut self, now: Now) {
+        // First: after a time in which nothing ran, no consumer was given anything either.
+        self.keep_leases(now);
         self.wake_slots(now);
         self.wake_batches(now);
         for _ in 0..limits::STEP_MESSAGES_MAX {
@@ -329,6 +405,8 @@ impl Queues {
             Alarm::Resync(member) => self.resync(now, member),
             Alarm::Age => self.age(now),
             Alarm::Handover => self.handover_step(now),
+            Alarm::Repair => self.repair(now),
+            Alarm::Groups => self.groups_step(now),
         }
     }
 
@@ -338,6 +416,7 @@ impl Queues {
             self.counters.fingerprints_evicted += 1;
         }
         self.counters.tombstones_evicted += self.tombs.shrink() as u64;
+        self.doubt_groups();
         self.alarms
             .set(Alarm::Age, now.mono + limits::HEARTBEAT_MS * 10);
     }
@@ -352,10 +431,10 @@ impl Queues {
             Message::Deliver(deliver) => self.on_deliver(now, from, deliver),
             Message::SetDone(done) => self.on_set_done(now, from, &done),
             Message::DoneOk(done) => self.on_done_ok(now, from, &done),
-            Message::Forget(ids) => self.on_forget(now, &ids),
+            Message::Forget(forget) => self.on_forget(now, from, &forget),
             Message::Claim(claim) => self.on_claim(now, from, &claim),
             Message::Settle(settle) => self.on_settle(now, from, &settle),
-            Message::Settled(settled) => self.on_settled(&settled),
+            Message::Settled(settled) => self.on_settled(now, &settled),
         }
     }
 
@@ -374,6 +453,11 @@ impl Queues {
     fn name(&self, queue: QueueKey) -> Arc<str> {
         let shelf = self.shelves.get(queue.0 as usize);
         shelf.map_or_else(|| "".into(), |shelf| shelf.name.clone())
+    }
+
+    /// The name of the queue that a shelf belongs to.
+    fn base_name(&self, queue: QueueKey) -> Arc<str> {
+        self.name(self.base_of(queue))
     }
 
     fn number(&mut self) -> u64 {

@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::repair::SETTLE_DOWN_MS;
 use super::{Alarm, Queues};
 use crate::base::{BootId, Instant, MemberId, MessageId, Millis, Now, QueueKey, StoreId, limits};
 use crate::copies::Holder;
@@ -16,41 +17,78 @@ pub struct Peer {
     pub(super) is_linked: bool,
     /// Its bulk lane is full: others are chosen.
     pub(super) is_full: bool,
+    /// It is silent: others are chosen.
+    pub(super) is_suspect: bool,
+    /// Former lives of copies whose rest its store serves.
+    pub(super) kept: Vec<StoreId>,
     /// It said that it leaves: no new copies for it.
     pub(super) is_leaving: bool,
     /// Since when it cannot be reached; none while it can.
     pub(super) unreachable_since: Option<Instant>,
+    /// It has been away for so long that its copies do not count.
+    pub(super) is_missed: bool,
     /// When unfinished acks are sent again, and after which pause.
     pub(super) retry_pause: Millis,
     /// Where sending them again goes on, and whether anything was open so far.
     pub(super) retry_from: MessageId,
     pub(super) retry_open: bool,
+    /// When the youngest of what others ask for first is old enough.
+    pub(super) retry_adopt: Option<Instant>,
     /// Where a resync goes on.
     pub(super) resync_from: u32,
     /// What a consumer of its last boot held is given to others.
     pub(super) lost_boot: bool,
+    /// One of the two was taken for lost and is back: what it confirmed may be over there.
+    pub(super) was_gone: bool,
 }
 
 impl Peer {
+    /// It has that store now, or serves what is left of it.
+    pub(super) fn answers_for(&self, store: StoreId) -> bool {
+        self.store == store || self.kept.contains(&store)
+    }
+
     fn takes_copies(&self) -> bool {
-        self.is_linked && !self.is_full && !self.is_leaving && self.unreachable_since.is_none()
+        let is_open = self.is_linked && !self.is_full && !self.is_leaving && !self.is_suspect;
+        is_open && self.unreachable_since.is_none()
     }
 }
 
 impl Queues {
     /// A member is in the set with this life of copies.
-    pub fn peer_known(&mut self, now: Now, member: MemberId, store: StoreId) {
+    ///
+    /// `kept` are former lives whose surviving copies it serves: what it owned under those needs no
+    /// other owner, while acks ask everyone about them.
+    pub fn peer_known(&mut self, now: Now, member: MemberId, store: StoreId, kept: &[StoreId]) {
         if member == self.me.member {
             return;
         }
-        self.gone.remove(&member);
+        let was_gone = self.gone.remove(&member);
         let peer = self.peers.entry(member).or_insert_with(|| Peer {
             unreachable_since: Some(now.mono),
             ..Peer::default()
         });
+        peer.was_gone |= was_gone;
         let old = core::mem::replace(&mut peer.store, store);
-        if old != store && old != StoreId::default() {
-            self.store_is_lost(now, old);
+        let is_back = !kept.is_empty() && peer.kept != kept;
+        let mut dropped = Vec::new();
+        if old != store || !kept.is_empty() {
+            dropped = core::mem::replace(&mut peer.kept, kept.to_vec());
+        }
+        if (is_back || old != store) && peer.is_linked {
+            peer.was_gone |= old != store;
+            peer.resync_from = 0;
+            self.alarms.set(Alarm::Resync(member), now.mono);
+        }
+        if old == StoreId::default() {
+            // Acks may wait for former stores of it, of which nobody here had heard.
+            self.alarms.set_earlier(Alarm::Recheck, now.mono);
+        } else if old != store {
+            self.store_is_lost(now, Holder { member, store: old });
+        }
+        // What it had owned under a name that it answers for no longer.
+        for store in dropped {
+            self.watch(now, store);
         }
         self.choose_candidates(now);
     }
@@ -59,26 +97,38 @@ impl Queues {
     pub fn peer_gone(&mut self, now: Now, member: MemberId) {
         self.gone.insert(member);
         if let Some(peer) = self.peers.remove(&member) {
-            self.store_is_lost(now, peer.store);
+            let store = peer.store;
+            self.store_is_lost(now, Holder { member, store });
+            for store in peer.kept {
+                self.watch(now, store);
+            }
         }
         self.choose_candidates(now);
     }
 
-    /// A member's link is up.
-    pub fn peer_linked(&mut self, now: Now, member: MemberId, boot: BootId, store: StoreId) {
-        self.peer_known(now, member, store);
+    /// A member's link is up; `kept` as for [`Queues::peer_known`].
+    pub fn peer_linked(
+        &mut self,
+        now: Now,
+        member: MemberId,
+        boot: BootId,
+        store: StoreId,
+        kept: &[StoreId],
+    ) {
+        self.peer_known(now, member, store, kept);
         if let Some(peer) = self.peers.get_mut(&member) {
             peer.lost_boot |= peer.boot != boot && peer.boot != BootId::default();
             peer.boot = boot;
             peer.is_linked = true;
             peer.is_full = false;
             peer.is_leaving = false;
+            peer.is_suspect = false;
             peer.unreachable_since = None;
+            peer.is_missed = false;
             peer.retry_pause = 0;
             peer.resync_from = 0;
         }
-        self.sweeps.remove(&store);
-        self.alarms.clear(&Alarm::Sweep(store));
+        self.spare(member);
         if !self.is_announcing {
             self.is_announcing = true;
             (0..self.shelves.len()).for_each(|queue| self.note_stock(QueueKey(queue as u32)));
@@ -87,6 +137,19 @@ impl Queues {
         self.resend_copies(now, Holder { member, store });
         self.alarms.set(Alarm::Retry(member), now.mono);
         self.alarms.set(Alarm::Resync(member), now.mono);
+        self.plan_repair(now.mono + SETTLE_DOWN_MS);
+    }
+
+    /// Others took this store for lost, perhaps: every linked member hears what is held here of its
+    /// messages, and where its copies of this store's are.
+    pub fn resync_all(&mut self, now: Now) {
+        for (member, peer) in &mut self.peers {
+            if peer.is_linked {
+                peer.was_gone = true;
+                peer.resync_from = 0;
+                self.alarms.set(Alarm::Resync(*member), now.mono);
+            }
+        }
     }
 
     /// A member's link is gone; whether it is unreachable is told apart.
@@ -99,11 +162,18 @@ impl Queues {
             member,
             store: peer.store,
         };
-        self.alarms.clear(&Alarm::Resync(member));
         self.choose_candidates(now);
+        self.peer_relinking(now, member);
+        self.replace_target(now, holder, None);
+    }
+
+    /// A member's link is gone and another takes its place at once: what was under way on it has to
+    /// be said again, and no other member is asked instead.
+    pub fn peer_relinking(&mut self, now: Now, member: MemberId) {
+        self.alarms.clear(&Alarm::Resync(member));
         self.drop_demands_to(now, member);
         self.drop_settles_to(member);
-        self.replace_target(now, holder, None);
+        self.keep_again(now, member);
         for shelf in &mut self.shelves {
             shelf.wanted.remove(&member);
         }
@@ -114,16 +184,34 @@ impl Queues {
         let Some(peer) = self.peers.get_mut(&member) else {
             return;
         };
-        let store = peer.store;
         if is_reachable {
             peer.unreachable_since = None;
-            self.sweeps.remove(&store);
-            self.alarms.clear(&Alarm::Sweep(store));
+            peer.is_missed = false;
+            self.spare(member);
         } else if peer.unreachable_since.is_none() {
             peer.unreachable_since = Some(now.mono);
-            self.watch(now, store);
+            for store in self.stores_answered_for(member) {
+                self.watch(now, store);
+            }
+            self.plan_repair(now.mono + self.settings.repair_after);
         }
         self.choose_candidates(now);
+    }
+
+    /// A member answers for what it owns: nobody need take that over.
+    fn spare(&mut self, member: MemberId) {
+        for store in self.stores_answered_for(member) {
+            self.sweeps.remove(&store);
+            self.alarms.clear(&Alarm::Sweep(store));
+        }
+    }
+
+    /// A member's life of copies, and the former ones whose rest it serves.
+    fn stores_answered_for(&self, member: MemberId) -> Vec<StoreId> {
+        let peer = self.peers.get(&member).into_iter();
+        peer.flat_map(|peer| core::iter::once(&peer.store).chain(&peer.kept))
+            .copied()
+            .collect()
     }
 
     /// A link's bulk lane is full, or has room again.
@@ -140,7 +228,7 @@ impl Queues {
     /// A member's row lists a queue, or does not any more.
     pub fn peer_stocked(&mut self, now: Now, member: MemberId, name: &Arc<str>, is_stocked: bool) {
         let known = if is_stocked {
-            self.queue(name).ok()
+            self.shelf_named(name).ok()
         } else {
             self.names.get(name).copied()
         };
@@ -208,22 +296,27 @@ impl Queues {
             .is_some_and(|peer| peer.takes_copies() && peer.store == holder.store)
     }
 
-    fn choose_candidates(&mut self, now: Now) {
+    pub(super) fn choose_candidates(&mut self, now: Now) {
         let takers = self.peers.iter().filter(|(_, peer)| peer.takes_copies());
         let candidates = takers.map(|(member, peer)| Holder {
             member: *member,
             store: peer.store,
         });
-        let candidates = candidates.collect();
+        let candidates: Vec<Holder> = candidates.collect();
+        if self.has_short && !candidates.is_empty() {
+            self.plan_repair(now.mono + SETTLE_DOWN_MS);
+        }
         self.placement.set_candidates(now.mono, candidates);
         self.fill_short_batches(now);
     }
 
     /// A store will never come back: its messages are taken over, and what it had to confirm is
     /// asked of every member instead.
-    fn store_is_lost(&mut self, now: Now, store: StoreId) {
-        self.watch(now, store);
+    fn store_is_lost(&mut self, now: Now, lost: Holder) {
+        self.unconfirm(now, lost);
+        self.watch(now, lost.store);
         self.alarms.set_earlier(Alarm::Recheck, now.mono);
+        self.plan_repair(now.mono);
     }
 
     /// Sees to it that unfinished acks are sent to `member` again by `at`.

@@ -4,9 +4,9 @@
 use alloc::vec::Vec;
 
 use super::done::Tomb;
-use super::message::{Done, Message};
+use super::message::{Done, Ending, Forget, Message};
 use super::{Alarm, Queues, limits};
-use crate::base::{BootId, MemberId, MessageId, Now};
+use crate::base::{BootId, Instant, MemberId, MessageId, Now};
 use crate::copies::{Holder, Holders};
 use crate::wire::Ids;
 
@@ -81,6 +81,10 @@ impl Queues {
             member: from,
             store: self.store_of(from),
         };
+        if let Some(peer) = self.peers.get_mut(&from) {
+            // It answers: what it may have missed is asked again soon.
+            peer.retry_pause = 0;
+        }
         let origin = done.ids.origin;
         let mut forgotten = Ids::none(origin);
         for (first, last) in &done.ids.ranges {
@@ -97,7 +101,8 @@ impl Queues {
             }
         }
         if !forgotten.is_empty() {
-            self.send(from, Message::Forget(forgotten));
+            let (ids, holders) = (forgotten, Holders::default());
+            self.send(from, Message::Forget(Forget { ids, holders }));
         }
     }
 
@@ -124,10 +129,15 @@ impl Queues {
         }
         let is_over = self.unconfirmed(&tomb).all(|holder| self.is_lost(*holder));
         if is_over {
+            let places = tomb.holders.iter().enumerate();
+            let confirmed = places.filter(|(place, _)| tomb.confirmed & (1 << place) != 0);
+            // Who is lost to this store need not be lost to another.
+            let confirmed: Holders = confirmed.map(|(_, holder)| *holder).collect();
             for holder in tomb.holders.iter() {
                 if *holder != self.me && self.is_linked(*holder) {
                     let ids = Ids::range(origin, first, last);
-                    self.send(holder.member, Message::Forget(ids));
+                    let holders = confirmed.clone();
+                    self.send(holder.member, Message::Forget(Forget { ids, holders }));
                 }
             }
             self.tombs.remove(origin, first, last);
@@ -155,24 +165,71 @@ impl Queues {
             .map(|(_, holder)| holder)
     }
 
-    /// Everybody knows: forget these, whatever is left of them.
-    pub(super) fn on_forget(&mut self, now: Now, ids: &Ids) {
-        for id in ids.iter() {
-            self.take_out(now, id);
+    /// Everybody knows: forget these, whatever is left of them. Unless more stores are known here to
+    /// have a copy than the sender knew of: then this store has to ask those.
+    pub(super) fn on_forget(&mut self, now: Now, from: MemberId, forget: &Forget) {
+        let sender = Holder {
+            member: from,
+            store: self.store_of(from),
+        };
+        let confirmed = crate::copies::with(&forget.holders, &[sender]);
+        let origin = forget.ids.origin;
+        for id in forget.ids.iter() {
+            if self.is_unborn(id) {
+                continue;
+            }
+            if let Some(slot) = self.take_out(now, id) {
+                let span = (origin, id.sequence, id.sequence);
+                self.bury(now, span, &slot.holders, Ending::Acked, false);
+            }
         }
-        let is_own = ids.origin == self.settings.boot;
-        let born = if is_own {
+        let born = if self.is_own_origin(origin) {
             self.next_sequence.saturating_sub(1)
         } else {
             u64::MAX
         };
-        for (first, last) in &ids.ranges {
-            let last = (*last).min(born);
-            if *first <= last {
-                self.tombs.remove(ids.origin, *first, last);
-                self.prints.insert(ids.origin, *first, last);
+        let ranges = forget.ids.ranges.iter();
+        for (first, last) in ranges.filter(|(first, _)| *first <= born) {
+            for (first, last, tomb) in self.tombs.pieces(origin, *first, (*last).min(born)) {
+                let Some(mut tomb) = tomb else {
+                    self.prints.insert(origin, first, last);
+                    continue;
+                };
+                for known in confirmed.iter().chain([&self.me]) {
+                    tomb.confirmed |= Self::bit(&tomb.holders, *known);
+                }
+                // For those that are lost every member was asked.
+                let is_open = self.unconfirmed(&tomb).any(|holder| !self.is_lost(*holder));
+                if is_open {
+                    self.ask_the_rest(now, (origin, first, last), tomb);
+                } else {
+                    self.tombs.remove(origin, first, last);
+                    self.prints.insert(origin, first, last);
+                }
             }
         }
+    }
+
+    /// Asks those that have not confirmed, as the one who sees to it from now on.
+    fn ask_the_rest(
+        &mut self,
+        now: Now,
+        (origin, first, last): (BootId, u64, u64),
+        mut tomb: Tomb,
+    ) {
+        tomb.is_mine = true;
+        let rest: Vec<Holder> = self.unconfirmed(&tomb).copied().collect();
+        for holder in rest {
+            if self.is_lost(holder) {
+                continue;
+            }
+            if self.is_linked(holder) {
+                let ids = Ids::range(origin, first, last);
+                self.send_done(holder.member, ids, &tomb.holders, tomb.ending);
+            }
+            self.arm_retry(holder.member, now.mono + limits::ACK_RETRY_MS_MIN);
+        }
+        self.judge(now, origin, first, last, tomb);
     }
 
     /// Asks a member again for what it has not confirmed, as long as there is something.
@@ -188,17 +245,19 @@ impl Queues {
         let (runs, next) = self
             .tombs
             .step(from.unwrap_or_default(), limits::STEP_MESSAGES_MAX);
-        let mut is_open = false;
+        let (mut is_asked, mut adopt) = (false, None::<Instant>);
         for (origin, first, last, tomb) in runs {
             let bit = Self::bit(&tomb.holders, holder);
             if bit == 0 || tomb.confirmed & bit != 0 {
                 continue;
             }
-            is_open = true;
             // Others than the one who acked ask only when that one seems not to.
             if !tomb.is_mine && now.mono.since(tomb.since) < limits::TOMBSTONE_ADOPT_MS {
+                let at = tomb.since + limits::TOMBSTONE_ADOPT_MS;
+                adopt = Some(adopt.map_or(at, |known| known.min(at)));
                 continue;
             }
+            is_asked = true;
             let mut start = first;
             while start <= last {
                 let end = last.min(start + CHUNK - 1);
@@ -211,16 +270,20 @@ impl Queues {
             return;
         };
         peer.retry_from = next.unwrap_or_default();
-        peer.retry_open |= is_open;
+        peer.retry_open |= is_asked;
+        peer.retry_adopt = peer.retry_adopt.into_iter().chain(adopt).min();
         if next.is_some() {
             return self.alarms.set(Alarm::Retry(member), now.mono);
         }
-        if core::mem::take(&mut peer.retry_open) {
-            let pause = self.next_retry(member);
-            self.alarms
-                .set_earlier(Alarm::Retry(member), now.mono + pause);
-        } else {
+        // Only what was asked and not answered makes the pause longer, not what is still young.
+        let adopt = peer.retry_adopt.take();
+        let is_asked = core::mem::take(&mut peer.retry_open);
+        if !is_asked {
             peer.retry_pause = 0;
+        }
+        let again = is_asked.then(|| now.mono + self.next_retry(member));
+        if let Some(next) = again.into_iter().chain(adopt).min() {
+            self.alarms.set_earlier(Alarm::Retry(member), next);
         }
     }
 

@@ -1,11 +1,11 @@
 //! Subscriptions: deliveries pushed under credit (protocol.md 4.4). Settling one, or losing its
 //! lease, makes room for the next.
 
-use super::delivery::{Handle, Leased, Reply};
+use super::delivery::{Flow, Handle, Leased, Reply};
 use super::shelf::{Held, Session};
 use super::{Alarm, Queues, limits};
 use crate::base::{
-    Error, ErrorKind, Instant, MemberId, MessageId, Millis, Now, QueueKey, SessionId, Ticket,
+    Error, ErrorKind, MemberId, MessageId, Millis, Now, QueueKey, SessionId, Ticket,
 };
 
 /// How often deliveries whose leases ran out elsewhere are looked for.
@@ -13,27 +13,23 @@ const SESSION_MS: Millis = 1_000;
 
 impl Queues {
     /// Opens a subscription.
-    pub fn subscribe(
-        &mut self,
-        now: Now,
-        ticket: Ticket,
-        queue: QueueKey,
-        credit: u32,
-        lease: Option<Millis>,
-    ) {
-        let lease = match self.check_receive(queue, 1, lease) {
+    pub fn subscribe(&mut self, now: Now, ticket: Ticket, queue: QueueKey, flow: &Flow) {
+        let checked = self.check_receive(queue, 1, flow.lease);
+        let checked = checked.and_then(|lease| self.check_flow(flow).map(|()| lease));
+        let lease = match checked {
             Ok(lease) => lease,
             Err(error) => return self.reply(ticket, Err(error)),
         };
-        if let Err(error) = self.check_credit(0, credit) {
-            return self.reply(ticket, Err(error));
-        }
         let id = SessionId(self.number());
         let session = Session {
             queue,
-            credit,
+            credit: flow.credit,
+            credit_bytes: flow.credit_bytes,
             lease,
+            max_run: flow.max_run,
             held: alloc::collections::BTreeMap::new(),
+            held_bytes: 0,
+            is_ended: false,
             demand: None,
         };
         self.sessions.insert(id, session);
@@ -42,6 +38,24 @@ impl Queues {
         }
         self.reply(ticket, Ok(Reply::Session(id)));
         self.serve(now, queue);
+    }
+
+    fn check_flow(&self, flow: &Flow) -> crate::base::Result<()> {
+        self.check_credit(0, flow.credit)?;
+        if flow.credit_bytes == Some(0) {
+            return Err(Error::new(ErrorKind::InvalidArgument)
+                .because("the credit is out of its range")
+                .with("credit_bytes", 0));
+        }
+        match flow.max_run {
+            Some(run) if run == 0 || run > limits::RUN_MS_MAX => {
+                Err(Error::new(ErrorKind::InvalidArgument)
+                    .because("the time that leases are extended is out of its range")
+                    .with("max_run_ms", run)
+                    .with("max_run_ms_max", limits::RUN_MS_MAX))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check_credit(&self, has: u32, more: u32) -> crate::base::Result<()> {
@@ -61,7 +75,8 @@ impl Queues {
 
     /// Raises a subscription's credit.
     pub fn credit(&mut self, now: Now, ticket: Ticket, id: SessionId, more: u32) {
-        let Some(session) = self.sessions.get(&id) else {
+        let open = self.sessions.get(&id).filter(|session| !session.is_ended);
+        let Some(session) = open else {
             return self.reply(ticket, Err(ErrorKind::Closed.into()));
         };
         let (has, queue) = (session.credit, session.queue);
@@ -75,21 +90,46 @@ impl Queues {
         self.serve(now, queue);
     }
 
-    /// Ends a subscription; with `abandon`, everything unsettled is released.
+    /// Ends a subscription; with `abandon`, everything unsettled is released. Where it keeps leases,
+    /// what is not released is kept until it is settled, as long as `max_run` allows.
     pub fn unsubscribe(&mut self, now: Now, ticket: Ticket, id: SessionId, abandon: bool) {
-        if let Some(session) = self.sessions.remove(&id) {
-            self.alarms.clear(&Alarm::Session(id));
-            if let Some(shelf) = self.shelf(session.queue) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.is_ended = true;
+            let queue = session.queue;
+            if let Some(shelf) = self.shelf(queue) {
                 shelf.sessions.retain(|open| *open != id);
             }
             if abandon {
-                for (message, held) in session.held {
+                let held = self.close_session(id).map(|session| session.held);
+                for (message, held) in held.into_iter().flatten() {
                     self.release_held(now, message, held);
                 }
+            } else {
+                self.bury_session(id);
             }
-            self.serve(now, session.queue);
+            if self.sessions.contains_key(&id) {
+                // What was given out at most once has no lease whose end is noticed.
+                self.look_at_session(now, id);
+            }
+            self.serve(now, queue);
         }
         self.reply(ticket, Ok(Reply::Done));
+    }
+
+    /// Forgets a subscription that ended as soon as there is nothing to keep for it.
+    fn bury_session(&mut self, id: SessionId) {
+        let is_over = self.sessions.get(&id).is_some_and(|session| {
+            session.is_ended && (session.max_run.is_none() || session.held.is_empty())
+        });
+        if is_over {
+            self.close_session(id);
+        }
+    }
+
+    fn close_session(&mut self, id: SessionId) -> Option<Session> {
+        self.alarms.clear(&Alarm::Session(id));
+        self.keeping.clear(&id);
+        self.sessions.remove(&id)
     }
 
     fn release_held(&mut self, now: Now, id: MessageId, held: Held) {
@@ -101,7 +141,12 @@ impl Queues {
             epoch: held.own.epoch,
             lease: held.lease,
             span: 0,
+            reason: alloc::string::String::new(),
         };
+        if held.lease == 0 {
+            self.counters.at_most_once_lost += 1;
+            return;
+        }
         if held.owner == self.me.member {
             // Lost already, perhaps: then there is nothing to release.
             let _ = self.settle_here(now, &settle);
@@ -115,15 +160,21 @@ impl Queues {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
+        let run = session.max_run.unwrap_or_default();
         for leased in given {
+            let is_leased = leased.handle.lease != 0;
             let held = Held {
                 until: now.mono + leased.lease,
                 own: leased.handle.own,
                 owner,
                 lease: leased.handle.lease,
+                bytes: leased.body.len() as u64,
+                kept_until: now.mono + if is_leased { run } else { 0 },
+                asked: None,
             };
-            session.held.insert(leased.handle.id, held);
+            session.hold(leased.handle.id, held);
         }
+        self.plan_keeping(now, id, given);
         if !given.is_empty() && owner != self.me.member {
             self.look_at_session(now, id);
         }
@@ -155,15 +206,10 @@ impl Queues {
 
     pub(super) fn let_go(&mut self, id: SessionId, message: MessageId) {
         if let Some(session) = self.sessions.get_mut(&id) {
-            session.held.remove(&message);
-        }
-    }
-
-    /// A longer lease of a delivery counts here too.
-    pub(super) fn prolong(&mut self, handle: &Handle, until: Instant) {
-        let session = handle.session.and_then(|id| self.sessions.get_mut(&id));
-        if let Some(held) = session.and_then(|session| session.held.get_mut(&handle.id)) {
-            held.until = until;
+            session.let_go(message);
+            if session.is_ended {
+                self.bury_session(id);
+            }
         }
     }
 
@@ -172,10 +218,10 @@ impl Queues {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
-        let before = session.held.len();
-        session.held.retain(|_, held| held.until > now.mono);
-        let (queue, is_lighter) = (session.queue, session.held.len() < before);
-        if !session.held.is_empty() {
+        let (queue, is_lighter) = (session.queue, session.let_go_of_late(now.mono));
+        if session.held.is_empty() {
+            self.bury_session(id);
+        } else {
             self.alarms.set(Alarm::Session(id), now.mono + SESSION_MS);
         }
         if is_lighter {

@@ -1,5 +1,8 @@
 //! Nack, release and extend: the owner's lease changes, wherever the consumer is (protocol.md 4.4).
 
+use alloc::string::String;
+
+use super::dead::Cause;
 use super::delivery::{Handle, Reply};
 use super::message::{Message, Settle, Settled};
 use super::slot::{Lessee, Place};
@@ -12,6 +15,8 @@ pub(super) const NACK: u32 = 1;
 pub(super) const RELEASE: u32 = 2;
 /// Keep it for longer.
 pub(super) const EXTEND: u32 = 3;
+/// Never again: it is a dead letter now.
+const REJECT: u32 = 4;
 
 impl Queues {
     /// It failed: again after `delay`, none for the back-off.
@@ -22,12 +27,22 @@ impl Queues {
                 .with("delay_ms_max", limits::DELAY_MS_MAX);
             return self.reply(ticket, Err(error));
         }
-        self.settle(now, ticket, handle, NACK, delay);
+        self.settle(now, ticket, handle, (NACK, delay, String::new()));
+    }
+
+    /// It can never succeed: a dead letter at once, with the reason.
+    pub fn reject(&mut self, now: Now, ticket: Ticket, handle: &Handle, reason: &str) {
+        let mut end = reason.len().min(limits::REASON_BYTES_MAX);
+        while !reason.is_char_boundary(end) {
+            end -= 1;
+        }
+        let reason = reason.get(..end).unwrap_or_default().into();
+        self.settle(now, ticket, handle, (REJECT, None, reason));
     }
 
     /// It was not tried.
     pub fn release(&mut self, now: Now, ticket: Ticket, handle: &Handle) {
-        self.settle(now, ticket, handle, RELEASE, None);
+        self.settle(now, ticket, handle, (RELEASE, None, String::new()));
     }
 
     /// It needs this long from now, none for the default.
@@ -39,8 +54,8 @@ impl Queues {
                 .with("lease_ms_max", limits::LEASE_MS_MAX);
             return self.reply(ticket, Err(error));
         }
-        self.prolong(handle, now.mono + lease);
-        self.settle(now, ticket, handle, EXTEND, Some(lease));
+        self.prolong(now, handle, lease);
+        self.settle(now, ticket, handle, (EXTEND, Some(lease), String::new()));
     }
 
     fn settle(
@@ -48,11 +63,15 @@ impl Queues {
         now: Now,
         ticket: Ticket,
         handle: &Handle,
-        verb: u32,
-        span: Option<Millis>,
+        (verb, span, reason): (u32, Option<Millis>, String),
     ) {
         if verb != EXTEND {
             self.settled_by(now, handle);
+        }
+        if handle.lease == 0 {
+            // Finished when it was given out: a release of it gives it to nobody.
+            self.counters.at_most_once_lost += u64::from(verb == RELEASE);
+            return self.reply(ticket, Err(done_already()));
         }
         let mut settle = Settle {
             number: 0,
@@ -62,6 +81,7 @@ impl Queues {
             epoch: handle.own.epoch,
             lease: handle.lease,
             span: span.map_or(0, |span| span.saturating_add(1)),
+            reason,
         };
         if self.is_done(handle.id) {
             return self.reply(ticket, Err(done_already()));
@@ -70,8 +90,8 @@ impl Queues {
             let answer = self.settle_here(now, &settle).map(|()| Reply::Done);
             return self.reply(ticket, answer);
         }
-        let owner = handle
-            .holders
+        let holders = handle.holders.as_deref().unwrap_or_default();
+        let owner = holders
             .iter()
             .find(|holder| holder.store == handle.own.store);
         let Some(owner) = owner.filter(|owner| self.is_linked(**owner)) else {
@@ -99,7 +119,10 @@ impl Queues {
         }
     }
 
-    pub(super) fn on_settled(&mut self, settled: &Settled) {
+    pub(super) fn on_settled(&mut self, now: Now, settled: &Settled) {
+        if let Some(kept) = self.kept.remove(&settled.number) {
+            return self.was_kept(now, &kept, settled.code);
+        }
         let Some((ticket, _)) = self.settles.remove(&settled.number) else {
             return;
         };
@@ -161,7 +184,11 @@ impl Queues {
         if let Lessee::Here(Some(session)) = slot.lessee {
             self.let_go(session, id);
         }
-        self.end_lease(now, index, settle.verb, span);
+        if settle.verb == REJECT {
+            self.die(now, index, Cause::Rejected(settle.reason.clone()));
+        } else {
+            self.end_lease(now, index, settle.verb, span);
+        }
         Ok(())
     }
 
@@ -179,20 +206,14 @@ impl Queues {
                 .min(limits::DELAY_MS_MAX);
             self.counters.redeliveries_nack += 1;
         }
-        if delay == 0 {
-            if let Some(queue) = self.make_ready(index) {
-                self.serve(now, queue);
-            }
-            return;
+        if let Some(queue) = self.delay(now, index, delay) {
+            self.serve(now, queue);
         }
-        slot.place = Place::Delayed;
-        slot.lessee = Lessee::Nobody;
-        self.wheel.set(index, now.mono + delay);
     }
 }
 
 /// 1 s, doubling with each attempt, 10 min at most.
-fn back_off(attempts: u32) -> Millis {
+pub(super) fn back_off(attempts: u32) -> Millis {
     let doublings = attempts.saturating_sub(1).min(20);
     (limits::NACK_MS_MIN << doublings).min(limits::NACK_MS_MAX)
 }

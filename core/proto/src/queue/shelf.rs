@@ -2,7 +2,9 @@
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
+use super::groups::{Branch, GroupOf, split};
 use super::slot::Ready;
 use crate::base::{Instant, MemberId, MessageId, Millis, QueueKey, SessionId, Ticket};
 use crate::copies::Own;
@@ -11,6 +13,12 @@ use crate::copies::Own;
 #[derive(Debug)]
 pub(super) struct Shelf {
     pub(super) name: Arc<str>,
+    /// The queue that it is a group's shelf of; none for a queue's own.
+    pub(super) of: Option<GroupOf>,
+    /// The queue's groups: what is put into it goes to each of them.
+    pub(super) branches: Vec<Branch>,
+    /// What fails here for good has nowhere to go: it stays.
+    pub(super) is_of_dead_letters: bool,
     pub(super) ready: Ready,
     /// Receives that wait, first come first served.
     pub(super) waiters: VecDeque<Ticket>,
@@ -31,6 +39,9 @@ pub(super) struct Shelf {
 impl Shelf {
     pub(super) fn new(name: Arc<str>, key: QueueKey) -> Self {
         Self {
+            of: None,
+            branches: Vec::new(),
+            is_of_dead_letters: split(&name).0.ends_with(super::dead::SUFFIX),
             name,
             ready: Ready::new(key),
             waiters: VecDeque::new(),
@@ -83,9 +94,17 @@ pub(super) struct Session {
     pub(super) queue: QueueKey,
     /// Unsettled deliveries at most.
     pub(super) credit: u32,
+    /// Nothing more while their bodies are so many bytes.
+    pub(super) credit_bytes: Option<u64>,
     pub(super) lease: Millis,
+    /// How long leases are extended; none leaves that to the consumer.
+    pub(super) max_run: Option<Millis>,
     /// Unsettled deliveries.
     pub(super) held: BTreeMap<MessageId, Held>,
+    /// Their bodies' bytes.
+    pub(super) held_bytes: u64,
+    /// Closed: nothing more is given, what is held is still kept.
+    pub(super) is_ended: bool,
     /// The demand that was sent for it, and how much it asked for.
     pub(super) demand: Option<(u64, u32)>,
 }
@@ -97,14 +116,62 @@ pub(super) struct Held {
     pub(super) own: Own,
     pub(super) owner: MemberId,
     pub(super) lease: u32,
+    /// Its body.
+    pub(super) bytes: u64,
+    /// Until then the lease is extended before it ends.
+    pub(super) kept_until: Instant,
+    /// When its owner was asked for more time, while that is not answered.
+    pub(super) asked: Option<Instant>,
 }
 
 impl Session {
     /// How many more it may be given, with what is asked for already.
     pub(super) fn room(&self) -> u32 {
+        if self.is_ended || self.room_bytes() == 0 {
+            return 0;
+        }
         let asked = self.demand.map_or(0, |(_, credit)| credit);
         self.credit
             .saturating_sub(self.held.len() as u32)
             .saturating_sub(asked)
+    }
+
+    /// How many bytes more it may be given; one message may be larger. A demand under way asks for all.
+    pub(super) fn room_bytes(&self) -> u64 {
+        match self.credit_bytes {
+            None => u64::MAX,
+            Some(_) if self.demand.is_some() => 0,
+            Some(credit) => credit.saturating_sub(self.held_bytes),
+        }
+    }
+
+    /// Notes a delivery as unsettled.
+    pub(super) fn hold(&mut self, id: MessageId, held: Held) {
+        self.held_bytes += held.bytes;
+        if let Some(old) = self.held.insert(id, held) {
+            self.held_bytes = self.held_bytes.saturating_sub(old.bytes);
+        }
+    }
+
+    /// A delivery is settled, or its lease is over.
+    pub(super) fn let_go(&mut self, id: MessageId) {
+        if let Some(held) = self.held.remove(&id) {
+            self.held_bytes = self.held_bytes.saturating_sub(held.bytes);
+        }
+    }
+
+    /// Lets go of every delivery whose lease is over by `now`; true when there was one.
+    pub(super) fn let_go_of_late(&mut self, now: Instant) -> bool {
+        let before = self.held.len();
+        let mut bytes = 0;
+        self.held.retain(|_, held| {
+            // One that its owner is asked for just now is not known to be over.
+            let is_asked = held.asked.is_some() && held.kept_until > now;
+            let stays = held.until > now || is_asked;
+            bytes += if stays { held.bytes } else { 0 };
+            stays
+        });
+        self.held_bytes = bytes;
+        self.held.len() < before
     }
 }

@@ -4,12 +4,13 @@
 //! were left behind by a window that moved on are kept apart (protocol.md 4.9).
 
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::delivery::Headers;
-use crate::base::{BootId, MemberId, MessageId, QueueKey, SessionId, Stamp, limits};
-use crate::copies::{Holders, Own};
+use crate::base::{BootId, Instant, MemberId, MessageId, Now, QueueKey, SessionId, Stamp, limits};
+use crate::copies::{Fan, Holders, Own, Terms};
 
 /// What a message is to this store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,6 +30,8 @@ pub(super) enum Place {
     Standby,
     /// On its way to another store, because this member leaves.
     Moving,
+    /// Owned; its dead letter's copies are on their way.
+    Dying,
 }
 
 /// Who has a leased message.
@@ -49,6 +52,7 @@ pub(super) struct Slot {
     pub(super) stamp: Stamp,
     pub(super) body: Bytes,
     pub(super) headers: Option<Headers>,
+    pub(super) terms: Option<Arc<Terms>>,
     pub(super) holders: Holders,
     /// Which of the holders have said that they keep it; for the owner only.
     pub(super) confirmed: u128,
@@ -58,8 +62,10 @@ pub(super) struct Slot {
     /// The enqueue it came by, while it replicates.
     pub(super) batch: u32,
     pub(super) attempts: u32,
-    /// Counts this owner's leases of it.
+    /// Counts this owner's leases of it; of one that is moved, the ownership it goes under.
     pub(super) lease: u32,
+    /// Copies asked for.
+    pub(super) wanted: u8,
     pub(super) place: Place,
 }
 
@@ -67,6 +73,39 @@ impl Slot {
     /// What it costs, for the memory budget.
     pub(super) fn weight(&self) -> u64 {
         self.body.len() as u64 + limits::MESSAGE_OVERHEAD_BYTES
+    }
+
+    /// Where its priority stands: 0 is given out first.
+    pub(super) fn turn(&self) -> u8 {
+        let asked = self.terms.as_ref().and_then(|terms| terms.priority);
+        turn(asked.unwrap_or(limits::PRIORITY))
+    }
+
+    /// True from the date on that its producer gave.
+    pub(super) fn is_expired(&self, now: Now) -> bool {
+        let terms = self.terms.as_ref();
+        terms.is_some_and(|terms| terms.expires != 0 && terms.expires <= now.wall_ms)
+    }
+
+    /// When it expires; never, for most.
+    pub(super) fn expiry(&self, now: Now) -> Instant {
+        match &self.terms {
+            Some(terms) if terms.expires != 0 => {
+                now.mono + terms.expires.saturating_sub(now.wall_ms)
+            }
+            _ => Instant::NEVER,
+        }
+    }
+
+    pub(super) fn is_at_most_once(&self) -> bool {
+        self.terms
+            .as_ref()
+            .is_some_and(|terms| terms.is_at_most_once)
+    }
+
+    /// True when no other store holds it.
+    pub(super) fn is_alone(&self) -> bool {
+        self.holders.len() == 1
     }
 }
 
@@ -92,11 +131,18 @@ impl Slab {
     }
 
     pub(super) fn insert(&mut self, slot: Slot) -> u32 {
+        let index = self.vacant();
+        if let Some(place) = self.get_mut(index) {
+            *place = slot;
+        }
+        index
+    }
+
+    /// The index of a slot for a new tenant, who must fill it at once: what the last one left may
+    /// stand in it still.
+    pub(super) fn vacant(&mut self) -> u32 {
         self.len += 1;
         if let Some(index) = self.free.pop() {
-            if let Some(place) = self.get_mut(index) {
-                *place = slot;
-            }
             return index;
         }
         if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
@@ -106,7 +152,7 @@ impl Slab {
         let Some(chunk) = self.chunks.last_mut() else {
             return u32::MAX;
         };
-        chunk.push(slot);
+        chunk.push(Slot::default());
         (before + chunk.len() - 1) as u32
     }
 
@@ -118,6 +164,22 @@ impl Slab {
         self.len -= 1;
         self.free.push(index);
         Some(slot)
+    }
+
+    /// Ends a tenant where it stands; answers its weight. The list of holders stays, because the
+    /// next tenant's is most likely the same one: so only for a tenant that no other store held.
+    pub(super) fn empty(&mut self, index: u32) -> u64 {
+        let Some(slot) = self.get_mut(index) else {
+            return 0;
+        };
+        let weight = slot.weight();
+        slot.place = Place::Free;
+        slot.body = Bytes::new();
+        slot.headers = None;
+        slot.terms = None;
+        self.len -= 1;
+        self.free.push(index);
+        weight
     }
 
     /// Messages held.
@@ -146,6 +208,8 @@ struct Window {
     live: usize,
     /// Left behind when the window moved on.
     strays: BTreeMap<u64, u32>,
+    /// Where these ids come from, of messages in a group.
+    fan: Option<Fan>,
 }
 
 impl Window {
@@ -260,6 +324,18 @@ impl Index {
         window.insert(id.sequence, index);
     }
 
+    /// Notes where the ids of an origin come from; something of it is held.
+    pub(super) fn note_fan(&mut self, origin: BootId, fan: Fan) {
+        if let Some(window) = self.others.get_mut(&origin) {
+            window.fan = Some(fan);
+        }
+    }
+
+    /// Where the ids of an origin come from; nothing for those of a queue itself.
+    pub(super) fn fan(&self, origin: BootId) -> Option<Fan> {
+        self.others.get(&origin)?.fan
+    }
+
     pub(super) fn take(&mut self, id: MessageId) -> Option<u32> {
         if id.origin == self.me {
             return self.own.take(id.sequence);
@@ -273,15 +349,24 @@ impl Index {
     }
 }
 
-/// The order in which a queue's messages are given: by stamp, as far as that is known.
+/// A priority's turn: the highest comes first.
+const fn turn(priority: u32) -> u8 {
+    9_u8.saturating_sub(priority as u8)
+}
+
+/// The turn of nearly all messages.
+const USUAL: u8 = turn(limits::PRIORITY);
+
+/// The order in which a queue's messages are given: by priority, then by stamp, as far as that is
+/// known.
 #[derive(Debug)]
 pub(super) struct Ready {
     /// Whose messages: a slot may have gone to another queue's since an entry was made.
     queue: QueueKey,
-    /// Those that came in order: nearly all.
+    /// Those of the usual priority that came in order: nearly all.
     fresh: VecDeque<(Stamp, u32)>,
-    /// Those that came back, or came from another owner.
-    again: BTreeMap<(Stamp, MessageId), u32>,
+    /// Those that came back, came from another owner, or have another priority.
+    again: BTreeMap<(u8, Stamp, MessageId), u32>,
     count: usize,
 }
 
@@ -306,31 +391,32 @@ impl Ready {
         self.count
     }
 
-    pub(super) fn push(&mut self, stamp: Stamp, id: MessageId, index: u32) {
+    pub(super) fn push(&mut self, turn: u8, stamp: Stamp, id: MessageId, index: u32) {
         self.count += 1;
-        if self.fresh.back().is_none_or(|(last, _)| *last <= stamp) {
+        let is_next = self.fresh.back().is_none_or(|(last, _)| *last <= stamp);
+        if turn == USUAL && is_next {
             self.fresh.push_back((stamp, index));
         } else {
-            self.again.insert((stamp, id), index);
+            self.again.insert((turn, stamp, id), index);
         }
     }
 
     /// The next one; the caller moves it out of [`Place::Ready`].
     pub(super) fn pop(&mut self, slab: &Slab) -> Option<u32> {
         loop {
-            let fresh = self.fresh.front().map(|(stamp, _)| *stamp);
-            let again = self.again.first_key_value().map(|((stamp, _), _)| *stamp);
-            let (stamp, index) = match (fresh, again) {
+            let fresh = self.fresh.front().map(|(stamp, _)| (USUAL, *stamp));
+            let again = self.again.first_key_value();
+            let again = again.map(|((turn, stamp, _), _)| (*turn, *stamp));
+            let is_again = match (fresh, again) {
                 (None, None) => return None,
-                (Some(a), Some(b)) if b < a => self
-                    .again
-                    .pop_first()
-                    .map(|((stamp, _), index)| (stamp, index))?,
-                (None, Some(_)) => self
-                    .again
-                    .pop_first()
-                    .map(|((stamp, _), index)| (stamp, index))?,
-                _ => self.fresh.pop_front()?,
+                (Some(fresh), Some(again)) => again < fresh,
+                (fresh, _) => fresh.is_none(),
+            };
+            let (stamp, index) = if is_again {
+                let ((_, stamp, _), index) = self.again.pop_first()?;
+                (stamp, index)
+            } else {
+                self.fresh.pop_front()?
             };
             // An entry is not taken out when its message ends; it is passed over here.
             if self.is_live(slab, stamp, index) {
@@ -347,6 +433,11 @@ impl Ready {
             let mut fresh = core::mem::take(&mut self.fresh);
             fresh.retain(|(stamp, index)| self.is_live(slab, *stamp, *index));
             self.fresh = fresh;
+        }
+        if self.again.len() > 2 * self.count + 64 {
+            let mut again = core::mem::take(&mut self.again);
+            again.retain(|(_, stamp, _), index| self.is_live(slab, *stamp, *index));
+            self.again = again;
         }
     }
 }

@@ -9,10 +9,11 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::message::{Claim, Message};
+use super::repair::SETTLE_DOWN_MS;
 use super::slot::{Lessee, Place};
 use super::{Alarm, Out, Queues, limits};
 use crate::base::{Instant, MemberId, MessageId, Now, QueueKey, StoreId};
-use crate::copies::{Holder, Holders, Own, rank};
+use crate::copies::{Holder, Holders, Own, Refused, ReplNo, ReplOk, rank};
 use crate::wire::Ids;
 
 /// A lost owner's copies being looked at.
@@ -34,7 +35,7 @@ impl Queues {
             return;
         }
         let patience = self.settings.takeover_after;
-        let owner = self.peers.values().find(|peer| peer.store == store);
+        let owner = self.keeper_of(store);
         let due = match owner.map(|peer| peer.unreachable_since) {
             Some(None) => return,
             Some(Some(since)) => since + patience,
@@ -115,7 +116,7 @@ impl Queues {
     }
 
     /// Makes these copies this member's own, tells the other holders, and gives them out.
-    fn take_over(&mut self, now: Now, indexes: &[u32]) {
+    pub(super) fn take_over(&mut self, now: Now, indexes: &[u32]) {
         let mut claims: Vec<Claim> = Vec::new();
         let mut queues = BTreeSet::new();
         for index in indexes {
@@ -132,11 +133,12 @@ impl Queues {
             add_claim(&mut claims, slot.id, slot.own, &slot.holders);
             self.counters.takeovers += 1;
             self.counters.redeliveries_takeover += 1;
-            queues.extend(self.make_ready(*index));
+            queues.extend(self.make_ready(now, *index));
         }
         for claim in claims {
             self.send_claim(&claim, None);
         }
+        self.plan_repair(now.mono + SETTLE_DOWN_MS);
         for queue in queues {
             self.serve(now, queue);
         }
@@ -154,12 +156,14 @@ impl Queues {
     /// A member claims messages.
     pub(super) fn on_claim(&mut self, now: Now, from: MemberId, claim: &Claim) {
         let mut higher: Vec<Claim> = Vec::new();
+        let (mut kept, mut lacking) = (Ids::none(claim.ids.origin), Ids::none(claim.ids.origin));
         for id in claim.ids.iter() {
             if self.is_done(id) {
                 self.tell_done(now, from, id, &claim.holders);
                 continue;
             }
             let Some(index) = self.index.get(id) else {
+                lacking.push(id.sequence, id.sequence);
                 continue;
             };
             self.merge_copy(now, index, claim.own, &claim.holders);
@@ -167,12 +171,55 @@ impl Queues {
                 && slot.own > claim.own
             {
                 add_claim(&mut higher, id, slot.own, &slot.holders);
+            } else {
+                kept.push(id.sequence, id.sequence);
             }
+        }
+        // By a former name of its copies or of this member itself it may be, too.
+        let mut named = claim.holders.iter();
+        let owner = named.find(|holder| holder.store == claim.own.store);
+        let is_mine = claim.own.store == self.me.store
+            || owner.is_some_and(|owner| owner.member == self.me.member);
+        if is_mine {
+            // Its holder takes them over: nobody else would give them out.
+            self.send_lacks(from, lacking);
+        } else {
+            self.answer_claim(claim, kept, lacking);
         }
         for claim in higher {
             self.send(from, Message::Claim(claim));
         }
         self.watch(now, claim.own.store);
+    }
+
+    /// The owner of copies that came from another hears where they are.
+    pub(super) fn tell_owner(&mut self, own: Own, holders: &Holders, ids: &Ids) {
+        if let Some(owner) = self.linked_keeper(own.store)
+            && !ids.is_empty()
+        {
+            let (ids, holders) = (ids.clone(), holders.clone());
+            self.send(owner, Message::Claim(Claim { ids, own, holders }));
+        }
+    }
+
+    /// The owner hears which of the messages that are its own now are held here, and which are not.
+    fn answer_claim(&mut self, claim: &Claim, kept: Ids, lacking: Ids) {
+        let Some(owner) = self.linked_keeper(claim.own.store) else {
+            return;
+        };
+        if !kept.is_empty() {
+            let (ids, store) = (kept, self.me.store);
+            let epoch = claim.own.epoch;
+            self.send(owner, Message::ReplOk(ReplOk { ids, store, epoch }));
+        }
+        self.send_lacks(owner, lacking);
+    }
+
+    pub(super) fn send_lacks(&mut self, to: MemberId, ids: Ids) {
+        if !ids.is_empty() {
+            let reason = Refused::Lacks;
+            self.send(to, Message::ReplNo(ReplNo { ids, reason }));
+        }
     }
 
     /// Joins what another says of a message held here: more holders, a higher ownership. One that
@@ -190,7 +237,8 @@ impl Queues {
         if own.store == me.store {
             if slot.place == Place::Standby {
                 slot.confirmed = Self::bit(&slot.holders, me);
-                if let Some(queue) = self.make_ready(index) {
+                self.plan_repair(now.mono + SETTLE_DOWN_MS);
+                if let Some(queue) = self.make_ready(now, index) {
                     self.serve(now, queue);
                 }
             }
@@ -204,6 +252,10 @@ impl Queues {
         self.unlist(now, index);
         if let Some(slot) = self.slab.get_mut(index) {
             slot.place = Place::Standby;
+            let expiry = slot.expiry(now);
+            if expiry != Instant::NEVER {
+                self.wheel.set(index, expiry);
+            }
         }
     }
 
@@ -215,6 +267,7 @@ impl Queues {
         let place = core::mem::replace(&mut slot.place, Place::Standby);
         let lessee = core::mem::take(&mut slot.lessee);
         let (queue, batch, confirmed) = (slot.queue, slot.batch, slot.confirmed);
+        let id = slot.id;
         self.wheel.clear(index);
         match place {
             Place::Ready => {
@@ -224,6 +277,7 @@ impl Queues {
                 self.note_stock(queue);
             }
             Place::Replicating => self.batch_moved_one(now, batch, confirmed),
+            Place::Dying => drop(self.dying.remove(&id)),
             Place::Leased => {
                 // The consumer still has it: its credit is free when the lease would have run out.
                 if let Lessee::Here(Some(session)) = lessee {
@@ -245,6 +299,8 @@ impl Queues {
             store: peer.store,
         };
         let (from, lost_boot, tag) = (peer.resync_from, peer.lost_boot, peer.boot.0 as u32);
+        let was_gone = peer.was_gone;
+        let kept = peer.kept.clone();
         let end = self.slab.end().min(from + limits::STEP_MESSAGES_MAX as u32);
         let mut claims = Vec::new();
         let mut freed = Vec::new();
@@ -252,8 +308,19 @@ impl Queues {
             let Some(slot) = self.slab.get(index) else {
                 continue;
             };
-            let is_taken_over = slot.own.store == self.me.store && slot.own.epoch > 0;
-            if is_taken_over && slot.place != Place::Moving && slot.holders.contains(&holder) {
+            let is_owned = slot.own.store == self.me.store;
+            let is_confirmed = slot.confirmed & Self::bit(&slot.holders, holder) != 0;
+            // What it does not know it owns no more, and what it has not said that it keeps.
+            let is_settled = slot.place != Place::Replicating;
+            let is_doubtful = slot.own.epoch > 0 || !is_confirmed || was_gone;
+            let is_to_tell = is_owned && is_settled && is_doubtful;
+            if is_to_tell && slot.place != Place::Moving && slot.holders.contains(&holder) {
+                add_claim(&mut claims, slot.id, slot.own, &slot.holders);
+            }
+            // Its owner may have finished this without waiting for a store that it took for gone, may
+            // never have heard of the copy, or may have come back since and know nothing of it.
+            let is_its_copy = slot.own.store == holder.store || kept.contains(&slot.own.store);
+            if slot.place == Place::Standby && is_its_copy {
                 add_claim(&mut claims, slot.id, slot.own, &slot.holders);
             }
             let is_its = slot.place == Place::Leased && slot.lessee == Lessee::There(member);
@@ -266,7 +333,7 @@ impl Queues {
         }
         let queues: BTreeSet<QueueKey> = freed
             .into_iter()
-            .filter_map(|index| self.make_ready(index))
+            .filter_map(|index| self.make_ready(now, index))
             .collect();
         for queue in queues {
             self.serve(now, queue);
@@ -275,6 +342,7 @@ impl Queues {
         if let Some(peer) = self.peers.get_mut(&member) {
             peer.resync_from = if is_over { 0 } else { end };
             peer.lost_boot &= !is_over;
+            peer.was_gone &= !is_over;
         }
         if !is_over {
             self.alarms.set(Alarm::Resync(member), now.mono);

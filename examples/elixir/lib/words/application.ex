@@ -4,7 +4,7 @@ defmodule Words.Application do
 
   @impl true
   def start(_type, _args) do
-    Supervisor.start_link([{Words.Counter, workers: 2, credit: 8}],
+    Supervisor.start_link([{Words.Counter, concurrency: 2, credit: 8}],
       strategy: :one_for_one,
       name: Words.Supervisor
     )

@@ -1,13 +1,6 @@
 defmodule Words.Counter do
   @moduledoc "A worker: one text in, one count out."
-  @behaviour :primer_consumer
-
-  def child_spec(options) do
-    :primer_consumer.child_spec(__MODULE__, Map.new([queue: "texts"] ++ options))
-  end
-
-  @impl true
-  def init(_args), do: {:ok, nil}
+  use Primer.Consumer, queue: "texts"
 
   @impl true
   def handle_message(%{id: id, body: text}, state) do

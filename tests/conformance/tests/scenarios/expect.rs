@@ -88,6 +88,15 @@ pub fn check_delivery(delivery: &Delivery, words: &[Word]) -> Result<(), String>
                     ));
                 }
             }
+            Some("priority") => {
+                if word.text() != delivery.priority().to_string() {
+                    return Err(format!(
+                        "wanted priority={}, got {}",
+                        word.text(),
+                        delivery.priority()
+                    ));
+                }
+            }
             Some(key) => {
                 let name = key
                     .strip_prefix("header.")

@@ -4,6 +4,8 @@
 //! keeps the list whole.
 
 mod expect;
+mod gossip;
+mod groups;
 mod world;
 
 use primer_conformance::{files, folder, scenario};
@@ -34,10 +36,11 @@ macro_rules! scenarios {
 }
 
 scenarios! {
-    ack_many address basics bodies closed copies drop_remote enqueue_many events five headers join
-    join_refused late_ack lease_expiry lease_holds lease_lost leave leave_alone leave_close leave_seed memory nack options
-    order receive_max release remote seeds short_alone stats subscribe subscribe_remote unreachable
-    unsubscribe wrong_calls
+    ack_many address basics bodies closed copies credit_bytes dead dead_remote drop_remote enqueue_many events
+    evict five groups groups_backlog groups_remote groups_removed headers join join_refused kept keys keys_watch late_ack lease_expiry lease_holds
+    lease_lost leave leave_alone leave_close leave_seed memory nack once options order receive_max
+    release remote repair secret seeds short_alone stats subscribe subscribe_remote terms topics
+    unreachable unsubscribe wrong_calls
 }
 
 #[test]

@@ -3,20 +3,20 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use primer::{
-    Bytes, Delivery, EnqueueOptions, Events, MessageId, OnShort, Options, Primer, Queue,
-    ReceiveOptions, SubscribeOptions, Subscription,
+    Bytes, Delivery, EnqueueOptions, Events, IfNoGroup, MessageId, OnShort, Options, Primer, Queue,
+    ReceiveOptions, SubscribeOptions, Subscription, Topic, Watch,
 };
 use primer_conformance::scenario::{Step, Word};
 
 use crate::expect::{Given, check_delivery, check_receipt, is_only, settle, shown};
 
 /// The limit of every wait for something that must come; never a measure of speed.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
-type Told<T> = Result<T, String>;
+pub type Told<T> = Result<T, String>;
 
 /// Everything that a file has named.
 #[derive(Default)]
@@ -26,6 +26,8 @@ pub struct World {
     /// By member and message: those it received, the last one at the end.
     deliveries: BTreeMap<(String, String), Vec<Delivery>>,
     subscriptions: BTreeMap<String, (String, Subscription)>,
+    pub topics: BTreeMap<String, Topic>,
+    pub watches: BTreeMap<String, Watch>,
 }
 
 impl Drop for World {
@@ -52,6 +54,9 @@ impl World {
             }
             "enqueue" | "enqueue_many" => self.enqueue(step),
             "receive" => self.receive(step),
+            "create_group" | "remove_group" | "groups" => self.group(step),
+            "broadcast" | "on" | "heard" | "put" | "delete" | "get" | "list" | "watch"
+            | "changed" | "evict" | "reclaim" | "rotate" | "unlisten" => self.gossip(step),
             "subscribe" | "next" | "credit" | "unsubscribe" => self.subscription(step),
             _ => self.settle(step),
         }?;
@@ -62,7 +67,17 @@ impl World {
     }
 
     fn open(&mut self, step: &Step) -> Told<Option<Given>> {
+        // Scenarios run side by side, some on one cluster's name: only one that asks for it lets
+        // its members meet by that name.
         let mut pairs = Vec::new();
+        let is_silent = !step.options.is_empty()
+            && !step
+                .options
+                .iter()
+                .any(|word| word.key.as_deref() == Some("discover"));
+        if is_silent {
+            pairs.push(("discover".to_string(), "none".to_string()));
+        }
         for word in &step.options {
             let key = word.key.clone().unwrap_or_default();
             if key == "join" {
@@ -136,6 +151,13 @@ impl World {
     fn enqueue(&mut self, step: &Step) -> Told<Option<Given>> {
         let mut options = EnqueueOptions {
             timeout: millis(step, "timeout")?,
+            priority: number(step, "priority")?,
+            delay: millis(step, "delay")?,
+            at: millis(step, "at")?.map(|ms| SystemTime::now() + ms),
+            ttl: millis(step, "ttl")?,
+            max_attempts: number(step, "max_attempts")?,
+            at_most_once: flag(step, "at_most_once"),
+            if_no_group: if_no_group(step)?,
             ..EnqueueOptions::default()
         };
         options.copies = number(step, "copies")?;
@@ -172,6 +194,8 @@ impl World {
             max: number(step, "max")?.unwrap_or(1),
             wait: millis(step, "wait")?.unwrap_or_default(),
             lease: millis(step, "lease")?,
+            group: text(step, "group"),
+            backlog: flag(step, "backlog"),
         };
         let received = self
             .queue(step)
@@ -183,7 +207,11 @@ impl World {
         if step.verb == "subscribe" {
             let options = SubscribeOptions {
                 credit: number(step, "credit")?.unwrap_or(64),
+                credit_bytes: number(step, "credit_bytes")?,
                 lease: millis(step, "lease")?,
+                max_run: millis(step, "max_run")?,
+                group: text(step, "group"),
+                backlog: flag(step, "backlog"),
             };
             let opened = self.queue(step).and_then(|queue| queue.subscribe(&options));
             let Some(subscription) = settle(opened, &step.expect)? else {
@@ -246,6 +274,10 @@ impl World {
             }
             "nack" => queue.nack(delivery, millis(step, "delay")?).wait(),
             "release" => queue.release(delivery).wait(),
+            "reject" => {
+                let reason = option(step, "reason").map(Word::text).unwrap_or_default();
+                queue.reject(delivery, &reason).wait()
+            }
             "extend" => queue.extend(delivery, millis(step, "lease")?).wait(),
             other => return Err(format!("this runner does not know `{other}`")),
         };
@@ -343,7 +375,7 @@ impl World {
         known.map_or_else(|| id.to_string(), |(bound, _)| bound.clone())
     }
 
-    fn member(&self, member: &str) -> Told<&(Primer, Events)> {
+    pub fn member(&self, member: &str) -> Told<&(Primer, Events)> {
         self.members
             .get(member)
             .ok_or_else(|| format!("there is no member `{member}`"))
@@ -356,7 +388,7 @@ impl World {
             .ok_or_else(|| format!("`{member}` has no address"))
     }
 
-    fn queue(&self, step: &Step) -> primer::Result<Queue> {
+    pub fn queue(&self, step: &Step) -> primer::Result<Queue> {
         let unknown = primer::Error::new(primer::ErrorKind::NotFound);
         let (member, _) = self
             .members
@@ -406,11 +438,11 @@ fn seen(events: &Events, kind: &str) -> Told<()> {
     Err(format!("no event {kind} within {PATIENCE:?}"))
 }
 
-fn name(step: &Step, index: usize) -> String {
+pub fn name(step: &Step, index: usize) -> String {
     step.args.get(index).map(Word::text).unwrap_or_default()
 }
 
-fn option<'a>(step: &'a Step, key: &str) -> Option<&'a Word> {
+pub fn option<'a>(step: &'a Step, key: &str) -> Option<&'a Word> {
     step.options
         .iter()
         .find(|word| word.key.as_deref() == Some(key))
@@ -423,6 +455,25 @@ fn number<T: FromStr>(step: &Step, key: &str) -> Told<Option<T>> {
             .map_err(|_| format!("`{key}` takes a number"))
     };
     option(step, key).map(parse).transpose()
+}
+
+fn text(step: &Step, key: &str) -> Option<String> {
+    option(step, key).map(Word::text)
+}
+
+pub fn flag(step: &Step, key: &str) -> bool {
+    option(step, key).is_some_and(|word| word.value == b"true")
+}
+
+fn if_no_group(step: &Step) -> Told<IfNoGroup> {
+    match text(step, "if_no_group").as_deref() {
+        None | Some("hold") => Ok(IfNoGroup::Hold),
+        Some("drop") => Ok(IfNoGroup::Drop),
+        Some("refuse") => Ok(IfNoGroup::Refuse),
+        Some(other) => Err(format!(
+            "`if_no_group` is hold, drop or refuse, not {other}"
+        )),
+    }
 }
 
 fn millis(step: &Step, key: &str) -> Told<Option<Duration>> {

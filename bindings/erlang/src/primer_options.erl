@@ -1,0 +1,123 @@
+%% @private What callers give, as the native layer takes it: texts are binaries of UTF-8, options are maps,
+%% or for `open' pairs of texts, bodies are binaries.
+-module(primer_options).
+
+-export([text/1, texts/1, map/1, consuming/1, pairs/1, body/1, bodies/1]).
+
+%% Bodies up to this size are copied into the member; a larger one is shared with it.
+-define(COPY_MAX, 4096).
+
+%% @doc A binary, an atom or a string. Errors: 101.
+-spec text(term()) -> {ok, binary()} | {error, primer:error()}.
+text(Text) when is_binary(Text) ->
+    case unicode:characters_to_binary(Text) of
+        Text -> {ok, Text};
+        _ -> wrong(<<"a text is not UTF-8">>)
+    end;
+text(Text) when is_atom(Text) ->
+    {ok, atom_to_binary(Text)};
+text(Text) ->
+    try unicode:characters_to_binary(Text) of
+        Binary when is_binary(Binary) -> {ok, Binary};
+        _ -> wrong(<<"a text is not UTF-8">>)
+    catch
+        error:_ -> wrong(<<"a text is a binary, an atom or a string">>)
+    end.
+
+%% @doc A list of texts. Errors: 101.
+-spec texts(term()) -> {ok, [binary()]} | {error, primer:error()}.
+texts(Texts) -> texts(Texts, []).
+
+texts([Value | Rest], Texts) ->
+    case text(Value) of
+        {ok, Text} -> texts(Rest, [Text | Texts]);
+        {error, _} = Error -> Error
+    end;
+texts([], Texts) ->
+    {ok, lists:reverse(Texts)};
+texts(_, _) ->
+    wrong(<<"a list of texts does not end, or is none">>).
+
+%% @doc Options of a verb. Errors: 101.
+-spec map(term()) -> {ok, map()} | {error, primer:error()}.
+map(Options) when is_map(Options) ->
+    {ok, Options};
+map(Options) ->
+    try
+        {ok, maps:from_list(Options)}
+    catch
+        error:_ -> wrong(<<"options are a map or a list of pairs">>)
+    end.
+
+%% @doc Options of a consumer, whose group is any text. Errors: 101.
+-spec consuming(term()) -> {ok, map()} | {error, primer:error()}.
+consuming(Options) ->
+    case map(Options) of
+        {ok, #{group := Group} = Map} ->
+            case text(Group) of
+                {ok, Name} -> {ok, Map#{group := Name}};
+                {error, {Hundred, Kind, Info}} -> {error, {Hundred, Kind, Info#{option => <<"group">>}}}
+            end;
+        Answer ->
+            Answer
+    end.
+
+%% @doc The pairs that a member's options are made of. Errors: 101 with the option's name.
+-spec pairs(term()) -> {ok, [{binary(), binary()}]} | {error, primer:error()}.
+pairs(Options) when is_map(Options) -> pairs(maps:to_list(Options), []);
+pairs(Options) -> pairs(Options, []).
+
+pairs([{Key, Value} | Rest], Pairs) ->
+    case text(Key) of
+        {ok, Name} ->
+            case value(Value) of
+                {ok, Text} -> pairs(Rest, [{Name, Text} | Pairs]);
+                {error, {Hundred, Kind, Info}} -> {error, {Hundred, Kind, Info#{option => Name}}}
+            end;
+        {error, _} = Error ->
+            Error
+    end;
+pairs([], Pairs) ->
+    {ok, lists:reverse(Pairs)};
+pairs(_, _) ->
+    wrong(<<"options are a map or a list of pairs">>).
+
+value(Value) when is_integer(Value) ->
+    {ok, integer_to_binary(Value)};
+value([First | _] = Values) when not is_integer(First) ->
+    case texts(Values) of
+        {ok, Texts} -> {ok, iolist_to_binary(lists:join(<<",">>, Texts))};
+        {error, _} = Error -> Error
+    end;
+value(Value) ->
+    text(Value).
+
+%% @doc A body. `badarg' for what is no iodata.
+-spec body(iodata()) -> binary().
+body(Body) when is_binary(Body), byte_size(Body) =< ?COPY_MAX ->
+    Body;
+body(Body) when is_binary(Body) ->
+    %% It will be shared: a small part of a large binary would keep all of it.
+    case binary:referenced_byte_size(Body) > 2 * byte_size(Body) of
+        true -> binary:copy(Body);
+        false -> Body
+    end;
+body(Body) ->
+    %% Flattened here because this function gives way to other processes, however long the list.
+    iolist_to_binary(Body).
+
+%% @doc Several. Mostly they are as they should be: then the list is passed on as it is.
+-spec bodies([iodata()]) -> [binary()].
+bodies(Bodies) ->
+    case are_small_binaries(Bodies) of
+        true -> Bodies;
+        false -> [body(Body) || Body <- Bodies]
+    end.
+
+are_small_binaries([Body | Bodies]) when is_binary(Body), byte_size(Body) =< ?COPY_MAX ->
+    are_small_binaries(Bodies);
+are_small_binaries(Rest) ->
+    Rest =:= [].
+
+wrong(Reason) ->
+    {error, {wrong_call, invalid_argument, #{number => 101, reason => Reason}}}.

@@ -1,0 +1,133 @@
+//! The core's plain values as Python's, whose classes are in `primer/_values.py`.
+//!
+//! They are made without a line of Python being run: at the end of the interpreter a thread that gives
+//! its lock up in the middle of Python code never comes back, and must not have native code above it.
+
+use pyo3::IntoPyObjectExt;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyTuple, PyType};
+
+/// A frozen dataclass with slots, looked up once.
+struct Class<const FIELDS: usize> {
+    name: &'static str,
+    fields: [&'static str; FIELDS],
+    known: PyOnceLock<Known>,
+}
+
+struct Known {
+    class: Py<PyType>,
+    /// `object.__new__`.
+    new: Py<PyAny>,
+    /// `__set__` of each slot, which is how `__init__` of a frozen class does it, too.
+    setters: Vec<Py<PyAny>>,
+}
+
+impl<const FIELDS: usize> Class<FIELDS> {
+    const fn new(name: &'static str, fields: [&'static str; FIELDS]) -> Self {
+        Self {
+            name,
+            fields,
+            known: PyOnceLock::new(),
+        }
+    }
+
+    fn known(&self, py: Python<'_>) -> PyResult<&Known> {
+        self.known.get_or_try_init(py, || {
+            let class = py.import("primer._values")?.getattr(self.name)?;
+            let setter = |field| Ok(class.getattr(field)?.getattr("__set__")?.unbind());
+            Ok(Known {
+                new: class.getattr("__new__")?.unbind(),
+                setters: self
+                    .fields
+                    .into_iter()
+                    .map(setter)
+                    .collect::<PyResult<_>>()?,
+                class: class.cast_into()?.unbind(),
+            })
+        })
+    }
+
+    /// One of them.
+    fn make<'py>(
+        &self,
+        py: Python<'py>,
+        values: [Bound<'py, PyAny>; FIELDS],
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let known = self.known(py)?;
+        let object = known.new.bind(py).call1((&known.class,))?;
+        for (setter, value) in known.setters.iter().zip(values) {
+            setter.bind(py).call1((&object, value))?;
+        }
+        Ok(object)
+    }
+}
+
+fn any<'py, T: IntoPyObjectExt<'py>>(py: Python<'py>, value: T) -> PyResult<Bound<'py, PyAny>> {
+    value.into_bound_py_any(py)
+}
+
+fn bytes<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyAny> {
+    PyBytes::new(py, bytes).into_any()
+}
+
+/// A `primer.Member`.
+pub fn member(py: Python<'_>, member: primer::Member) -> PyResult<Bound<'_, PyAny>> {
+    static CLASS: Class<6> = Class::new(
+        "Member",
+        ["id", "name", "address", "boot", "is_self", "is_reachable"],
+    );
+    let values = [
+        any(py, member.id.to_string())?,
+        any(py, member.name)?,
+        any(py, member.address)?,
+        any(py, member.boot.to_string())?,
+        any(py, member.is_self)?,
+        any(py, member.is_reachable)?,
+    ];
+    CLASS.make(py, values)
+}
+
+/// A `primer.Event`.
+pub fn event(py: Python<'_>, event: primer::Event) -> PyResult<Bound<'_, PyAny>> {
+    static CLASS: Class<5> = Class::new("Event", ["at_ms", "kind", "member", "name", "detail"]);
+    let values = [
+        any(py, event.at_ms)?,
+        any(py, event.kind.name())?,
+        any(py, event.member.to_string())?,
+        any(py, event.name)?,
+        any(py, event.detail)?,
+    ];
+    CLASS.make(py, values)
+}
+
+/// A `primer.Broadcast`.
+pub fn broadcast(py: Python<'_>, broadcast: primer::Broadcast) -> PyResult<Bound<'_, PyAny>> {
+    static CLASS: Class<3> = Class::new("Broadcast", ["topic", "from_", "body"]);
+    let values = [
+        any(py, broadcast.topic)?,
+        any(py, broadcast.from.to_string())?,
+        bytes(py, &broadcast.body),
+    ];
+    CLASS.make(py, values)
+}
+
+/// A `primer.Entry`.
+pub fn entry(py: Python<'_>, entry: primer::Entry) -> PyResult<Bound<'_, PyAny>> {
+    static CLASS: Class<4> = Class::new("Entry", ["key", "value", "at_ms", "others"]);
+    let others: Vec<_> = entry.others.iter().map(|other| bytes(py, other)).collect();
+    let values = [
+        any(py, entry.key)?,
+        bytes(py, &entry.value),
+        any(py, entry.at_ms)?,
+        PyTuple::new(py, others)?.into_any(),
+    ];
+    CLASS.make(py, values)
+}
+
+/// A `primer.Change`.
+pub fn change(py: Python<'_>, change: primer::Change) -> PyResult<Bound<'_, PyAny>> {
+    static CLASS: Class<2> = Class::new("Change", ["key", "value"]);
+    let value = change.value.map(|value| bytes(py, &value));
+    CLASS.make(py, [any(py, change.key)?, any(py, value)?])
+}

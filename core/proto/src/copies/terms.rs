@@ -1,0 +1,181 @@
+//! What a producer may ask for a message beside its copies (protocol.md 4.1): most ask nothing.
+
+use alloc::sync::Arc;
+
+use super::fan::DERIVED;
+use crate::base::{BootId, Error, ErrorKind, MessageId, Millis, Now, Result, limits};
+use crate::wire::SEQUENCE_MAX;
+
+/// The terms of a message that has any; shared by a batch, never changed.
+///
+/// A prost struct on the wire, so that later versions may add to it.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct Terms {
+    /// 0 (last) to 9 (first); none is `limits::PRIORITY`.
+    #[prost(uint32, optional, tag = "1")]
+    pub priority: Option<u32>,
+    /// Wall-clock milliseconds since 1970 before which it is not given out; 0 for none.
+    #[prost(uint64, tag = "2")]
+    pub not_before: u64,
+    /// Wall-clock milliseconds since 1970 from which on it is not given out; 0 for never.
+    #[prost(uint64, tag = "3")]
+    pub expires: u64,
+    /// Given out this often it is a dead letter; 0 for the owner's default.
+    #[prost(uint32, tag = "4")]
+    pub max_attempts: u32,
+    /// Finished when it is given out: one copy, never repeated.
+    #[prost(bool, tag = "5")]
+    pub is_at_most_once: bool,
+    /// A dead letter itself: it has none, however often it is tried.
+    #[prost(bool, tag = "6")]
+    pub is_dead_letter: bool,
+}
+
+/// The same as they are asked for, with times from now on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// 0 (last) to 9 (first).
+    pub priority: Option<u8>,
+    /// Given out only after so long.
+    pub delay: Option<Millis>,
+    /// Given out only from then on, in wall-clock milliseconds since 1970.
+    pub at: Option<u64>,
+    /// Not given out after so long.
+    pub ttl: Option<Millis>,
+    /// Given out this often it is a dead letter.
+    pub max_attempts: Option<u32>,
+    /// Finished when it is given out.
+    pub is_at_most_once: bool,
+}
+
+impl Asked {
+    /// The terms; none where nothing was asked for. Errors: 101.
+    pub fn terms(&self, now: Now) -> Result<Option<Arc<Terms>>> {
+        if *self == Self::default() {
+            return Ok(None);
+        }
+        if self.delay.is_some() && self.at.is_some() {
+            return Err(Error::new(ErrorKind::InvalidArgument)
+                .because("delay and at are two ways to say the same: give one"));
+        }
+        let priority = self.priority.map(u32::from);
+        within("priority", priority.unwrap_or(0).into(), 0, 9)?;
+        within("delay_ms", self.delay.unwrap_or(0), 0, limits::DELAY_MS_MAX)?;
+        within("ttl_ms", self.ttl.unwrap_or(1), 1, limits::DELAY_MS_MAX)?;
+        let at = self.at.unwrap_or(0).saturating_sub(now.wall_ms);
+        within("at_ms", at, 0, limits::DELAY_MS_MAX)?;
+        let attempts = self.max_attempts.unwrap_or(1);
+        within("max_attempts", attempts.into(), 1, u32::MAX.into())?;
+        let due = self.delay.filter(|delay| *delay > 0);
+        Ok(Some(Arc::new(Terms {
+            priority: priority.filter(|priority| *priority != limits::PRIORITY),
+            not_before: due.map_or(self.at.unwrap_or(0), |delay| now.wall_ms + delay),
+            expires: self.ttl.map_or(0, |ttl| now.wall_ms + ttl),
+            max_attempts: self.max_attempts.unwrap_or(0),
+            is_at_most_once: self.is_at_most_once,
+            is_dead_letter: false,
+        })))
+    }
+}
+
+fn within(name: &'static str, value: u64, least: u64, most: u64) -> Result<()> {
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::InvalidArgument)
+        .because("an option is out of its range")
+        .with(name, value)
+        .with("least", least)
+        .with("most", most))
+}
+
+/// The word "dead": this hash serves that purpose alone.
+const DEAD_SEED: u64 = 0x6465_6164;
+
+/// The id of a message's dead letter: the same wherever it is made, so that two sides of a split
+/// make one.
+#[must_use]
+pub fn dead_letter_of(id: MessageId) -> MessageId {
+    let mut key = [0_u8; 16];
+    let (origin, sequence) = key.split_at_mut(8);
+    origin.copy_from_slice(&id.origin.0.to_le_bytes());
+    sequence.copy_from_slice(&id.sequence.to_le_bytes());
+    let hash = xxhash_rust::xxh3::xxh3_128_with_seed(&key, DEAD_SEED);
+    MessageId {
+        origin: BootId((hash >> 64) as u64 | DERIVED),
+        sequence: (hash as u64 & SEQUENCE_MAX).max(1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Instant;
+
+    const NOW: Now = Now {
+        mono: Instant(5),
+        wall_ms: 1_000_000,
+    };
+
+    #[test]
+    fn who_asks_for_nothing_has_no_terms() {
+        assert_eq!(Asked::default().terms(NOW).unwrap(), None);
+    }
+
+    #[test]
+    fn times_become_dates_at_acceptance() {
+        let asked = Asked {
+            delay: Some(500),
+            ttl: Some(2_000),
+            ..Asked::default()
+        };
+        let terms = asked.terms(NOW).unwrap().unwrap();
+        assert_eq!((terms.not_before, terms.expires), (1_000_500, 1_002_000));
+    }
+
+    #[test]
+    fn what_is_out_of_its_range_is_refused_by_name() {
+        let wrong = [
+            Asked {
+                priority: Some(10),
+                ..Asked::default()
+            },
+            Asked {
+                delay: Some(limits::DELAY_MS_MAX + 1),
+                ..Asked::default()
+            },
+            Asked {
+                at: Some(NOW.wall_ms + limits::DELAY_MS_MAX + 1),
+                ..Asked::default()
+            },
+            Asked {
+                ttl: Some(0),
+                ..Asked::default()
+            },
+            Asked {
+                max_attempts: Some(0),
+                ..Asked::default()
+            },
+            Asked {
+                delay: Some(1),
+                at: Some(NOW.wall_ms),
+                ..Asked::default()
+            },
+        ];
+        for asked in wrong {
+            assert_eq!(asked.terms(NOW).unwrap_err().number(), 101, "{asked:?}");
+        }
+    }
+
+    #[test]
+    fn a_dead_letters_id_is_no_boots() {
+        let id = |sequence| MessageId {
+            origin: BootId(7),
+            sequence,
+        };
+        assert_eq!(dead_letter_of(id(1)), dead_letter_of(id(1)));
+        assert_ne!(dead_letter_of(id(1)), dead_letter_of(id(2)));
+        assert!(dead_letter_of(id(1)).origin.0 & DERIVED != 0);
+        assert!((1..=SEQUENCE_MAX).contains(&dead_letter_of(id(1)).sequence));
+    }
+}

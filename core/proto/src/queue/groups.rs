@@ -1,0 +1,528 @@
+//! Groups: what is put into a queue that has named groups goes to each of them (protocol.md 4.4).
+//!
+//! A message in a group is a message of its own ([`Fan`]) on a shelf of its own, so the rest of the room
+//! knows shelves and ids, and no groups. Here stands which groups there are, as the cluster's metadata
+//! says, and what follows when that changes: a message of an owner that had not heard of a group goes
+//! there, too, and what is held for a group that is gone is dropped.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::message::Ending;
+use super::repair::SETTLE_DOWN_MS;
+use super::shelf::Shelf;
+use super::slot::{Lessee, Place, Slot};
+use super::{Alarm, Out, Queues, limits};
+use crate::base::{
+    Birth, BootId, Error, ErrorKind, MessageId, Millis, Now, QueueKey, Result, Stamp, id,
+};
+use crate::copies::{Fan, Owed, is_derived};
+
+/// Between a queue's name and a group's in the name of the group's shelf: in no name that a user gave.
+pub(super) const SEPARATOR: char = '\u{1f}';
+/// Pause before messages are looked at again that could not go to a group yet.
+const AGAIN_MS: Millis = 200;
+/// Groups that copies came for and that nobody here has heard of.
+const DOUBTFUL_MAX: usize = 4_096;
+
+/// A named group of a queue, as the cluster knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// The writes that created it: several where members did at one time.
+    pub births: Vec<Birth>,
+    /// When it was created; it gets what was put into the queue from then on.
+    pub created: Stamp,
+    /// It gets what waited in the queue before, too.
+    pub takes_backlog: bool,
+}
+
+/// One of a queue's groups, as an enqueue needs it.
+#[derive(Debug, Clone)]
+pub(super) struct Branch {
+    pub(super) name: Arc<str>,
+    pub(super) key: QueueKey,
+    /// The group's ids of what is accepted here.
+    pub(super) origin: BootId,
+    pub(super) fan: Fan,
+}
+
+/// What a group's shelf belongs to.
+#[derive(Debug, Clone)]
+pub(super) struct GroupOf {
+    pub(super) base: QueueKey,
+    pub(super) births: Vec<Birth>,
+}
+
+/// From when on a group gets an owner's messages.
+#[derive(Debug, Clone, Copy)]
+struct Fill {
+    since: Stamp,
+    created: Stamp,
+    /// Messages that another accepted go there, too, where they are owned here: the group was created in
+    /// this member's life and asks for what waits. Else the one who accepted a message sees to it alone:
+    /// an owner that came later does not know what was in the group already, and is over.
+    takes_others: bool,
+}
+
+/// A pass through the messages held here, after groups came or went.
+#[derive(Debug, Default)]
+pub(super) struct Pass {
+    /// Groups that are new here, by their shelves.
+    fills: BTreeMap<QueueKey, Fill>,
+    /// Groups that are gone.
+    dead: BTreeSet<Birth>,
+    /// Groups that copies are held for and that are not known here (yet).
+    doubtful: BTreeSet<Birth>,
+    /// The origins of all groups' ids of what is accepted here.
+    own_origins: BTreeSet<BootId>,
+    cursor: u32,
+    has_open: bool,
+}
+
+/// What one step found.
+#[derive(Default)]
+struct Found {
+    dropped: Vec<MessageId>,
+    grown: Vec<(u32, QueueKey)>,
+    moved: Vec<MessageId>,
+}
+
+/// The name of a group's shelf.
+fn full_name(queue: &str, group: &str) -> String {
+    let mut separator = [0; 4];
+    [queue, SEPARATOR.encode_utf8(&mut separator), group].concat()
+}
+
+/// A shelf's name in two: the queue and the group, "" for the queue's own.
+pub(super) fn split(name: &str) -> (&str, &str) {
+    name.split_once(SEPARATOR).unwrap_or((name, ""))
+}
+
+impl Queues {
+    /// A named group's shelf; none when the cluster has no such group, as far as is known here.
+    #[must_use]
+    pub fn group(&self, queue: QueueKey, group: &str) -> Option<QueueKey> {
+        let shelf = self.shelves.get(queue.0 as usize)?;
+        let mut branches = shelf.branches.iter();
+        branches
+            .find(|branch| branch.name.as_ref() == group)
+            .map(|branch| branch.key)
+    }
+
+    /// A queue's groups and what each of their messages is called that this member accepts under that
+    /// sequence; for tests.
+    #[must_use]
+    pub fn fan_of(&self, queue: QueueKey, sequence: u64) -> Vec<(String, MessageId)> {
+        let shelf = self.shelves.get(queue.0 as usize);
+        let branches = shelf.into_iter().flat_map(|shelf| &shelf.branches);
+        let named = branches.map(|branch| {
+            let origin = branch.origin;
+            (branch.name.as_ref().into(), MessageId { origin, sequence })
+        });
+        named.collect()
+    }
+
+    /// The name of a queue. Empty for one that is not known.
+    #[must_use]
+    pub fn queue_name(&self, queue: QueueKey) -> Arc<str> {
+        self.name(queue)
+    }
+
+    /// The stamp of the last message accepted or heard of here.
+    #[must_use]
+    pub fn last_stamp(&self) -> Stamp {
+        self.clock.last()
+    }
+
+    /// The shelf of a queue or of its group, where there is one.
+    pub(super) fn shelf_known(&self, queue: &str, group: &str) -> Option<QueueKey> {
+        if group.is_empty() {
+            return self.names.get(queue).copied();
+        }
+        self.names.get(full_name(queue, group).as_str()).copied()
+    }
+
+    /// The shelf of that name, which may be a group's. Errors: 101, 201.
+    pub(super) fn shelf_named(&mut self, name: &str) -> Result<QueueKey> {
+        if let Some(key) = self.names.get(name) {
+            return Ok(*key);
+        }
+        match split(name) {
+            (queue, "") => self.queue(queue),
+            (queue, group) => {
+                let base = self.queue(queue)?;
+                self.shelf_of(base, group)
+            }
+        }
+    }
+
+    /// The shelf of a queue's group, made if it is new. Errors: 101, 201.
+    pub(super) fn shelf_of(&mut self, base: QueueKey, group: &str) -> Result<QueueKey> {
+        let name = full_name(&self.name(base), group);
+        if let Some(key) = self.names.get(name.as_str()) {
+            return Ok(*key);
+        }
+        id::check_name("group", group, limits::NAME_BYTES_MAX)?;
+        self.check_room_for_queue()?;
+        let key = QueueKey(self.shelves.len() as u32);
+        let name: Arc<str> = name.into();
+        let mut shelf = Shelf::new(name.clone(), key);
+        shelf.of = Some(GroupOf {
+            base,
+            births: Vec::new(),
+        });
+        self.shelves.push(shelf);
+        self.names.insert(name, key);
+        Ok(key)
+    }
+
+    /// The groups that a queue has from now on, as far as is known here: all of them.
+    ///
+    /// Messages held here that are owed to a new one go there, those of one that is gone are dropped,
+    /// both in bounded steps.
+    pub fn set_groups(&mut self, now: Now, queue: &str, groups: &[Group]) {
+        // A queue that is known to nobody here needs no shelf for groups that it has not.
+        if groups.is_empty() && !self.names.contains_key(queue) {
+            return;
+        }
+        let Ok(base) = self.queue(queue) else { return };
+        let before = self
+            .shelf(base)
+            .map(|shelf| core::mem::take(&mut shelf.branches));
+        let before = before.unwrap_or_default();
+        let mut branches = Vec::new();
+        for group in groups.iter().take(limits::GROUPS_MAX) {
+            let is_new = !before.iter().any(|known| *known.name == *group.name);
+            branches.extend(self.branch(now, base, group, is_new));
+        }
+        for gone in before {
+            if !branches.iter().any(|branch| branch.key == gone.key) {
+                self.renew_births(gone.key, &[]);
+            }
+        }
+        if let Some(shelf) = self.shelf(base) {
+            shelf.branches = branches;
+        }
+        self.look_at_groups(now);
+    }
+
+    fn branch(&mut self, now: Now, base: QueueKey, group: &Group, is_new: bool) -> Option<Branch> {
+        let birth = *group.births.iter().min()?;
+        let key = self.shelf_of(base, &group.name).ok()?;
+        self.renew_births(key, &group.births);
+        if is_new {
+            let created = group.created;
+            // What is accepted from now on is younger.
+            let _ = self.clock.hear(now, created);
+            let since = if group.takes_backlog {
+                Stamp(0)
+            } else {
+                created
+            };
+            let fill = Fill {
+                since,
+                created,
+                takes_others: group.takes_backlog && created >= self.began,
+            };
+            self.groups.fills.insert(key, fill);
+        }
+        let fan = Fan {
+            source: self.settings.boot,
+            birth,
+        };
+        let origin = fan.origin();
+        self.groups.own_origins.insert(origin);
+        Some(Branch {
+            name: group.name.as_str().into(),
+            key,
+            origin,
+            fan,
+        })
+    }
+
+    /// A group's creation as it is known now; what was created otherwise is gone.
+    fn renew_births(&mut self, key: QueueKey, births: &[Birth]) {
+        let of = self.shelf(key).and_then(|shelf| shelf.of.as_mut());
+        let Some(of) = of else { return };
+        let before = core::mem::replace(&mut of.births, births.to_vec());
+        let gone = before.into_iter().filter(|birth| !births.contains(birth));
+        self.groups.dead.extend(gone);
+        for birth in births {
+            self.groups.doubtful.remove(birth);
+            self.groups.dead.remove(birth);
+        }
+    }
+
+    /// The group of that birth is gone: what is held for it is dropped.
+    pub fn birth_is_over(&mut self, now: Now, birth: Birth) {
+        if self.groups.doubtful.remove(&birth) {
+            self.groups.dead.insert(birth);
+            self.look_at_groups(now);
+        }
+    }
+
+    /// Whether groups still live that copies are held for and nobody here knows is asked again.
+    pub(super) fn doubt_groups(&mut self) {
+        let doubtful = self.groups.doubtful.iter().copied();
+        self.out.extend(doubtful.map(Out::Birth));
+    }
+
+    /// Copies came for a group. False for one that cannot be kept for.
+    pub(super) fn expect_birth(&mut self, key: QueueKey, birth: Birth) -> bool {
+        let shelf = self.shelves.get(key.0 as usize);
+        let of = shelf.and_then(|shelf| shelf.of.as_ref());
+        if of.is_some_and(|of| of.births.contains(&birth)) || self.groups.doubtful.contains(&birth)
+        {
+            return true;
+        }
+        if self.groups.doubtful.len() >= DOUBTFUL_MAX {
+            return false;
+        }
+        self.groups.doubtful.insert(birth);
+        self.out.push(Out::Birth(birth));
+        true
+    }
+
+    fn look_at_groups(&mut self, now: Now) {
+        if !self.groups.fills.is_empty() || !self.groups.dead.is_empty() {
+            self.groups.cursor = 0;
+            self.alarms.set_earlier(Alarm::Groups, now.mono);
+        }
+    }
+
+    /// One bounded step through the messages held here.
+    pub(super) fn groups_step(&mut self, now: Now) {
+        let cursor = self.groups.cursor;
+        let step = limits::STEP_MESSAGES_MAX as u32;
+        let end = self.slab.end().min(cursor.saturating_add(step));
+        let mut found = Found::default();
+        for index in cursor..end {
+            self.look_at_slot(index, &mut found);
+        }
+        for id in found.dropped {
+            self.counters.dropped_with_group += 1;
+            self.take_out(now, id);
+            self.prints.insert(id.origin, id.sequence, id.sequence);
+        }
+        for (index, key) in found.grown {
+            self.fan_out(now, index, key);
+        }
+        for id in found.moved {
+            self.move_into_groups(now, id);
+        }
+        if end < self.slab.end() {
+            self.groups.cursor = end;
+            return self.alarms.set_earlier(Alarm::Groups, now.mono);
+        }
+        self.groups.cursor = 0;
+        if core::mem::take(&mut self.groups.has_open) {
+            return self.alarms.set_earlier(Alarm::Groups, now.mono + AGAIN_MS);
+        }
+        self.groups.fills.clear();
+        self.groups.dead.clear();
+    }
+
+    fn look_at_slot(&mut self, index: u32, found: &mut Found) {
+        let Some(slot) = self
+            .slab
+            .get(index)
+            .filter(|slot| slot.place != Place::Free)
+        else {
+            return;
+        };
+        let fan = self.index.fan(slot.id.origin);
+        if fan.is_some_and(|fan| self.groups.dead.contains(&fan.birth)) {
+            return found.dropped.push(slot.id);
+        }
+        let is_letter = is_derived(slot.id) && fan.is_none();
+        if slot.own.store != self.me.store || is_letter {
+            return;
+        }
+        let base = self.base_of(slot.queue);
+        let is_accepted_here = self.source_of(slot.id).origin == self.settings.boot;
+        let mut moves = false;
+        for (key, fill) in &self.groups.fills {
+            let is_for = self.base_of(*key) == base && slot.queue != *key;
+            if !is_for || slot.stamp < fill.since || !(is_accepted_here || fill.takes_others) {
+                continue;
+            }
+            match slot.place {
+                // Whether it is accepted is not known yet.
+                Place::Replicating => self.groups.has_open = true,
+                Place::Ready | Place::Delayed | Place::Leased => found.grown.push((index, *key)),
+                _ => {}
+            }
+            // Its owner had not heard of the group: it was meant for groups alone.
+            let is_waiting = matches!(slot.place, Place::Ready | Place::Delayed);
+            moves |=
+                is_waiting && is_accepted_here && slot.queue == base && slot.stamp >= fill.created;
+        }
+        if moves {
+            found.moved.push(slot.id);
+        }
+    }
+
+    /// The queue that a shelf belongs to: itself, or a group's.
+    pub(super) fn base_of(&self, queue: QueueKey) -> QueueKey {
+        let shelf = self.shelves.get(queue.0 as usize);
+        let of = shelf.and_then(|shelf| shelf.of.as_ref());
+        of.map_or(queue, |of| of.base)
+    }
+
+    /// A message's own identity, whatever group it is in.
+    pub(super) fn source_of(&self, id: MessageId) -> MessageId {
+        if !is_derived(id) {
+            return id;
+        }
+        let origin = self
+            .index
+            .fan(id.origin)
+            .map_or(id.origin, |fan| fan.source);
+        MessageId { origin, ..id }
+    }
+
+    /// A message held here goes to one more group, unless it did already.
+    fn fan_out(&mut self, now: Now, index: u32, key: QueueKey) {
+        let shelf = self.shelves.get(key.0 as usize);
+        let of = shelf.and_then(|shelf| shelf.of.clone());
+        let (Some(of), Some(slot)) = (of, self.slab.get(index)) else {
+            return;
+        };
+        let source = self.source_of(slot.id);
+        let in_group = |birth: &Birth| {
+            let fan = Fan {
+                source: source.origin,
+                birth: *birth,
+            };
+            let origin = fan.origin();
+            (fan, MessageId { origin, ..source })
+        };
+        let mut known = of.births.iter().map(in_group);
+        if known.any(|(_, id)| self.index.get(id).is_some() || self.is_done(id)) {
+            return;
+        }
+        if self.check_memory(slot.weight()).is_err() {
+            self.groups.has_open = true;
+            return;
+        }
+        let Some((fan, id)) = of.births.iter().min().map(in_group) else {
+            return;
+        };
+        let slot = Slot {
+            id,
+            stamp: slot.stamp,
+            body: slot.body.clone(),
+            headers: slot.headers.clone(),
+            terms: slot.terms.clone(),
+            holders: self.alone.clone(),
+            confirmed: 1,
+            own: self.alone_own(id),
+            lessee: Lessee::Nobody,
+            queue: key,
+            batch: 0,
+            attempts: 0,
+            lease: 0,
+            wanted: slot.wanted,
+            place: Place::Delayed,
+        };
+        self.counters.joined_groups += 1;
+        let index = self.keep(slot);
+        self.index.note_fan(id.origin, fan);
+        self.make_ready(now, index);
+        self.plan_repair(now.mono + SETTLE_DOWN_MS);
+        self.serve(now, key);
+    }
+
+    /// A message is in the groups that it was meant for, and waits in the queue itself no more.
+    fn move_into_groups(&mut self, now: Now, id: MessageId) {
+        // Where a group had no room for it yet it is looked at again.
+        if self.groups.has_open {
+            return;
+        }
+        if let Some(slot) = self.take_out(now, id) {
+            let span = (id.origin, id.sequence, id.sequence);
+            self.bury(now, span, &slot.holders, Ending::Acked, true);
+        }
+    }
+
+    /// The groups that a copy is owed to, as they travel; none for the queue itself.
+    pub(super) fn owed(&self, id: MessageId, queue: QueueKey) -> Option<Owed> {
+        let fan = is_derived(id).then(|| self.index.fan(id.origin))??;
+        let name = self.shelves.get(queue.0 as usize)?.name.as_ref();
+        Some(Owed::live(split(name).1, fan.birth))
+    }
+
+    /// True for ids that only this boot gives out.
+    pub(super) fn is_own_origin(&self, origin: BootId) -> bool {
+        origin == self.settings.boot || self.groups.own_origins.contains(&origin)
+    }
+
+    /// On which shelves copies are kept, and under which ids; none where that is not possible.
+    pub(super) fn fans(
+        &mut self,
+        origin: BootId,
+        (queue, owed): (&str, &[Owed]),
+    ) -> Option<Vec<(QueueKey, Option<Fan>)>> {
+        let base = self.queue(queue).ok()?;
+        if owed.is_empty() {
+            return Some(Vec::from([(base, None)]));
+        }
+        let mut fans = Vec::with_capacity(owed.len());
+        for owed in owed {
+            if !owed.is_known() {
+                return None;
+            }
+            let key = self.shelf_of(base, &owed.group).ok()?;
+            let birth = owed.birth();
+            if !self.expect_birth(key, birth) {
+                return None;
+            }
+            fans.push((
+                key,
+                Some(Fan {
+                    source: origin,
+                    birth,
+                }),
+            ));
+        }
+        Some(fans)
+    }
+
+    /// Notes the group of a message that is held now.
+    pub(super) fn keep_fan(&mut self, queue: QueueKey, id: MessageId, fan: Option<Fan>) {
+        if let Some(fan) = fan {
+            self.index.note_fan(id.origin, fan);
+            self.expect_birth(queue, fan.birth);
+        }
+    }
+
+    /// Another queue or group can be known. Errors: 201.
+    pub(super) fn check_room_for_queue(&self) -> Result<()> {
+        if self.shelves.len() < limits::QUEUES_MAX {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Full)
+            .because("this member knows as many queues as it may")
+            .with("queues_max", limits::QUEUES_MAX))
+    }
+
+    /// No groups any more, and nothing that belongs to any: the room begins anew.
+    pub(super) fn forget_groups(&mut self) {
+        self.groups = Pass::default();
+        self.alarms.clear(&Alarm::Groups);
+        for shelf in &mut self.shelves {
+            shelf.branches.clear();
+            if let Some(of) = &mut shelf.of {
+                of.births.clear();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "groups_tests.rs"]
+mod tests;

@@ -1,0 +1,130 @@
+//! What a producer's terms do to a message: it waits for its date, expires, is given out at most once,
+//! or becomes a dead letter (protocol.md 4.2, 4.4, 4.6).
+
+use super::Queues;
+use super::delivery::Leased;
+use super::slot::{Lessee, Place, Slot};
+use crate::base::{Instant, Millis, Now, QueueKey};
+
+/// Why a message is not ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stays {
+    /// Its date has not come.
+    Until(Instant),
+    /// Its time is over.
+    Expired,
+    /// It was tried often enough.
+    Dead,
+}
+
+impl Slot {
+    /// What keeps an owned message from being given out; nothing, for nearly all.
+    #[inline]
+    pub(super) fn waits_or_ends(&self, now: Now, attempts_max: u32) -> Option<Stays> {
+        let Some(terms) = &self.terms else {
+            return (self.attempts >= attempts_max).then_some(Stays::Dead);
+        };
+        if self.is_expired(now) {
+            return Some(Stays::Expired);
+        }
+        if terms.not_before > now.wall_ms {
+            let due = now.mono + (terms.not_before - now.wall_ms);
+            return Some(Stays::Until(due.min(self.expiry(now))));
+        }
+        let max = if terms.max_attempts == 0 {
+            attempts_max
+        } else {
+            terms.max_attempts
+        };
+        (!terms.is_dead_letter && self.attempts >= max).then_some(Stays::Dead)
+    }
+}
+
+impl Queues {
+    /// An owned message that cannot be ready goes where it belongs.
+    pub(super) fn stay(&mut self, now: Now, index: u32, stays: Stays) {
+        match stays {
+            Stays::Until(due) => {
+                if let Some(slot) = self.slab.get_mut(index) {
+                    slot.place = Place::Delayed;
+                    self.wheel.set(index, due);
+                }
+            }
+            Stays::Expired => self.expire(now, index),
+            Stays::Dead => self.die(now, index, super::dead::Cause::Attempts),
+        }
+    }
+
+    /// How often a message of its queue may be given out, where it does not say itself.
+    pub(super) fn attempts_max(&self, index: u32) -> u32 {
+        let queue = self.slab.get(index).map(|slot| slot.queue.0 as usize);
+        let shelf = queue.and_then(|queue| self.shelves.get(queue));
+        if shelf.is_some_and(|shelf| shelf.is_of_dead_letters) {
+            return u32::MAX;
+        }
+        self.settings.max_attempts
+    }
+
+    /// An owned message is given out again after `delay`, or ends meanwhile.
+    pub(super) fn delay(&mut self, now: Now, index: u32, delay: Millis) -> Option<QueueKey> {
+        let attempts_max = self.attempts_max(index);
+        let slot = self.slab.get_mut(index)?;
+        let ends = matches!(
+            slot.waits_or_ends(now, attempts_max),
+            Some(Stays::Expired | Stays::Dead)
+        );
+        if ends || delay == 0 {
+            return self.make_ready(now, index);
+        }
+        slot.lessee = Lessee::Nobody;
+        let due = (now.mono + delay).min(slot.expiry(now));
+        self.stay(now, index, Stays::Until(due));
+        None
+    }
+
+    /// Its date is over: each store ends its own copy by itself, and needs no word of the others.
+    pub(super) fn expire(&mut self, now: Now, index: u32) {
+        let Some(id) = self.slab.get(index).map(|slot| slot.id) else {
+            return;
+        };
+        let is_owned = self
+            .slab
+            .get(index)
+            .is_some_and(|slot| slot.own.store == self.me.store);
+        self.counters.expired += u64::from(is_owned);
+        self.take_out(now, id);
+        self.prints.insert(id.origin, id.sequence, id.sequence);
+    }
+
+    /// A lease of a message that has terms.
+    pub(super) fn lease_on_terms(
+        &mut self,
+        now: Now,
+        index: u32,
+        lease: Millis,
+        lessee: Lessee,
+    ) -> Option<Leased> {
+        let slot = self.slab.get(index)?;
+        if slot.is_expired(now) {
+            self.expire(now, index);
+            return None;
+        }
+        let is_at_most_once = slot.is_at_most_once();
+        let mut leased = self.begin_lease(now, index, lease, lessee)?;
+        if is_at_most_once {
+            // Finished before it goes out: whatever happens to it then, it is never given again.
+            leased.handle.lease = 0;
+            self.end_at_most_once(now, index);
+        }
+        Some(leased)
+    }
+
+    fn end_at_most_once(&mut self, now: Now, index: u32) {
+        if let Some(slot) = self.slab.get_mut(index) {
+            slot.lessee = Lessee::Nobody;
+            let id = slot.id;
+            self.take_out(now, id);
+            self.prints.insert(id.origin, id.sequence, id.sequence);
+        }
+    }
+}

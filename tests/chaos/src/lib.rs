@@ -1,0 +1,113 @@
+//! Live chaos: real processes in network namespaces of their own, with real partitions.
+//!
+//! The simulator finds what can go wrong between engines; this looks whether the same holds for
+//! processes, sockets and TLS (design: Jepsen's nemesis). [`network`] makes and cuts the namespaces,
+//! [`shape`] says who does not hear whom, [`schedule`] draws faults from a seed, [`crew`] holds the
+//! members. The scenarios: [`split`], [`retire`], [`mixed`], and [`join`], which needs no root. Each waits
+//! for what must come true with a generous limit, and tells how long it took.
+#![forbid(unsafe_code)]
+
+use std::time::Duration;
+
+use primer_cluster::Outcome;
+
+use crate::crew::Crew;
+
+pub mod crew;
+pub mod join;
+pub mod machine;
+pub mod mixed;
+pub mod network;
+pub mod retire;
+pub mod schedule;
+pub mod shape;
+pub mod split;
+
+/// How big a run is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Size {
+    /// Members that are cut into halves.
+    pub split_members: u64,
+    /// For how long.
+    pub split: Duration,
+    /// Of members without a name; they are cut off for twice that time.
+    pub retire_after: Duration,
+    /// Rounds of mixed faults.
+    pub rounds: u64,
+    /// What the faults are drawn from.
+    pub seed: u64,
+    /// Processes that join through one seed.
+    pub join_members: u64,
+    /// For how long they are watched doing nothing.
+    pub idle: Duration,
+}
+
+impl Size {
+    /// The whole run, about six minutes.
+    #[must_use]
+    pub fn full(seed: u64) -> Self {
+        Self {
+            split_members: 32,
+            split: Duration::from_secs(60),
+            retire_after: Duration::from_secs(10),
+            rounds: 16,
+            seed,
+            join_members: 32,
+            idle: Duration::from_secs(20),
+        }
+    }
+
+    /// A short one, within a minute and a half.
+    #[must_use]
+    pub fn short(seed: u64) -> Self {
+        Self {
+            split_members: 6,
+            split: Duration::from_secs(8),
+            retire_after: Duration::from_secs(4),
+            rounds: 1,
+            seed,
+            join_members: 12,
+            idle: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What a scenario came to.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Verdict {
+    /// Its members.
+    pub members: u64,
+    /// Acknowledged messages that were never delivered.
+    pub lost: u64,
+    /// Members that know other things than the rest.
+    pub disagreements: u64,
+    /// All that was promised came true.
+    pub is_good: bool,
+}
+
+/// Ends a run under load, however its drain went, and judges it: what is held for ever may be a lost
+/// message or a copy that was forgotten, and the history tells which. Prints what it finds.
+pub fn judged(crew: Crew, disagreements: u64, drained: Outcome<()>) -> Outcome<Verdict> {
+    let members = crew.members();
+    let report = crew.end()?.judge();
+    for finding in report.findings.iter().take(10) {
+        println!("  {finding}");
+    }
+    println!(
+        "  acked={} delivered={} duplicates={} unknown_delivered={} lost={}",
+        report.figure("acknowledged"),
+        report.figure("delivered"),
+        report.figure("duplicated"),
+        report.figure("recovered"),
+        report.figure("lost"),
+    );
+    if let Err(why) = &drained {
+        println!("  {why}");
+    }
+    Ok(Verdict {
+        members,
+        lost: report.figure("lost"),
+        disagreements,
+        is_good: report.is_valid() && disagreements == 0 && drained.is_ok(),
+    })
+}
