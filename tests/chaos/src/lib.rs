@@ -40,6 +40,8 @@ pub struct Size {
     pub join_members: u64,
     /// For how long they are watched doing nothing.
     pub idle: Duration,
+    /// Whether speed is judged, or told only.
+    pub is_timed: bool,
 }
 
 impl Size {
@@ -54,6 +56,7 @@ impl Size {
             seed,
             join_members: 32,
             idle: Duration::from_secs(20),
+            is_timed: true,
         }
     }
 
@@ -68,12 +71,13 @@ impl Size {
             seed,
             join_members: 12,
             idle: Duration::from_secs(5),
+            is_timed: false,
         }
     }
 }
 
 /// What a scenario came to.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Verdict {
     /// Its members.
     pub members: u64,
@@ -81,18 +85,15 @@ pub struct Verdict {
     pub lost: u64,
     /// Members that know other things than the rest.
     pub disagreements: u64,
-    /// All that was promised came true.
-    pub is_good: bool,
+    /// Which promises were broken; none is good.
+    pub broken: Vec<String>,
 }
 
 /// Ends a run under load, however its drain went, and judges it: what is held for ever may be a lost
-/// message or a copy that was forgotten, and the history tells which. Prints what it finds.
+/// message or a copy that was forgotten, and the history tells which.
 pub fn judged(crew: Crew, disagreements: u64, drained: Outcome<()>) -> Outcome<Verdict> {
     let members = crew.members();
     let report = crew.end()?.judge();
-    for finding in report.findings.iter().take(10) {
-        println!("  {finding}");
-    }
     println!(
         "  acked={} delivered={} duplicates={} unknown_delivered={} lost={}",
         report.figure("acknowledged"),
@@ -101,13 +102,16 @@ pub fn judged(crew: Crew, disagreements: u64, drained: Outcome<()>) -> Outcome<V
         report.figure("recovered"),
         report.figure("lost"),
     );
-    if let Err(why) = &drained {
-        println!("  {why}");
+    let findings = report.findings.iter().take(10);
+    let mut broken: Vec<String> = findings.map(ToString::to_string).collect();
+    broken.extend(drained.err());
+    if disagreements > 0 {
+        broken.push(format!("{disagreements} members know other things"));
     }
     Ok(Verdict {
         members,
         lost: report.figure("lost"),
         disagreements,
-        is_good: report.is_valid() && disagreements == 0 && drained.is_ok(),
+        broken,
     })
 }

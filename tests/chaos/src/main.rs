@@ -84,11 +84,11 @@ fn chaos(wanted: &Wanted) -> Outcome<bool> {
         false => Size::full(wanted.seed),
     };
     let namespaces = network::try_out();
-    let (mut ran, mut sum, mut is_good) = (0, Verdict::default(), true);
+    let (mut ran, mut sum, mut broken) = (0, Verdict::default(), Vec::new());
     for (name, needs_namespaces, run) in SCENARIOS.iter().filter(|(name, ..)| wanted.has(name)) {
         if let (true, Err(why)) = (needs_namespaces, &namespaces) {
             println!("chaos: {name} WAS NOT RUN: {why}");
-            is_good &= wanted.is_short;
+            broken.extend((!wanted.is_short).then(|| format!("{name}: not run: {why}")));
             continue;
         }
         println!("{name}:");
@@ -99,27 +99,26 @@ fn chaos(wanted: &Wanted) -> Outcome<bool> {
             // The guard removes what is left and ends this process.
             std::thread::park();
         }
-        match outcome {
+        let found = match outcome {
             Ok(verdict) => {
                 sum.members += verdict.members;
                 sum.lost += verdict.lost;
                 sum.disagreements += verdict.disagreements;
-                is_good &= verdict.is_good;
-                let word = if verdict.is_good { "good" } else { "BAD" };
-                println!("  {word}, {:.0} s", begun.elapsed().as_secs_f64());
+                verdict.broken
             }
-            Err(why) => {
-                is_good = false;
-                println!(
-                    "  FAILED after {:.0} s: {why}",
-                    begun.elapsed().as_secs_f64()
-                );
-            }
-        }
+            Err(why) => vec![format!("ended early: {why}")],
+        };
+        let word = if found.is_empty() { "good" } else { "BAD" };
+        println!("  {word}, {:.0} s", begun.elapsed().as_secs_f64());
+        broken.extend(found.into_iter().map(|what| format!("{name}: {what}")));
+    }
+    // Last, where a reader of many lines looks first.
+    for what in &broken {
+        println!("chaos: BAD {what}");
     }
     println!(
         "chaos: scenarios={ran} members={} lost={} disagreements={}",
         sum.members, sum.lost, sum.disagreements
     );
-    Ok(is_good)
+    Ok(broken.is_empty())
 }

@@ -63,26 +63,37 @@ pub fn run(size: &Size) -> Outcome<Verdict> {
         agreed.on_reach.as_secs_f64(),
         crate::machine::load(),
     );
-    let missing = views
-        .values()
-        .filter(|view| count(view, "during") != writes * members as usize)
-        .count();
-    let (evicted, retired) = (
-        sum(&views, "members_evicted"),
-        sum(&views, "members_retired"),
-    );
-    println!(
-        "  members={members} keys={} evicted={evicted} retired={retired}",
-        views.values().next().map_or(0, |view| view.keys.len()),
-    );
-    let verdict = Verdict {
-        members,
-        lost: 0,
-        disagreements: disagreements(&views) + missing as u64,
-        is_good: missing == 0 && evicted == 0 && retired == 0,
-    };
+    let verdict = verdict(&views, writes * members as usize);
     crew.end()?;
     Ok(verdict)
+}
+
+/// Whether after the heal everyone has all that was written during the cut, and nobody was taken for gone.
+fn verdict(views: &BTreeMap<u64, View>, written: usize) -> Verdict {
+    let missing = views
+        .values()
+        .filter(|view| count(view, "during") != written);
+    let odd = disagreements(views) + missing.count() as u64;
+    let (evicted, retired) = (sum(views, "members_evicted"), sum(views, "members_retired"));
+    println!(
+        "  members={} keys={} evicted={evicted} retired={retired}",
+        views.len(),
+        views.values().next().map_or(0, |view| view.keys.len()),
+    );
+    let broken = [
+        (odd, "members lack writes or know other things"),
+        (evicted, "evictions, though nobody evicted"),
+        (retired, "retirements of members with names"),
+    ];
+    let broken = broken.iter().filter(|(count, _)| *count > 0);
+    Verdict {
+        members: views.len() as u64,
+        lost: 0,
+        disagreements: odd,
+        broken: broken
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect(),
+    }
 }
 
 fn put(crew: &mut Crew, member: u64, when: &str, turn: usize) -> Outcome<()> {
