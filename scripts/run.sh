@@ -17,11 +17,17 @@ run_kill() { cargo run --quiet --locked --profile face -p primer-cluster -- --ru
 # Real processes in network namespaces, split, paused and killed; needs root, says what it did not run.
 run_chaos() { cargo run --quiet --locked --profile face -p primer-chaos -- "$@"; }
 
-# One row a line: row, value, unit, reference, ratio. PROFILE is the cargo profile (release).
+# One row a line: row, value, unit, reference, ratio. PROFILE is the cargo profile (release). Where a
+# nats-server is found (PATH, NATS_SERVER), JetStream's rows are measured in the same run.
 run_bench() {
     export PROFILE=${PROFILE:-release}
+    local peers=()
     case " $* " in *" --faces "*) build_faces ;; esac
-    cargo run --quiet --locked --profile "$PROFILE" -p primer-bench -- "$@"
+    case " $* " in
+    *" --smoke "*) ;;
+    *) command -v "${NATS_SERVER:-nats-server}" >/dev/null && peers=(--features nats) ;;
+    esac
+    cargo run --quiet --locked --profile "$PROFILE" -p primer-bench "${peers[@]}" -- "$@"
 }
 
 # What the bench runs of the other languages.
