@@ -85,6 +85,7 @@ impl World {
             Wipe::Left => self.dropped(seat, held),
             Wipe::Evicted => self.put_aside(seat, held),
         }
+        self.settle_aside(seat);
     }
 
     /// A member has left with copies that nobody took: that is what `force` is for.
@@ -123,7 +124,12 @@ impl World {
             return;
         }
         let keeps = self.user_dice.percent(75);
-        for id in self.unaside(seat) {
+        let had = if keeps {
+            self.aside_at(seat)
+        } else {
+            self.unaside(seat)
+        };
+        for id in had {
             if !keeps {
                 self.doom_if_gone(id, seat);
             } else if let Some(value) = self.ledger.values.get(&id).copied() {
@@ -131,6 +137,20 @@ impl World {
             }
         }
         self.ask(seat, Command::Reclaim(keeps), What::Reclaim);
+    }
+
+    fn aside_at(&self, seat: usize) -> Vec<MessageId> {
+        let aside = self.ledger.aside.iter();
+        let here = aside.filter(|(_, seats)| seats.contains(&seat));
+        here.map(|(id, _)| *id).collect()
+    }
+
+    /// What a member takes back while it leaves stays aside until it has left.
+    fn settle_aside(&mut self, seat: usize) {
+        let life = self.life(seat);
+        if life.is_some_and(|life| life.engine.stats().get("messages_aside") == Some(&0)) {
+            self.unaside(seat);
+        }
     }
 
     /// It is answered by how many.
@@ -142,6 +162,7 @@ impl World {
                 self.violation("answer", format!("m{seat}: reclaim answered {other:?}"));
             }
         }
+        self.settle_aside(seat);
     }
 
     /// A member has nothing set aside any more; answers what it had.
