@@ -304,10 +304,8 @@ impl Plan {
         };
         // Drawn last, so that all else is what it was before this was a question.
         plan.has_queues = !is_cluster || (members <= 10 && dice.coin());
-        // Crashes among leave, evict and retire are an open finding with messages: see there.
         let changing = [Class::Leave, Class::Evict, Class::Retire];
         let is_changing = changing.iter().any(|class| classes.has(*class));
-        plan.has_queues &= draws_open() || !(is_changing && classes.has(Class::Crash));
         plan.draw_split(&mut Dice::new(seed, 7));
         // Those about who is in come next: groups are kept out of them until they are understood.
         let is_kept_out = is_changing || classes.has(Class::Twins);
@@ -356,11 +354,6 @@ impl Plan {
     pub fn has(&self, class: Class) -> bool {
         self.classes.has(class)
     }
-}
-
-/// Whether also what fails at present is drawn: "Open findings" in core/docs/simulation.md.
-fn draws_open() -> bool {
-    std::env::var_os("PRIMER_SIM_OPEN").is_some()
 }
 
 impl fmt::Display for Plan {

@@ -115,6 +115,8 @@ impl Queues {
             member: from,
             store: ok.store,
         };
+        // Said under a name that it has no more: the same copy counts under the new one.
+        let is_former = self.is_lost(holder);
         for id in ok.ids.iter() {
             let Some(index) = self.index.get(id) else {
                 continue;
@@ -125,7 +127,8 @@ impl Queues {
             let bit = Self::bit(&slot.holders, holder);
             // One that is moved there goes with its ownership, which an older copy has not.
             let is_of_older = slot.place == Place::Moving && ok.epoch < slot.lease;
-            if bit == 0 || slot.confirmed & bit != 0 || is_of_older {
+            let says_nothing = bit == 0 || slot.confirmed & bit != 0 || is_of_older;
+            if says_nothing || is_former && slot.place != Place::Moving {
                 continue;
             }
             // The same copy under the name that its member had before: it is one.
