@@ -304,12 +304,8 @@ impl Plan {
         };
         // Drawn last, so that all else is what it was before this was a question.
         plan.has_queues = !is_cluster || (members <= 10 && dice.coin());
-        let changing = [Class::Leave, Class::Evict, Class::Retire];
-        let is_changing = changing.iter().any(|class| classes.has(*class));
         plan.draw_split(&mut Dice::new(seed, 7));
-        // Those about who is in come next: groups are kept out of them until they are understood.
-        let is_kept_out = is_changing || classes.has(Class::Twins);
-        plan.has_groups = plan.has_queues && !is_kept_out && Dice::new(seed, 9).percent(40);
+        plan.has_groups = plan.has_queues && Dice::new(seed, 9).percent(40);
         if !plan.has_queues {
             (plan.producers, plan.consumers) = (0, 0);
         }

@@ -39,6 +39,7 @@ impl World {
                 skew_ms,
                 generation: 0,
                 has_left: false,
+                is_seedless: false,
                 may_be_evicted: false,
                 leaving: None,
                 disk: Default::default(),
@@ -86,6 +87,7 @@ impl World {
         if !is_joiner {
             config.seeds = place.seeds.clone();
         }
+        place.is_seedless = is_joiner;
         config.seed = self.id_dice.bits();
         config.copies = self.plan.copies;
         config.on_short = self.plan.on_short;
@@ -125,7 +127,7 @@ impl World {
             .line(self.now, seat, "boot", [boot.0, store.0], String::new);
         self.feed(seat, Input::Wake);
         // Who was evicted is nobody's seed any more, and has none where it was the first.
-        self.seats[seat].has_left = self.seats[seat].may_be_evicted;
+        self.seats[seat].has_left = self.seats[seat].may_be_evicted || self.is_cut_loose(seat);
         if self.seats[seat].has_left {
             self.rejoin(seat);
         } else if is_joiner {
@@ -134,6 +136,13 @@ impl World {
             self.ask(seat, Command::Joined, What::Joined);
         }
         self.people(seat);
+    }
+
+    /// True for the one that has no seeds, comes back after it may have been retired, and was a seed
+    /// only of those who were told to join: nobody would look for it any more.
+    fn is_cut_loose(&self, seat: usize) -> bool {
+        let is_back = seat == 0 && self.seats[seat].lives > 1;
+        is_back && self.plan.has(Class::Retire) && self.seats.iter().any(|other| other.is_seedless)
     }
 
     /// True for who is mourned. Somebody's seed comes back in any case: two members that remember

@@ -122,6 +122,8 @@ pub(crate) struct Seat {
     pub skew_ms: i64,
     /// Grows with every boot and every leave: what it remembered before is gone.
     pub generation: u32,
+    /// Its process was told to join, and has no seeds.
+    pub is_seedless: bool,
     /// Its process has left the cluster, and has no seeds since.
     pub has_left: bool,
     /// Somebody evicted it, some time.

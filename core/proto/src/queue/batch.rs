@@ -8,7 +8,7 @@ use super::delivery::{NewMessage, OnShort, Receipt, Reply};
 use super::enqueue::Admitted;
 use super::message::Ending;
 use super::repair::SETTLE_DOWN_MS;
-use super::slot::{Place, Slot};
+use super::slot::{Lessee, Place, Slot};
 use super::span::Span;
 use super::{Queues, limits};
 use crate::base::{Error, ErrorKind, MemberId, MessageId, Now, QueueKey, Ticket};
@@ -117,11 +117,16 @@ impl Queues {
         };
         // Said under a name that it has no more: the same copy counts under the new one.
         let is_former = self.is_lost(holder);
+        let mut lacking = Ids::none(ok.ids.origin);
         for id in ok.ids.iter() {
-            let Some(index) = self.index.get(id) else {
-                continue;
-            };
-            let Some(slot) = self.slab.get_mut(index) else {
+            let slot = self
+                .index
+                .get(id)
+                .and_then(|index| Some((index, self.slab.get_mut(index)?)));
+            let Some((index, slot)) = slot else {
+                if !self.is_done(id) {
+                    lacking.push(id.sequence, id.sequence);
+                }
                 continue;
             };
             let bit = Self::bit(&slot.holders, holder);
@@ -146,10 +151,15 @@ impl Queues {
                     let (batch, copies) = (slot.batch, slot.confirmed.count_ones());
                     self.copy_confirmed(now, batch, copies);
                 }
-                Place::Moving => self.moved(now, index, holder),
+                // Another holder's word does not say that it came to where it goes.
+                Place::Moving if slot.lessee == Lessee::There(from) => {
+                    self.moved(now, index, holder)
+                }
                 _ => {}
             }
         }
+        // Said to one that is taken for their owner: then the holder takes them over.
+        self.send_lacks(from, lacking);
     }
 
     fn copy_confirmed(&mut self, now: Now, batch: u32, copies: u32) {
