@@ -305,9 +305,7 @@ impl Plan {
         // Drawn last, so that all else is what it was before this was a question.
         plan.has_queues = !is_cluster || (members <= 10 && dice.coin());
         plan.draw_split(&mut Dice::new(seed, 7));
-        // Who leaves and joins again may meet a group under another birth: kept out until that is one id.
-        let may_have_groups = plan.has_queues && !classes.has(Class::Leave);
-        plan.has_groups = may_have_groups && Dice::new(seed, 9).percent(40);
+        plan.has_groups = plan.has_queues && Dice::new(seed, 9).percent(40);
         if !plan.has_queues {
             (plan.producers, plan.consumers) = (0, 0);
         }

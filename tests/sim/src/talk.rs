@@ -45,6 +45,8 @@ pub(crate) struct Talk {
     /// What was told to a whole and quiet cluster, and by whom.
     must_be_heard: BTreeMap<Bytes, Memory>,
     last: u64,
+    /// Who saw siblings of one writer, and at which values, when it was last looked.
+    split: BTreeSet<(usize, String, Vec<Bytes>)>,
     /// The most dots that any member held out of order.
     pub largest_cloud: usize,
 }
@@ -189,12 +191,19 @@ impl World {
         if !self.plan.is_calm {
             return;
         }
-        let mut odd = Vec::new();
+        let mut split = BTreeSet::new();
         for (seat, life) in self.living() {
             let own = life.engine.list(OWN, usize::MAX, None);
-            let split = own.into_iter().filter(|entry| !entry.others.is_empty());
-            odd.extend(split.map(|entry| format!("m{seat} sees siblings at {}", entry.key)));
+            for entry in own.into_iter().filter(|entry| !entry.others.is_empty()) {
+                split.insert((seat, entry.key, entry.others));
+            }
         }
+        // An exchange brings entries before it brings what was seen: that may pass, and has until now.
+        let before = std::mem::replace(&mut self.talk.split, split);
+        let stays = before.intersection(&self.talk.split);
+        let odd: Vec<String> = stays
+            .map(|(seat, key, _)| format!("m{seat} sees siblings at {key}"))
+            .collect();
         for what in odd {
             self.violation("sibling", what);
         }

@@ -287,6 +287,11 @@ impl Queues {
         true
     }
 
+    /// True while messages held here are still put into groups that came late.
+    pub(super) fn is_filling(&self) -> bool {
+        !self.groups.fills.is_empty()
+    }
+
     fn look_at_groups(&mut self, now: Now) {
         if !self.groups.fills.is_empty() || !self.groups.dead.is_empty() {
             self.groups.cursor = 0;
@@ -307,6 +312,11 @@ impl Queues {
             self.counters.dropped_with_group += 1;
             self.take_out(now, id);
             self.prints.insert(id.origin, id.sequence, id.sequence);
+        }
+        // Some of it has gone elsewhere: what is still to be put into groups would go there twice.
+        if self.is_handing_over(now) {
+            self.groups.fills.clear();
+            (found.grown, found.moved) = Default::default();
         }
         for (index, key) in found.grown {
             self.fan_out(now, index, key);

@@ -57,6 +57,12 @@ impl Queues {
         self.leaving.is_some() || self.is_parting
     }
 
+    /// True once a leave waits for nothing any more: what is held here may be elsewhere already.
+    pub(super) fn is_handing_over(&self, now: Now) -> bool {
+        let leaving = self.leaving.as_ref();
+        leaving.is_some_and(|leaving| now.mono >= leaving.patience)
+    }
+
     pub(super) fn handover_step(&mut self, now: Now) {
         let Some(leaving) = &self.leaving else { return };
         let (deadline, patience, cursor) = (leaving.deadline, leaving.patience, leaving.cursor);
@@ -65,6 +71,11 @@ impl Queues {
         }
         if now.mono >= deadline {
             return self.leave_is_late(now);
+        }
+        if self.is_filling() && now.mono < patience {
+            // What has gone elsewhere would look as if it had never been put into its group.
+            let next = (now.mono + PASS_MS).min(patience);
+            return self.alarms.set_earlier(Alarm::Handover, next);
         }
         let end = self
             .slab
