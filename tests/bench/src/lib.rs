@@ -6,6 +6,7 @@
 
 pub mod cluster;
 pub mod faces;
+pub mod footprint;
 pub mod limits;
 pub mod local;
 #[cfg(feature = "nats")]

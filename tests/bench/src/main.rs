@@ -9,18 +9,17 @@ use primer_bench::local::Local;
 #[cfg(feature = "nats")]
 use primer_bench::row::Line;
 use primer_bench::row::{Row, run};
-use primer_bench::{BODY, Effort, Outcome, faces, limits};
+use primer_bench::{BODY, Effort, Outcome, faces, footprint, limits};
 
 const CHANNEL: &str = "limit: channel between two threads";
 const ROUND_TRIP: &str = "limit: loopback round trip";
-#[cfg(feature = "nats")]
-const JETSTREAM: &str = "JetStream R3 memory, window 1000";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let has = |word: &str| arguments.iter().any(|argument| argument == word);
     let outcome = match arguments.as_slice() {
         [word, seed] if word == "member" => cluster::member(seed),
+        [word, count] if word == "footprint" => footprint::child(count),
         _ => bench(has("--smoke"), has("--json"), has("--faces")),
     };
     match outcome {
@@ -45,13 +44,7 @@ fn bench(is_smoke: bool, is_json: bool, has_faces: bool) -> Outcome<()> {
     let mut rows = rows(&local, &cluster, count);
     #[cfg(feature = "nats")]
     if let Some(peer) = &peer {
-        let measure = Box::new(move || peer.windowed(BODY, 1_000, count / 8));
-        rows.push(Row {
-            name: JETSTREAM,
-            unit: "msg/s",
-            reference: "",
-            measure,
-        });
+        rows.extend(peer_rows(peer, count));
     }
     let mut lines = run(&mut rows, effort.rounds)?;
     #[cfg(feature = "nats")]
@@ -79,17 +72,71 @@ fn bench(is_smoke: bool, is_json: bool, has_faces: bool) -> Outcome<()> {
     Ok(())
 }
 
-/// Rows with three copies are ratios of JetStream's where that was measured.
+/// JetStream's rows, each beside one of Primer's with three copies.
+#[cfg(feature = "nats")]
+const PEERS: &[(&str, &str)] = &[
+    (
+        "W=3 one at a time, p50",
+        "JetStream R3 memory, one at a time, p50",
+    ),
+    ("W=3 window 1000", "JetStream R3 memory, window 1000"),
+    (
+        "W=3 window 1000, 1 KiB",
+        "JetStream R3 memory, window 1000, 1 KiB",
+    ),
+    (
+        "W=3 produce, consume and ack",
+        "JetStream R3 memory, produce, consume and ack",
+    ),
+    // It has nothing of the kind.
+    (
+        "W=3 enqueue_many of 1000",
+        "JetStream R3 memory, window 1000",
+    ),
+];
+
+#[cfg(feature = "nats")]
+fn peer_rows<'a>(peer: &'a primer_bench::nats::Nats, count: usize) -> Vec<Row<'a>> {
+    let few = count / 16;
+    vec![
+        row(
+            "JetStream R3 memory, one at a time, p50",
+            "us",
+            "",
+            move || peer.latency(count / 100),
+        ),
+        row("JetStream R3 memory, window 1000", "msg/s", "", move || {
+            peer.windowed(BODY, 1_000, 2 * few)
+        }),
+        row(
+            "JetStream R3 memory, window 1000, 1 KiB",
+            "msg/s",
+            "",
+            move || peer.windowed(1_024, 1_000, few),
+        ),
+        row(
+            "JetStream R3 memory, produce, consume and ack",
+            "msg/s",
+            "",
+            move || peer.through(1_000, few),
+        ),
+    ]
+}
+
+/// Rows with three copies are ratios of JetStream's where those were measured.
 #[cfg(feature = "nats")]
 fn compare(lines: &mut [Line]) {
-    let peer = lines
+    let values: std::collections::BTreeMap<String, f64> = lines
         .iter()
-        .find(|line| line.name == JETSTREAM)
-        .map(|line| line.value);
-    for line in lines.iter_mut().filter(|line| line.name.starts_with("W=3")) {
-        if let (Some(peer), "msg/s") = (peer, line.unit.as_str()) {
-            line.reference = JETSTREAM.into();
-            line.ratio = Some(line.value / peer);
+        .map(|line| (line.name.clone(), line.value))
+        .collect();
+    for line in lines {
+        let peer = PEERS.iter().find(|(name, _)| *name == line.name);
+        if let Some((_, peer)) = peer
+            && let Some(value) = values.get(*peer)
+        {
+            line.reference = (*peer).into();
+            line.ratio = Some(line.value / value);
         }
     }
 }
@@ -124,6 +171,15 @@ fn rows<'a>(local: &'a Local, cluster: &'a Cluster, count: usize) -> Vec<Row<'a>
             move || local.in_batches(count),
         ),
         row("open a member", "ms", "", Local::open_and_close),
+        row(
+            "memory of a held message, beyond its body",
+            "B",
+            "",
+            move || footprint::of_message(5 * count / 2),
+        ),
+        row("memory of a queue that was used", "B", "", move || {
+            footprint::of_queue(5 * count / 2)
+        }),
         row("W=2 one at a time, p50", "us", ROUND_TRIP, move || {
             cluster.latency(2, slow)
         }),

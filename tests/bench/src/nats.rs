@@ -8,7 +8,7 @@ use async_nats::jetstream::{self, stream};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
-use crate::Outcome;
+use crate::{BODY, Outcome};
 
 /// Three servers, their folders and a client.
 pub struct Nats {
@@ -46,9 +46,9 @@ impl Nats {
             command.args(["--cluster", &format!("nats://127.0.0.1:{route}")]);
             command.args(["--routes", &peers.join(",")]);
             command.stdout(Stdio::null()).stderr(Stdio::null());
-            servers.push(command.spawn().map_err(|error| error.to_string())?);
+            servers.push(command.spawn().map_err(text)?);
         }
-        let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
+        let runtime = tokio::runtime::Runtime::new().map_err(text)?;
         let address = format!("127.0.0.1:{}", clients.first().copied().unwrap_or_default());
         let context = runtime.block_on(connect(&address))?;
         Ok(Some(Self {
@@ -63,26 +63,76 @@ impl Nats {
     pub fn windowed(&self, bytes: usize, window: usize, count: usize) -> Outcome<f64> {
         self.runtime.block_on(async {
             make_stream(&self.context).await?;
-            let payload = primer::Bytes::from(vec![b'x'; bytes]);
             let begun = Instant::now();
-            let mut under_way = FuturesUnordered::new();
-            for _ in 0..count {
-                let sent = self.context.publish("bench", payload.clone()).await;
-                under_way.push(sent.map_err(|error| error.to_string())?.into_future());
-                if under_way.len() >= window {
-                    under_way
-                        .next()
-                        .await
-                        .transpose()
-                        .map_err(|error| error.to_string())?;
-                }
-            }
-            while let Some(answer) = under_way.next().await {
-                answer.map_err(|error| error.to_string())?;
-            }
+            publish(&self.context, bytes, window, count).await?;
             Ok(count as f64 / begun.elapsed().as_secs_f64())
         })
     }
+
+    /// One message at a time; the median in microseconds.
+    pub fn latency(&self, count: usize) -> Outcome<f64> {
+        self.runtime.block_on(async {
+            make_stream(&self.context).await?;
+            let mut times = Vec::with_capacity(count);
+            for _ in 0..count {
+                let begun = Instant::now();
+                publish(&self.context, BODY, 1, 1).await?;
+                times.push(begun.elapsed().as_secs_f64() * 1e6);
+            }
+            times.sort_by(f64::total_cmp);
+            Ok(times.get(count / 2).copied().unwrap_or_default())
+        })
+    }
+
+    /// The same as [`Nats::windowed`] while a pull consumer fetches and acks all of it; messages a second.
+    pub fn through(&self, window: usize, count: usize) -> Outcome<f64> {
+        self.runtime.block_on(async {
+            make_stream(&self.context).await?;
+            let stream = self.context.get_stream("BENCH").await.map_err(text)?;
+            let config = jetstream::consumer::pull::Config {
+                durable_name: Some("bench".into()),
+                max_ack_pending: 10_000,
+                ..Default::default()
+            };
+            let consumer = stream.create_consumer(config).await.map_err(text)?;
+            let begun = Instant::now();
+            let context = self.context.clone();
+            let producer =
+                tokio::spawn(async move { publish(&context, BODY, window, count).await });
+            let mut messages = consumer.messages().await.map_err(text)?;
+            for _ in 0..count {
+                let message = messages.next().await.ok_or("the consumer ended")?;
+                message.map_err(text)?.ack().await.map_err(text)?;
+            }
+            producer.await.map_err(text)??;
+            Ok(count as f64 / begun.elapsed().as_secs_f64())
+        })
+    }
+}
+
+async fn publish(
+    context: &jetstream::Context,
+    bytes: usize,
+    window: usize,
+    count: usize,
+) -> Outcome<()> {
+    let payload = primer::Bytes::from(vec![b'x'; bytes]);
+    let mut under_way = FuturesUnordered::new();
+    for _ in 0..count {
+        let sent = context.publish("bench", payload.clone()).await;
+        under_way.push(sent.map_err(text)?.into_future());
+        if under_way.len() >= window {
+            under_way.next().await.transpose().map_err(text)?;
+        }
+    }
+    while let Some(answer) = under_way.next().await {
+        answer.map_err(text)?;
+    }
+    Ok(())
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
 }
 
 async fn connect(address: &str) -> Outcome<jetstream::Context> {
@@ -113,24 +163,18 @@ async fn make_stream(context: &jetstream::Context) -> Outcome<()> {
         num_replicas: 3,
         ..stream::Config::default()
     };
-    context
-        .create_stream(config)
-        .await
-        .map(drop)
-        .map_err(|error| error.to_string())
+    context.create_stream(config).await.map(drop).map_err(text)
 }
 
 fn free_ports(count: usize) -> Outcome<Vec<u16>> {
     let listeners: Result<Vec<_>, _> = (0..count)
         .map(|_| std::net::TcpListener::bind("127.0.0.1:0"))
         .collect();
-    let listeners = listeners.map_err(|error| error.to_string())?;
+    let listeners = listeners.map_err(text)?;
     let ports = listeners
         .iter()
         .map(|listener| listener.local_addr().map(|address| address.port()));
-    ports
-        .collect::<Result<_, _>>()
-        .map_err(|error| error.to_string())
+    ports.collect::<Result<_, _>>().map_err(text)
 }
 
 impl Drop for Nats {
