@@ -34,6 +34,8 @@ pub struct Size {
     pub retire_after: Duration,
     /// Rounds of mixed faults.
     pub rounds: u64,
+    /// Members killed in each of them. Messages have one copy more.
+    pub kills: u64,
     /// What the faults are drawn from.
     pub seed: u64,
     /// Processes that join through one seed.
@@ -45,14 +47,15 @@ pub struct Size {
 }
 
 impl Size {
-    /// The whole run, about six minutes.
+    /// The whole run, about a quarter of an hour.
     #[must_use]
     pub fn full(seed: u64) -> Self {
         Self {
             split_members: 32,
             split: Duration::from_secs(60),
             retire_after: Duration::from_secs(10),
-            rounds: 16,
+            rounds: 40,
+            kills: 2,
             seed,
             join_members: 32,
             idle: Duration::from_secs(20),
@@ -68,6 +71,7 @@ impl Size {
             split: Duration::from_secs(8),
             retire_after: Duration::from_secs(4),
             rounds: 1,
+            kills: 1,
             seed,
             join_members: 12,
             idle: Duration::from_secs(5),
@@ -95,10 +99,11 @@ pub fn judged(crew: Crew, disagreements: u64, drained: Outcome<()>) -> Outcome<V
     let members = crew.members();
     let report = crew.end()?.judge();
     println!(
-        "  acked={} delivered={} duplicates={} unknown_delivered={} lost={}",
+        "  acked={} delivered={} duplicates={} ({:.2} %) unknown_delivered={} lost={}",
         report.figure("acknowledged"),
         report.figure("delivered"),
         report.figure("duplicated"),
+        100.0 * report.figure("duplicated") as f64 / report.figure("delivered").max(1) as f64,
         report.figure("recovered"),
         report.figure("lost"),
     );

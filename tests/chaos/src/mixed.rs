@@ -23,10 +23,12 @@ pub fn run(size: &Size) -> Outcome<Verdict> {
     };
     let mut crew = Crew::start(MEMBERS, |setup| {
         let name = format!("member-{}", setup.index);
-        loaded(setup).with("name", name)
+        loaded(setup)
+            .with("name", name)
+            .with("copies", size.kills + 1)
     })?;
     let (mut odd, mut drained) = (0, Ok(()));
-    for (number, round) in rounds(size.seed, MEMBERS, size.rounds).iter().enumerate() {
+    for (number, round) in rounds(size, MEMBERS).iter().enumerate() {
         println!("  round {}: {}", number + 1, shown(round));
         crew.cluster().tell_all("go")?;
         more(&mut crew)?;

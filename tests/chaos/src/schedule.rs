@@ -1,11 +1,12 @@
 //! The faults of a run, drawn from a seed: the same seed is the same schedule.
 //!
-//! A round is one partition, one pause, one slow link and one kill, begun in one order and ended in
-//! another, so that they overlap. One kill a round and a drain between two rounds keep a run within what two
-//! copies promise: never are both holders of a message killed.
+//! A round is one partition, one pause, one slow link and some kills, begun in one order and ended in
+//! another, so that they overlap. Fewer kills a round than a message has copies and a drain between two
+//! rounds keep a run within what is promised: never are all holders of a message killed.
 
 use std::time::Duration;
 
+use crate::Size;
 use crate::shape::Shape;
 
 /// Something bad that begins and ends.
@@ -55,10 +56,10 @@ impl Dice {
 
 /// The rounds of a run, each a list of steps that ends everything it began.
 #[must_use]
-pub fn rounds(seed: u64, members: u64, count: u64) -> Vec<Vec<Step>> {
-    let mut dice = Dice(seed);
+pub fn rounds(size: &Size, members: u64) -> Vec<Vec<Step>> {
+    let mut dice = Dice(size.seed);
     let first = dice.below(4);
-    (0..count)
+    (0..size.rounds)
         .map(|round| {
             let one = dice.below(members);
             // Each shape in turn: four rounds have them all.
@@ -68,24 +69,25 @@ pub fn rounds(seed: u64, members: u64, count: u64) -> Vec<Vec<Step>> {
                 2 => Shape::OneWay(one),
                 _ => Shape::Isolate(one),
             };
-            one_round(&mut dice, members, shape)
+            one_round(&mut dice, members, size.kills, shape)
         })
         .collect()
 }
 
-fn one_round(dice: &mut Dice, members: u64, shape: Shape) -> Vec<Step> {
-    let killed = dice.below(members);
+fn one_round(dice: &mut Dice, members: u64, kills: u64, shape: Shape) -> Vec<Step> {
+    let mut order: Vec<u64> = (0..members).collect();
+    dice.shuffle(&mut order);
     // A process that is gone cannot be stopped.
-    let paused = (killed + 1 + dice.below(members - 1)) % members;
-    let mut faults = [
+    let (killed, rest) = order.split_at(kills as usize);
+    let mut faults = vec![
         Fault::Cut(shape),
-        Fault::Pause(paused),
-        Fault::Kill(killed),
+        Fault::Pause(rest.first().copied().unwrap_or_default()),
         Fault::Slow(dice.below(members)),
     ];
+    faults.extend(killed.iter().map(|one| Fault::Kill(*one)));
     let mut steps = Vec::new();
     dice.shuffle(&mut faults);
-    for fault in faults {
+    for fault in faults.iter().copied() {
         steps.push(Step::Begin(fault));
         steps.push(Step::Hold(Duration::from_millis(500 + dice.below(2_000))));
     }
@@ -101,40 +103,60 @@ fn one_round(dice: &mut Dice, members: u64, shape: Shape) -> Vec<Step> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn one_seed_is_one_schedule() {
-        assert_eq!(rounds(7, 5, 6), rounds(7, 5, 6));
-        assert_ne!(rounds(7, 5, 6), rounds(8, 5, 6));
+    fn size(seed: u64, count: u64, kills: u64) -> Size {
+        Size {
+            rounds: count,
+            kills,
+            ..Size::short(seed)
+        }
     }
 
     #[test]
-    fn a_round_ends_what_it_began_and_kills_once() {
-        for round in (0..200).flat_map(|seed| rounds(seed, 5, 2)) {
-            let begun: Vec<Fault> = round
-                .iter()
-                .filter_map(|step| match step {
-                    Step::Begin(fault) => Some(*fault),
-                    _ => None,
-                })
-                .collect();
-            assert_eq!(begun.len(), 4);
-            for fault in &begun {
-                let end = round.iter().position(|step| *step == Step::End(*fault));
-                let begin = round.iter().position(|step| *step == Step::Begin(*fault));
-                assert!(begin < end);
+    fn one_seed_is_one_schedule() {
+        assert_eq!(rounds(&size(7, 6, 1), 5), rounds(&size(7, 6, 1), 5));
+        assert_ne!(rounds(&size(7, 6, 1), 5), rounds(&size(8, 6, 1), 5));
+    }
+
+    #[test]
+    fn a_round_ends_what_it_began_and_kills_as_often_as_it_may() {
+        let all = (0..200).flat_map(|seed| [(seed, 1), (seed, 2)]);
+        for (seed, kills) in all {
+            for round in rounds(&size(seed, 2, kills), 5) {
+                let begun: Vec<Fault> = round
+                    .iter()
+                    .filter_map(|step| match step {
+                        Step::Begin(fault) => Some(*fault),
+                        _ => None,
+                    })
+                    .collect();
+                assert_eq!(begun.len() as u64, 3 + kills);
+                for fault in &begun {
+                    let end = round.iter().position(|step| *step == Step::End(*fault));
+                    let begin = round.iter().position(|step| *step == Step::Begin(*fault));
+                    assert!(begin < end);
+                }
+                let mut killed: Vec<u64> = begun
+                    .iter()
+                    .filter_map(|fault| match fault {
+                        Fault::Kill(one) => Some(*one),
+                        _ => None,
+                    })
+                    .collect();
+                assert!(
+                    killed
+                        .iter()
+                        .all(|one| !begun.contains(&Fault::Pause(*one)))
+                );
+                killed.dedup();
+                assert_eq!(killed.len() as u64, kills);
             }
-            let killed = begun.iter().find_map(|fault| match fault {
-                Fault::Kill(one) => Some(*one),
-                _ => None,
-            });
-            assert!(killed.is_some_and(|one| !begun.contains(&Fault::Pause(one))));
         }
     }
 
     #[test]
     fn four_rounds_have_every_shape() {
         for seed in 0..50 {
-            let mut kinds: Vec<_> = rounds(seed, 5, 4)
+            let mut kinds: Vec<_> = rounds(&size(seed, 4, 1), 5)
                 .concat()
                 .into_iter()
                 .filter_map(|step| match step {

@@ -11,7 +11,7 @@ use primer_check::{Extra, Hex, Id, Kind, Record, Short, Value, Verb};
 use crate::member::{Setup, hand, tell};
 use crate::{Outcome, QUEUE, text};
 
-/// The copies of every message; one that gets fewer is refused.
+/// The copies of every message, unless a member is set up with others; one that gets fewer is refused.
 pub const COPIES: u16 = 2;
 /// Values of one producer lie this far apart from those of the next.
 const PRODUCERS: u64 = 1_000_000;
@@ -34,6 +34,7 @@ struct Seat {
     life: u64,
     pace: Duration,
     work: Duration,
+    copies: u16,
     is_stopped: AtomicBool,
     is_ended: AtomicBool,
 }
@@ -47,6 +48,7 @@ impl Load {
             life: setup.life,
             pace: setup.pace,
             work: setup.work,
+            copies: setup.copies(),
             is_stopped: AtomicBool::new(true),
             is_ended: AtomicBool::new(false),
         };
@@ -102,11 +104,12 @@ impl Seat {
             let value = Value { process, counter };
             let asked = Extra {
                 on_short: Some(Short::Fail),
-                wanted: Some(COPIES),
+                wanted: Some(self.copies),
                 ..Extra::default()
             };
             self.record(Kind::Invoke, Verb::Enqueue, value, asked)?;
-            match self.queue.enqueue(value.to_string()).copies(COPIES).wait() {
+            let enqueue = self.queue.enqueue(value.to_string());
+            match enqueue.copies(self.copies).wait() {
                 Ok(receipt) => {
                     let answer = Extra {
                         id: Some(identity(receipt.id)),

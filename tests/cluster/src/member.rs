@@ -14,7 +14,7 @@ use std::time::Duration;
 use primer::{Options, Primer};
 use serde::{Deserialize, Serialize};
 
-use crate::load::Load;
+use crate::load::{COPIES, Load};
 use crate::{Outcome, text};
 
 /// How a member is started: the arguments of its process.
@@ -41,6 +41,14 @@ impl Setup {
     pub fn with(mut self, key: &str, value: impl ToString) -> Self {
         self.options.push((key.into(), value.to_string()));
         self
+    }
+
+    /// The copies that its producer asks for: those of its options.
+    #[must_use]
+    pub fn copies(&self) -> u16 {
+        let set = self.options.iter().rev().find(|(key, _)| key == "copies");
+        set.and_then(|(_, value)| value.parse().ok())
+            .unwrap_or(COPIES)
     }
 
     /// Adds what [`Setup::parse`] reads to `command`.
