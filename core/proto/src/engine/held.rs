@@ -31,10 +31,12 @@ impl Engine {
         self.hold(now, link, None);
     }
 
-    /// True for a member of the cluster that this one left, which has not come since.
+    /// True for a member of the cluster that this one left, which has not come since. While this one is
+    /// alone whoever dials may be of it: it may have come there when this one had lost touch.
     pub(super) fn is_former(&self, member: &MemberId) -> bool {
         let departure = self.departure.as_ref();
-        departure.is_some_and(|left| left.former.contains(member))
+        let is_alone = self.view.members().len() <= 1;
+        departure.is_some_and(|left| is_alone || left.former.contains(member))
     }
 
     /// A member of the cluster that this one left dials it: has it heard? One that has not hangs up
