@@ -113,6 +113,9 @@ pub const KEEP_STEP_MAX: usize = 1_024;
 pub const WAIT_MS_MAX: Millis = 86_400_000;
 /// Longest delay of a `nack` or a message, and longest time to live: a year.
 pub const DELAY_MS_MAX: Millis = 31_536_000_000;
+/// How wrong a member's clock may be (protocol.md 4.5): a copy outlives its message's time by so much,
+/// unless its owner says before that it expired.
+pub const CLOCK_ERROR_MS_MAX: Millis = 3_600_000;
 /// Default of `takeover_after_ms`.
 pub const TAKEOVER_AFTER_MS: Millis = 10_000;
 /// Default of `repair_after_ms`: a holder away for this long is no copy any more (protocol.md 4.6).

@@ -203,6 +203,8 @@ impl Queues {
             self.take_out(now, id);
             return;
         };
+        // A copy that may expire has a deadline, and one on its way has none.
+        self.wheel.clear(index);
         if let Some(slot) = self.slab.get_mut(index) {
             slot.holders = crate::copies::with(&holders, &[target]);
             slot.lessee = Lessee::There(target.member);
@@ -243,9 +245,7 @@ impl Queues {
         if !keeps_owner {
             return self.take_back(now, index);
         }
-        if let Some(slot) = self.slab.get_mut(index) {
-            slot.place = Place::Standby;
-        }
+        self.stand_by(now, index);
     }
 
     /// The other store has it: the other holders hear where it is, and it is dropped here.

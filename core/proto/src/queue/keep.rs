@@ -168,7 +168,7 @@ impl Queues {
             place: Place::Standby,
         };
         self.counters.copies_stored += 1;
-        let expiry = slot.expiry(now);
+        let expiry = slot.standby_expiry(now);
         let index = self.keep(slot);
         if let Some(fan) = fan {
             self.index.note_fan(id.origin, fan);

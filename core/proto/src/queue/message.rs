@@ -80,6 +80,8 @@ pub enum Ending {
     Acked = 1,
     /// It goes on as a dead letter.
     Dead = 2,
+    /// Its time to live was over.
+    Expired = 3,
     /// The enqueue failed; copies made already are ended.
     Aborted = 4,
 }
@@ -269,7 +271,8 @@ impl Done {
         let status = owed.first().map_or(0, |owed| owed.status);
         let ending = match (owed.len(), status) {
             (1, 2) => Ending::Dead,
-            (1, 1 | 3) => Ending::Acked,
+            (1, 1) => Ending::Acked,
+            (1, 3) => Ending::Expired,
             (1, 4) => Ending::Aborted,
             _ => return Err(Error::new(ErrorKind::Corrupt).because("an ending of unknown groups")),
         };

@@ -97,6 +97,15 @@ impl Slot {
         }
     }
 
+    /// When a copy of another owner's is given up, should nobody have said that it expired.
+    pub(super) fn standby_expiry(&self, now: Now) -> Instant {
+        match self.expiry(now) {
+            Instant::NEVER => Instant::NEVER,
+            // Also what is as far away as can be has a date.
+            expiry => (expiry + limits::CLOCK_ERROR_MS_MAX).min(Instant(u64::MAX - 1)),
+        }
+    }
+
     pub(super) fn is_at_most_once(&self) -> bool {
         self.terms
             .as_ref()

@@ -250,9 +250,14 @@ impl Queues {
 
     fn demote(&mut self, now: Now, index: u32) {
         self.unlist(now, index);
+        self.stand_by(now, index);
+    }
+
+    /// A message of another owner's from now on, on no list.
+    pub(super) fn stand_by(&mut self, now: Now, index: u32) {
         if let Some(slot) = self.slab.get_mut(index) {
             slot.place = Place::Standby;
-            let expiry = slot.expiry(now);
+            let expiry = slot.standby_expiry(now);
             if expiry != Instant::NEVER {
                 self.wheel.set(index, expiry);
             }

@@ -3,6 +3,7 @@
 
 use super::Queues;
 use super::delivery::Leased;
+use super::message::Ending;
 use super::slot::{Lessee, Place, Slot};
 use crate::base::{Instant, Millis, Now, QueueKey};
 
@@ -82,18 +83,22 @@ impl Queues {
         None
     }
 
-    /// Its date is over: each store ends its own copy by itself, and needs no word of the others.
+    /// Its date is over by the clock of its owner, who alone decides that and tells every holder as of
+    /// an ack: clocks differ. A copy whose owner has not spoken for long after that date goes by itself.
     pub(super) fn expire(&mut self, now: Now, index: u32) {
         let Some(id) = self.slab.get(index).map(|slot| slot.id) else {
             return;
         };
-        let is_owned = self
-            .slab
-            .get(index)
-            .is_some_and(|slot| slot.own.store == self.me.store);
-        self.counters.expired += u64::from(is_owned);
-        self.take_out(now, id);
-        self.prints.insert(id.origin, id.sequence, id.sequence);
+        let Some(slot) = self.take_out(now, id) else {
+            return;
+        };
+        let span = (id.origin, id.sequence, id.sequence);
+        if slot.own.store == self.me.store {
+            self.counters.expired += 1;
+            self.bury(now, span, &slot.holders, Ending::Expired, true);
+        } else {
+            self.prints.insert(id.origin, id.sequence, id.sequence);
+        }
     }
 
     /// A lease of a message that has terms.
