@@ -150,6 +150,11 @@
 #define PRIMER_COMPLETION_CHANGE 7
 
 /**
+ * primer_completion_kind: the reply to a call.
+ */
+#define PRIMER_COMPLETION_REPLY 8
+
+/**
  * What a member told everyone who listens to a topic. Free it with primer_broadcast_free; its texts and
  * its body are good until then.
  */
@@ -210,6 +215,12 @@ typedef struct primer_members_t primer_members_t;
  * A queue as seen from one member. Free it with primer_queue_free; that changes nothing in the queue.
  */
 typedef struct primer_queue_t primer_queue_t;
+
+/**
+ * What a call is answered with. Free it with primer_reply_free; bytes that its functions answer are good
+ * until then.
+ */
+typedef struct primer_reply_t primer_reply_t;
 
 /**
  * Counters and gauges at one moment. Free it with primer_stats_free; its texts are good until then.
@@ -1118,6 +1129,73 @@ primer_code_t primer_groups_at(const struct primer_groups_t *groups,
 void primer_groups_free(struct primer_groups_t *groups);
 
 /**
+ * Puts a message into the queue and waits up to `timeout_ms` (PRIMER_DEFAULT: 30 s) for the reply of
+ * whoever handles it, in any language. `options` may be NULL; without a ttl_ms the message expires with
+ * the timeout. Errors: as primer_queue_enqueue, 201 with too many calls at a time, 302 when no reply came
+ * in time (it may still be handled).
+ */
+primer_code_t primer_queue_call(const struct primer_queue_t *queue,
+                                const void *body,
+                                size_t body_len,
+                                const struct primer_enqueue_options_t *options,
+                                int64_t timeout_ms,
+                                struct primer_reply_t **reply);
+
+/**
+ * primer_queue_call that does not wait: see primer_queue_enqueue_start. The reply is in the completion,
+ * see primer_completion_reply.
+ */
+primer_code_t primer_queue_call_start(const struct primer_queue_t *queue,
+                                      const void *body,
+                                      size_t body_len,
+                                      const struct primer_enqueue_options_t *options,
+                                      int64_t timeout_ms,
+                                      const struct primer_completions_t *completions,
+                                      struct primer_reply_t **reply,
+                                      uint64_t *ticket);
+
+/**
+ * Replies to whoever waits for this message's reply, then acks it. Best effort: a caller that is gone, has
+ * given up or has a reply already is no error. Never waits. The delivery stays the caller's, to be freed.
+ * `headers` may be NULL when there are none.
+ * Errors: 101 (also for a message that asks for no reply), 104, 203 (again later), 402, 501.
+ */
+primer_code_t primer_queue_reply(const struct primer_queue_t *queue,
+                                 const struct primer_delivery_t *delivery,
+                                 const void *body,
+                                 size_t body_len,
+                                 const struct primer_header_t *headers,
+                                 size_t headers_len);
+
+/**
+ * Whether somebody waits for a reply to the message. False for a handle that is not live.
+ */
+bool primer_delivery_wants_reply(const struct primer_delivery_t *delivery);
+
+/**
+ * The reply's body. Empty for a handle that is not live.
+ */
+struct primer_bytes_t primer_reply_body(const struct primer_reply_t *reply);
+
+/**
+ * How many headers the reply has. 0 for a handle that is not live.
+ */
+size_t primer_reply_headers_len(const struct primer_reply_t *reply);
+
+/**
+ * Writes header number `index`, from 0, in the handler's order. PRIMER_EMPTY when there are no more.
+ * Errors: 101.
+ */
+primer_code_t primer_reply_header(const struct primer_reply_t *reply,
+                                  size_t index,
+                                  struct primer_header_t *header);
+
+/**
+ * Frees a reply. NULL is nothing.
+ */
+void primer_reply_free(struct primer_reply_t *reply);
+
+/**
  * The message's body. Empty for a handle that is not live.
  */
 struct primer_bytes_t primer_delivery_body(const struct primer_delivery_t *delivery);
@@ -1617,7 +1695,7 @@ uint64_t primer_completion_ticket(const struct primer_completion_t *completion);
 
 /**
  * What the answer holds: PRIMER_COMPLETION_FAILED, _DONE, _RECEIPTS, _DELIVERIES, _EVENT, _BROADCAST,
- * _CHANGE or _READY.
+ * _CHANGE, _REPLY or _READY.
  */
 int32_t primer_completion_kind(const struct primer_completion_t *completion);
 
@@ -1645,6 +1723,13 @@ primer_code_t primer_completion_deliveries(const struct primer_completion_t *com
                                            struct primer_delivery_t **deliveries,
                                            size_t capacity,
                                            size_t *len);
+
+/**
+ * Takes the reply out of the answer; the caller frees it. PRIMER_EMPTY when there is none (any more).
+ * Errors: 101.
+ */
+primer_code_t primer_completion_reply(const struct primer_completion_t *completion,
+                                      struct primer_reply_t **reply);
 
 /**
  * Takes the event out of the answer; the caller frees it. PRIMER_EMPTY when there is none (any more).

@@ -112,6 +112,14 @@ export interface EnqueueOptions extends Terms {
   signal?: AbortSignal
 }
 
+/** Options of one call. */
+export interface CallOptions extends EnqueueOptions {
+  /** How long to wait for the reply; without a `ttl` the message expires with it. Default: 30 s. */
+  timeout?: Duration
+  /** Stops waiting for the reply; the message may be handled all the same. */
+  signal?: AbortSignal
+}
+
 /** Options of one receive. */
 export interface ReceiveOptions extends InGroup {
   /** How long to wait for the first message. Default: not at all. Infinity waits until one comes. */
@@ -268,6 +276,11 @@ export class Queue<T = unknown> {
   readonly primer: Primer
   /** Puts a message into the queue; its receipt says how many members hold it. */
   enqueue(body: Body<T>, options?: EnqueueOptions): Promise<Receipt>
+  /**
+   * Puts a message into the queue and waits for the reply of whoever handles it: 302 when none came in time (it may
+   * still be handled). `R` is what its JSON bodies are.
+   */
+  call<R = unknown>(body: Body<T>, options?: CallOptions): Promise<Reply<R>>
   /** Puts up to 4,096 messages into the queue, all or none; they share the options. */
   enqueueMany(bodies: Iterable<Body<T>>, options?: EnqueueOptions): Promise<Receipt[]>
   /** Leases the next message; null when there is none in time. */
@@ -291,6 +304,8 @@ export class Queue<T = unknown> {
   ack(delivery: Delivery<T>): Promise<void>
   /** Acks up to 4,096 deliveries; one number each, 0 or the error's. */
   ackMany(deliveries: Iterable<Delivery<T>>): Promise<number[]>
+  /** As `delivery.reply()`. */
+  reply(delivery: Delivery<T>, body: Body, options?: { headers?: Headers }): Promise<void>
   /** As `delivery.nack()`. */
   nack(delivery: Delivery<T>, options?: { delay?: Duration }): Promise<void>
   /** As `delivery.reject()`. */
@@ -334,7 +349,8 @@ export class Reject extends Error {
 }
 
 /**
- * Calls a handler for each message of a queue until it is closed. What returns is acked, what throws is nacked with the
+ * Calls a handler for each message of a queue until it is closed. What returns is acked, and what it returns is the
+ * reply where somebody waits for one; what throws is nacked with the
  * back-off, a `Reject` makes a dead letter; what the handler settled itself stays so. A failure is the event
  * `failed` (error, delivery), or a warning of the process where nobody listens. Its leases are kept by Primer's own
  * thread, also while the event loop is blocked.
@@ -405,6 +421,21 @@ export class Receipt {
   toJSON(): { id: string; copies: number; durableCopies: number; wanted: number }
 }
 
+/** What a call is answered with. */
+export class Reply<R = unknown> {
+  private constructor()
+  /** The handler's bytes. Small ones share memory: keep a copy to keep it for long. */
+  readonly body: Buffer
+  /** The handler's headers; of several with one name the last. */
+  readonly headers: Readonly<Record<string, string>>
+  /** The handler's headers in their order. */
+  readonly headerPairs: [string, string][]
+  /** The body as text. */
+  text(): string
+  /** The body as the value that its JSON describes. */
+  json(): R
+}
+
 /** A message on lease to this process. Let go of unsettled (`using`, or collected), it goes back. */
 export class Delivery<T = unknown> implements Disposable {
   private constructor()
@@ -426,6 +457,13 @@ export class Delivery<T = unknown> implements Disposable {
   text(): string
   /** The body as the value that its JSON describes. */
   json(): T
+  /** True where somebody waits for a reply: it came by a `call`. */
+  readonly wantsReply: boolean
+  /**
+   * Replies to whoever waits for this message's reply, then acks it. Best effort: a caller that is gone is no error;
+   * 101 for a message that asks for no reply.
+   */
+  reply(body: Body, options?: { headers?: Headers }): Promise<void>
   /** The message is finished. A late ack of an unfinished message succeeds. */
   ack(): Promise<void>
   /** It failed: again after `delay`; without one after 1 s, doubling with each attempt up to 10 minutes. */

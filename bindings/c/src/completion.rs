@@ -14,6 +14,7 @@ use primer::{
 };
 
 use crate::boundary::{boundary, contained, leave, wrong};
+use crate::calls::{Replied, Waiting, primer_reply_t};
 use crate::code::{PRIMER_EMPTY, PRIMER_LATER, PRIMER_OK, primer_code_t};
 use crate::delivery::{hand_out, primer_delivery_t};
 use crate::event::primer_event_t;
@@ -53,6 +54,7 @@ pub struct Late {
     deliveries: Mutex<Vec<Delivery>>,
     /// An event, a broadcast or a change.
     news: Mutex<Option<Outcome>>,
+    reply: Waiting,
 }
 
 /// primer_completion_kind: it failed; primer_completion_code tells why.
@@ -72,6 +74,8 @@ pub const PRIMER_COMPLETION_READY: i32 = 5;
 pub const PRIMER_COMPLETION_BROADCAST: i32 = 6;
 /// primer_completion_kind: a change.
 pub const PRIMER_COMPLETION_CHANGE: i32 = 7;
+/// primer_completion_kind: the reply to a call.
+pub const PRIMER_COMPLETION_REPLY: i32 = 8;
 
 /// Makes a queue of late answers. Errors: 502 when the system gives no descriptor.
 #[unsafe(no_mangle)]
@@ -183,7 +187,7 @@ pub unsafe extern "C" fn primer_completion_ticket(completion: *const primer_comp
 }
 
 /// What the answer holds: PRIMER_COMPLETION_FAILED, _DONE, _RECEIPTS, _DELIVERIES, _EVENT, _BROADCAST,
-/// _CHANGE or _READY.
+/// _CHANGE, _REPLY or _READY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn primer_completion_kind(completion: *const primer_completion_t) -> i32 {
     contained(PRIMER_COMPLETION_FAILED, || {
@@ -257,6 +261,30 @@ pub unsafe extern "C" fn primer_completion_deliveries(
         let taken: Vec<Delivery> = waiting.drain(..count).collect();
         drop(waiting);
         hand_out(taken, room, len)
+    })
+}
+
+/// Takes the reply out of the answer; the caller frees it. PRIMER_EMPTY when there is none (any more).
+/// Errors: 101.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn primer_completion_reply(
+    completion: *const primer_completion_t,
+    reply: *mut *mut primer_reply_t,
+) -> primer_code_t {
+    boundary(|| {
+        // SAFETY: the header's promise.
+        let out = unsafe { handle_out("reply", reply) }?;
+        let late = borrow::<Late>(completion)?;
+        let taken = late
+            .reply
+            .lock()
+            .unwrap_or_else(|held| held.into_inner())
+            .take();
+        let Some(reply) = taken else {
+            return Ok(PRIMER_EMPTY);
+        };
+        give(Replied(reply), out)?;
+        Ok(PRIMER_OK)
     })
 }
 
@@ -396,6 +424,7 @@ impl Late {
             receipts: Vec::new(),
             deliveries: Mutex::default(),
             news: Mutex::default(),
+            reply: Waiting::default(),
         };
         match completion.outcome {
             Ok(outcome) => late.open(outcome),
@@ -424,6 +453,10 @@ impl Late {
             Outcome::Receipt(receipt) => {
                 self.receipts = vec![receipt];
                 PRIMER_COMPLETION_RECEIPTS
+            }
+            Outcome::Reply(reply) => {
+                self.reply = Mutex::new(Some(reply));
+                PRIMER_COMPLETION_REPLY
             }
             Outcome::Receipts(receipts) => {
                 self.receipts = receipts;

@@ -11,6 +11,7 @@
 )]
 
 mod boundary;
+mod calls;
 mod code;
 mod completion;
 mod delivery;

@@ -354,12 +354,7 @@ pub unsafe fn enqueue_options(given: *const primer_enqueue_options_t) -> Result<
     // SAFETY: the caller's promise.
     let given = unsafe { options(given) }?;
     // SAFETY: the caller's promise.
-    let headers = unsafe { slice("headers", given.headers, given.headers_len) }?;
-    let headers = headers
-        .iter()
-        // SAFETY: the caller's promise.
-        .map(|header| unsafe { Ok((header_text(header.key)?, header_text(header.value)?)) })
-        .collect::<Result<Vec<_>>>()?;
+    let headers = unsafe { headers(given.headers, given.headers_len) }?;
     Ok(EnqueueOptions {
         copies: number("copies", given.copies)?,
         on_short: on_short(given.on_short)?,
@@ -373,6 +368,19 @@ pub unsafe fn enqueue_options(given: *const primer_enqueue_options_t) -> Result<
         at_most_once: is_set("at_most_once", given.at_most_once)?,
         if_no_group: if_no_group(given.if_no_group)?,
     })
+}
+
+/// Headers of a message or a reply.
+///
+/// # Safety
+/// As [`slice`], for this call, and so are their texts.
+pub unsafe fn headers(data: *const primer_header_t, len: usize) -> Result<Vec<(String, String)>> {
+    // SAFETY: the caller's promise.
+    unsafe { slice("headers", data, len) }?
+        .iter()
+        // SAFETY: the caller's promise.
+        .map(|header| unsafe { Ok((header_text(header.key)?, header_text(header.value)?)) })
+        .collect()
 }
 
 /// # Safety

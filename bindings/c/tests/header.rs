@@ -15,6 +15,7 @@ const SOURCES: &[&str] = &[
     "lists",
     "queue",
     "groups",
+    "calls",
     "delivery",
     "subscription",
     "event",

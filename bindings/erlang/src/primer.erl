@@ -38,8 +38,8 @@
     queue/1, queue/2
 ]).
 -export([
-    enqueue/2, enqueue/3, enqueue_many/2, enqueue_many/3, 'receive'/1, 'receive'/2,
-    ack/1, ack_many/1, nack/1, nack/2, reject/2, release/1, extend/1, extend/2
+    enqueue/2, enqueue/3, enqueue_many/2, enqueue_many/3, call/2, call/3, 'receive'/1, 'receive'/2,
+    ack/1, ack_many/1, reply/2, reply/3, nack/1, nack/2, reject/2, release/1, extend/1, extend/2
 ]).
 -export([subscribe/1, subscribe/2, next/1, next/2, take/2, credit/2]).
 -export([create_group/2, create_group/3, remove_group/2, groups/1]).
@@ -54,7 +54,7 @@
 -import(primer_options, [body/1, bodies/1]).
 
 -export_type([
-    handle/0, queue/0, name/0, delivery/0, lease/0, receipt/0, member/0, error/0,
+    handle/0, queue/0, name/0, delivery/0, lease/0, receipt/0, reply/0, member/0, error/0,
     event/0, broadcast/0, change/0, entry/0, news/0,
     open_options/0, enqueue_options/0, receive_options/0, subscribe_options/0
 ]).
@@ -80,6 +80,8 @@
     durable_copies := non_neg_integer(),
     wanted := non_neg_integer()
 }.
+-type reply() :: #{body := binary(), headers := [{binary(), binary()}]}.
+%% What a call is answered with.
 -type member() :: #{
     id := binary(),
     name := binary(),
@@ -288,6 +290,19 @@ enqueue_many(Queue, Bodies, Options) when is_reference(Queue) ->
 enqueue_many(Name, Bodies, Options) ->
     with(queue(Name), fun(Queue) -> enqueue_many(Queue, Bodies, Options) end).
 
+%% @equiv call(Queue, Body, #{})
+-spec call(queue(), iodata()) -> {ok, reply()} | {error, error()}.
+call(Queue, Body) -> call(Queue, Body, #{}).
+
+%% @doc Puts a message into the queue and waits up to `timeout' (30,000) for the reply of whoever handles it,
+%% in any language. The other options are those of {@link enqueue/3}; without a `ttl' it expires with the timeout.
+%% A caller that is killed waits no longer. Errors: as enqueue, 302 when no reply came in time (it may still be handled).
+-spec call(queue(), iodata(), enqueue_options()) -> {ok, reply()} | {error, error()}.
+call(Queue, Body, Options) when is_reference(Queue) ->
+    with(primer_options:map(Options), fun(Map) -> answer(primer_nif:call(Queue, body(Body), Map)) end);
+call(Name, Body, Options) ->
+    with(queue(Name), fun(Queue) -> call(Queue, Body, Options) end).
+
 %% @doc Leases one message if there is one. An empty list is not an error. Errors: 501.
 -spec 'receive'(queue()) -> {ok, [delivery()]} | {error, error()}.
 'receive'(Queue) when is_reference(Queue) ->
@@ -312,6 +327,17 @@ ack(Delivery) -> primer_nif:ack(lease(Delivery)).
 %% @doc Acks up to 4,096 deliveries of one member; one number each, 0 or the error's (402).
 -spec ack_many([delivery() | lease()]) -> {ok, [non_neg_integer()]} | {error, error()}.
 ack_many(Deliveries) -> primer_nif:ack_many([lease(Delivery) || Delivery <- Deliveries]).
+
+%% @equiv reply(Delivery, Body, #{})
+-spec reply(delivery() | lease(), iodata()) -> ok | {error, error()}.
+reply(Delivery, Body) -> reply(Delivery, Body, #{}).
+
+%% @doc Replies to whoever waits for this message's reply (see {@link call/3}), with `headers', then acks it.
+%% Best effort: a caller that is gone, gave up or has a reply already is no error. Errors: 101 for a message that
+%% asks for no reply, 104, 203 (again later), 402, 501.
+-spec reply(delivery() | lease(), iodata(), options()) -> ok | {error, error()}.
+reply(Delivery, Body, Options) ->
+    with(primer_options:map(Options), fun(Map) -> primer_nif:reply(lease(Delivery), body(Body), Map) end).
 
 %% @equiv nack(Delivery, #{})
 -spec nack(delivery() | lease()) -> ok | {error, error()}.

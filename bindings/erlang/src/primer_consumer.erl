@@ -29,8 +29,8 @@
 -optional_callbacks([terminate/2]).
 
 -type verdict() ::
-    ack | nack | {nack, #{delay => non_neg_integer()}} | {reject, Reason :: binary()} | release | noreply.
-%% `noreply': the handler settles the delivery itself, later or in another process.
+    ack | {reply, iodata()} | nack | {nack, #{delay => non_neg_integer()}} | {reject, Reason :: binary()} | release | noreply.
+%% `reply': for whoever called; an ack, where nobody did. `noreply': the handler settles the delivery itself, later or in another process.
 
 -type options() :: #{
     queue := primer:queue(),

@@ -82,6 +82,11 @@ handle(Delivery, #worker{module = Module, state = State} = Worker) ->
     end.
 
 settle(ack, Delivery) -> primer:ack(Delivery);
+settle({reply, Body}, #{headers := Headers} = Delivery) ->
+    case lists:keymember(<<"primer-reply-to">>, 1, Headers) of
+        true -> primer:reply(Delivery, Body);
+        false -> primer:ack(Delivery)
+    end;
 settle(nack, Delivery) -> primer:nack(Delivery);
 settle({nack, Options}, Delivery) -> primer:nack(Delivery, Options);
 settle({reject, Reason}, Delivery) -> primer:reject(Delivery, Reason);

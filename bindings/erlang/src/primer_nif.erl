@@ -4,9 +4,9 @@
 
 -export([
     open/1, join/2, leave/2, close/1, is_closed/1, address/1, members/1, stats/1, events/1,
-    queue/2, enqueue/2, enqueue_with/3, enqueue_many/3, 'receive'/1, receive_with/2, subscribe/2,
+    queue/2, enqueue/2, enqueue_with/3, enqueue_many/3, call/3, 'receive'/1, receive_with/2, subscribe/2,
     create_group/3, remove_group/2, groups/1,
-    ack/1, ack_many/1, nack/2, reject/2, release/1, extend/2,
+    ack/1, ack_many/1, reply/3, nack/2, reject/2, release/1, extend/2,
     credit/2, next/2,
     broadcast/3, on/2, put/3, get/2, delete/2, list/2, watch/2, evict/2, reclaim/2, rotate/2,
     weak/1, strong/1,
@@ -83,6 +83,9 @@ enqueue_with(_Queue, _Body, _Options) -> erlang:nif_error(not_loaded).
 -spec enqueue_many(handle(), [binary()], map()) -> {ok, receipts()} | late() | failed().
 enqueue_many(_Queue, _Bodies, _Options) -> erlang:nif_error(not_loaded).
 
+-spec call(handle(), binary(), map()) -> {ok, primer:reply()} | late() | failed().
+call(_Queue, _Body, _Options) -> erlang:nif_error(not_loaded).
+
 -spec 'receive'(handle()) -> {ok, deliveries()} | late() | failed().
 'receive'(_Queue) -> erlang:nif_error(not_loaded).
 
@@ -106,6 +109,9 @@ ack(_Lease) -> erlang:nif_error(not_loaded).
 
 -spec ack_many([handle()]) -> {ok, [non_neg_integer()]} | failed().
 ack_many(_Leases) -> erlang:nif_error(not_loaded).
+
+-spec reply(handle(), binary(), map()) -> ok | failed().
+reply(_Lease, _Body, _Options) -> erlang:nif_error(not_loaded).
 
 -spec nack(handle(), map()) -> ok | late() | failed().
 nack(_Lease, _Options) -> erlang:nif_error(not_loaded).

@@ -29,7 +29,7 @@ tests(File) ->
 run(Name, Steps, Mode) ->
     Table = ets:new(deliveries, [set]),
     State = #{name => Name, mode => Mode, table => Table, members => #{}, events => #{}, ids => #{},
-        subscriptions => #{}, readers => #{}},
+        subscriptions => #{}, readers => #{}, calls => #{}},
     End = lists:foldl(fun run_step/2, State, Steps),
     [ok = primer:close(Member) || Member <- maps:values(maps:get(members, End))],
     ets:delete(Table).
@@ -93,6 +93,22 @@ do(#{verb := <<"enqueue_many">>, args := [A, {_, Name, _} | Bodies], options := 
     with_queue(A, Name, State, fun(Queue) ->
         primer:enqueue_many(Queue, [Body || {_, Body, _} <- Bodies], enqueue_options(Options))
     end);
+do(#{verb := <<"call">>, args := [A, {_, Name, _}, {_, Body, _}], options := Options, expect := [[C]]}, State) ->
+    {ok, Queue} = primer:queue(member(A, State), Name),
+    Given = maps:merge(#{timeout => ?LIMIT}, enqueue_options(Options)),
+    %% It goes on beside the other steps.
+    {_, Call} = spawn_monitor(fun() -> exit({called, primer:call(Queue, Body, Given)}) end),
+    {met, bind(calls, C, Call, State)};
+do(#{verb := <<"reply">>, args := [A, M, {_, Body, _}], options := Options}, State) ->
+    Headers = [{Key, Value} || {<<"header.", Key/binary>>, Value, _} <- Options],
+    {primer:reply(delivery(A, M, State), Body, #{headers => Headers}), State};
+do(#{verb := <<"replied">>, args := [{_, C, _}]}, #{calls := Calls} = State) ->
+    {Call, Others} = maps:take(C, Calls),
+    receive
+        {'DOWN', Call, process, _, {called, {ok, Reply}}} -> {{replied, Reply}, State#{calls := Others}};
+        {'DOWN', Call, process, _, {called, Error}} -> {Error, State#{calls := Others}}
+    after ?LIMIT + 10_000 -> error(the_call_does_not_end)
+    end;
 do(#{verb := <<"receive">>, args := [A, {_, Name, _}], options := Options}, State) ->
     {Answer, After} = with_queue(A, Name, State, fun(Queue) ->
         case Options of
@@ -357,6 +373,9 @@ expect({error, Error}, _, _State) ->
     error({unexpected, Error});
 expect(Answer, [[{_, <<"error">>, false}, {_, Wanted, _}]], _State) ->
     error({expected_error, Wanted, got, Answer});
+expect({replied, Reply}, [Words], State) ->
+    [checked(Word, Reply) || Word <- Words],
+    State;
 expect({codes, Codes}, [Wanted], State) ->
     ?assertEqual([binary_to_integer(Code) || {_, Code, _} <- Wanted], Codes),
     State;

@@ -18,6 +18,7 @@ handle_message(#{body := Body, attempts := Attempts} = Delivery, {Parent, Count}
         <<"raise">> when Attempts =:= 1 -> error(as_told);
         <<"nack">> when Attempts =:= 1 -> {{nack, #{delay => 0}}, {Parent, Count + 1}};
         <<"reject">> -> {{reject, <<"as told">>}, {Parent, Count + 1}};
+        <<"sum">> -> {{reply, [integer_to_binary(Count), <<" so far">>]}, {Parent, Count + 1}};
         <<"later">> ->
             Parent ! {settle, Delivery},
             {noreply, {Parent, Count + 1}};
@@ -38,6 +39,7 @@ consumer_test_() ->
     [
         {timeout, 60, {spawn, fun workers_share_a_queue/0}},
         {timeout, 60, {spawn, fun verdicts_settle/0}},
+        {timeout, 60, {spawn, fun a_verdict_is_the_reply_of_whoever_called/0}},
         {timeout, 60, {spawn, fun a_handler_that_raises_nacks_and_goes_on/0}},
         {timeout, 60, {spawn, fun a_stopped_worker_gives_back_what_it_had/0}},
         {timeout, 60, {spawn, fun a_handler_that_takes_longer_than_its_lease_keeps_its_message/0}},
@@ -63,6 +65,14 @@ workers_share_a_queue() ->
     {ok, _} = primer:enqueue_many(Queue, Bodies),
     Handled = [receive {handled, Body, 1, _, _} -> Body after ?LIMIT -> error(late) end || _ <- Bodies],
     ?assertEqual(lists:sort(Bodies), lists:sort(Handled)).
+
+a_verdict_is_the_reply_of_whoever_called() ->
+    {Member, Queue, _} = started(#{}),
+    {ok, _} = primer:enqueue(Queue, <<"sum">>),
+    ?assertEqual({ok, #{body => <<"1 so far">>, headers => []}}, primer:call(Queue, <<"sum">>, #{timeout => ?LIMIT})),
+    {error, {in_doubt, _, #{number := 302}}} = primer:call(Queue, <<"ack">>, #{timeout => 50}),
+    {error, {wrong_call, _, #{number := 101}}} = primer:call(Queue, <<"ack">>, #{timeout => never}),
+    {ok, #{calls := 0, replies := 1}} = primer:stats(Member).
 
 verdicts_settle() ->
     {Member, Queue, _} = started(#{}),

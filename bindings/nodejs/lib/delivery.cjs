@@ -4,9 +4,12 @@
 const { inspect } = require('node:util')
 const native = require('./native.cjs')
 const { wrong } = require('./errors.cjs')
-const { milliseconds, optionsOf, shown, text } = require('./values.cjs')
-const { DELIVERY, afterDelivery, headersAt, idOf, priorityAt, wordAt } = require('./tray.cjs')
-const { DONE, failure, nothing } = require('./host.cjs')
+const { headersFor, milliseconds, optionsOf, shown, text } = require('./values.cjs')
+const { DELIVERY, afterDelivery, headersAt, idOf, pairsAt, priorityAt } = require('./tray.cjs')
+const { DONE, bytesNow, failure, nothing, scratchDone } = require('./host.cjs')
+
+/** The header of a message that came by a call. */
+const REPLY_TO = 'primer-reply-to'
 
 /** The only error after which a delivery has no handle any more. */
 const ALREADY_DONE = 402
@@ -69,15 +72,8 @@ class Delivery {
   get headerPairs() {
     const { bytes, words } = this.#tray
     const word = this.#at >>> 2
-    const pairs = []
-    let at = this.#at + DELIVERY + words[word + 7]
-    for (const end = at + headersAt(words, word); at < end; ) {
-      const middle = at + 8 + wordAt(bytes, at)
-      const next = middle + wordAt(bytes, at + 4)
-      pairs.push([bytes.toString('utf8', at + 8, middle), bytes.toString('utf8', middle, next)])
-      at = next
-    }
-    return pairs
+    const at = this.#at + DELIVERY + words[word + 7]
+    return pairsAt(bytes, at, at + headersAt(words, word))
   }
 
   /** How often the message was given out, this time included. */
@@ -108,6 +104,23 @@ class Delivery {
   /** The body as the value that its JSON describes. Throws a SyntaxError when it is none. */
   json() {
     return JSON.parse(this.text())
+  }
+
+  /** True where somebody waits for a reply: it came by a `call`. */
+  get wantsReply() {
+    return Object.hasOwn(this.headers, REPLY_TO)
+  }
+
+  /** Replies to whoever waits for this message's reply, then acks it. Best effort: a caller that is gone is no error. */
+  async reply(body, options) {
+    const headers = headersFor(body, optionsOf(options)?.headers)
+    const { bytes, length } = bytesNow(body)
+    const { live } = this.#tray
+    const code = native.reply(live[this.#place], bytes, length, headers)
+    scratchDone()
+    const error = code === 0 ? undefined : failure(code)
+    if (error === undefined || error.number === ALREADY_DONE) live[this.#place] = 0
+    if (error) throw error
   }
 
   /** The message is finished. Late is welcome as long as nobody else finished it; then 402. */

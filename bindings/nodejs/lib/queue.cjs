@@ -8,12 +8,15 @@ const { wrong } = require('./errors.cjs')
 const values = require('./values.cjs')
 const { RECEIPT, idOf } = require('./tray.cjs')
 const { Delivery, ackMany, checkDelivery, deliveriesOf } = require('./delivery.cjs')
+const { replyOf } = require('./reply.cjs')
 const { Subscription } = require('./reader.cjs')
 const { Worker } = require('./worker.cjs')
 const {
-  deskFor, failure, forgetWith, found, handleOf, host, late, scratchDone, scratchFor, scratchText, trayNow,
+  bytesNow, deskFor, failure, forgetWith, found, handleOf, host, late, scratchDone, scratchFor, scratchText, trayNow,
 } = require('./host.cjs')
 
+/** How long a call waits for its reply, unless told otherwise. */
+const CALL_MS = 30_000
 /** The longest wait of one call; longer ones are several. */
 const WAIT_MAX = 86_400_000
 
@@ -113,6 +116,24 @@ class Queue {
     scratchDone()
     if (code === 0) return new Receipt(host.deskWords, 0)
     return late(handleOf(code), receiptOf, given.signal)
+  }
+
+  /** Puts a message into the queue and waits up to `timeout` for the reply of whoever handles it. */
+  async call(body, options) {
+    const { timeout, ...rest } = values.optionsOf(options) ?? {}
+    const wait = timeout === undefined ? CALL_MS : values.milliseconds(timeout, 'timeout')
+    const given = this.#enqueueOptions(rest)
+    const headers = values.headersFor(body, undefined) ? asJson(given.headers) : given.headers
+    const { bytes, length } = bytesNow(body)
+    const tray = trayNow()
+    const { copies, onShort, terms } = given
+    const code = native.call(
+      this.#handle, bytes, length, tray.bytes, tray.at, wait, copies, onShort, given.timeout, headers, terms,
+    )
+    scratchDone()
+    if (code !== 0) return late(handleOf(code), replyOf, given.signal)
+    const { tray: full, at } = found(tray)
+    return replyOf(full, at)
   }
 
   /** Puts many messages into the queue, all or none; they share the options. One receipt each. */
@@ -228,6 +249,11 @@ class Queue {
       throw wrong('must be a list of deliveries', { deliveries: values.shown(deliveries) })
     }
     return ackMany(this.#handle, deliveries)
+  }
+
+  /** As `delivery.reply()`. */
+  reply(delivery, body, options) {
+    return settled(delivery, (it) => it.reply(body, options))
   }
 
   /** It failed: again after `delay`. */

@@ -15,6 +15,8 @@ const RECEIPT = 32
 const DELIVERY = 32
 const BROADCAST = 32
 const ENTRY = 16
+/** Bytes of what precedes a reply's body. */
+const REPLY = 16
 
 class Tray {
   constructor(size) {
@@ -59,10 +61,28 @@ function afterDelivery(words, at) {
   return padded(at + DELIVERY + headersAt(words, word) + words[word + 7])
 }
 
+/** Where the record after the reply at `at` begins. */
+function afterReply(words, at) {
+  const word = at >>> 2
+  return padded(at + REPLY + words[word] + words[word + 1])
+}
+
+/** The headers from `at` to `end` as pairs, in their order. */
+function pairsAt(bytes, at, end) {
+  const pairs = []
+  while (at < end) {
+    const middle = at + 8 + wordAt(bytes, at)
+    const next = middle + wordAt(bytes, at + 4)
+    pairs.push([bytes.toString('utf8', at + 8, middle), bytes.toString('utf8', middle, next)])
+    at = next
+  }
+  return pairs
+}
+
 /** The next multiple of 8, also above 2 GiB. */
 const padded = (size) => ((size + 7) >>> 3) * 8
 
 module.exports = {
-  BROADCAST, DELIVERY, ENTRY, HEAD, RECEIPT, TRAY, TRAY_LEFT, Tray, afterDelivery, headersAt, idOf, long, memberOf, padded,
-  priorityAt, wordAt,
+  BROADCAST, DELIVERY, ENTRY, HEAD, RECEIPT, REPLY, TRAY, TRAY_LEFT, Tray, afterDelivery, afterReply, headersAt, idOf, long,
+  memberOf, padded, pairsAt, priorityAt, wordAt,
 }

@@ -138,6 +138,12 @@ function isJson(body) {
 /** What marks a body that was an object; `json()` reads any body. */
 const JSON_HEADER = ['content-type', 'application/json']
 
+/** Headers as `headersOf`, for a body that may be an object. */
+function headersFor(body, headers) {
+  const own = headersOf(headers)
+  return typeof body === 'string' || bytesOf(body) !== undefined ? own : [...JSON_HEADER, ...(own ?? [])]
+}
+
 /** The text of a body that is an object. */
 function jsonOf(body) {
   let text
@@ -197,6 +203,6 @@ function checkSignal(signal) {
 }
 
 module.exports = {
-  JSON_HEADER, bytesOf, checkSignal, groupOf, headersOf, jsonOf, milliseconds, onShortOf, optionsOf, pairsOf, secretsOf, shown,
+  JSON_HEADER, bytesOf, checkSignal, groupOf, headersFor, headersOf, jsonOf, milliseconds, onShortOf, optionsOf, pairsOf, secretsOf, shown,
   termsOf, text, truth, waiting, whole,
 }

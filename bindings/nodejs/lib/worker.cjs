@@ -72,8 +72,9 @@ class Worker extends EventEmitter {
 
   async #handle(delivery) {
     try {
-      await this.#handler(delivery, { signal: this.#stop.signal })
-      if (!delivery.isSettled) await delivery.ack()
+      const result = await this.#handler(delivery, { signal: this.#stop.signal })
+      if (delivery.isSettled) return
+      await (result !== undefined && delivery.wantsReply ? delivery.reply(result) : delivery.ack())
     } catch (error) {
       await this.#failed(delivery, error)
     }

@@ -2,8 +2,9 @@
 //! because a late ack of an unfinished message still counts.
 
 use napi_derive::napi;
-use primer::{ErrorKind, Result};
+use primer::{Bytes, ErrorKind, Reply, Result};
 
+use crate::queue::{headers_of, too_short};
 use crate::room::{Owned, Room, span, verb};
 
 /// Finishes the message. 0; a finished delivery loses its handle.
@@ -19,6 +20,28 @@ pub fn ack(delivery: u32) -> f64 {
             drop(room.deliveries.take(delivery));
         }
         acked.map(|()| 0.0)
+    })
+}
+
+/// Replies to whoever waits for it with the first `length` bytes of `body`, then finishes it. 0; a finished
+/// delivery loses its handle.
+#[napi(catch_unwind)]
+pub fn reply(delivery: u32, body: &[u8], length: u32, headers: Option<Vec<String>>) -> f64 {
+    verb(|room| {
+        let body = body.get(..length as usize).ok_or_else(too_short)?;
+        let reply = Reply {
+            body: Bytes::copy_from_slice(body),
+            headers: headers_of(headers),
+        };
+        let replied = room.delivery(delivery)?.value.reply(reply);
+        let is_finished = match &replied {
+            Ok(()) => true,
+            Err(error) => error.kind() == ErrorKind::AlreadyDone,
+        };
+        if is_finished {
+            drop(room.deliveries.take(delivery));
+        }
+        replied.map(|()| 0.0)
     })
 }
 

@@ -155,6 +155,7 @@ pub fn unpack(host: u32, mut tray: Uint8ArraySlice, at: u32) -> f64 {
 fn size_of(completion: &Completion) -> usize {
     let body = match &completion.outcome {
         Ok(Outcome::Receipt(_)) => RECEIPT,
+        Ok(Outcome::Reply(reply)) => pack::reply_bytes(reply),
         Ok(Outcome::Receipts(receipts)) => RECEIPT * receipts.len(),
         Ok(Outcome::Deliveries(deliveries)) => pack::deliveries_bytes(deliveries),
         Ok(Outcome::Delivery(delivery)) => pack::deliveries_bytes(std::slice::from_ref(delivery)),
@@ -176,6 +177,10 @@ fn write(room: &mut Room, host: u32, completion: Completion, writer: &mut Writer
         Ok(Outcome::Receipt(receipt)) => {
             writer.completion(ticket, Kind::Receipts, 1)?;
             writer.receipt(&receipt)
+        }
+        Ok(Outcome::Reply(reply)) => {
+            writer.completion(ticket, Kind::Reply, 1)?;
+            writer.reply(&reply)
         }
         Ok(Outcome::Receipts(receipts)) => {
             writer.completion(ticket, Kind::Receipts, word(receipts.len()))?;

@@ -9,6 +9,7 @@
 //! | head of a tray | bytes used, head included (0: no space); bytes needed; records; 0 |
 //! | receipt | id (origin, sequence): 4; copies; durable copies; wanted; 0 |
 //! | delivery | handle; attempts; id: 4; priority (4 bits) and bytes of headers (28); bytes of body; then body, headers, padding |
+//! | reply | bytes of body; bytes of headers; 0; 0; then body, headers, padding |
 //! | header | bytes of name; bytes of value; then both |
 //! | broadcast | who: 4; bytes of body; 0; 0; 0; then body, padding |
 //! | entry, or change | when (ms, 0 in a change): 2; bytes of key; values; then key, values, padding |
@@ -16,7 +17,7 @@
 //! | completion | ticket: 2; kind; records that follow, or the place of the failure |
 
 use napi::bindgen_prelude::{Uint8ArraySlice, Uint32ArraySlice};
-use primer::{Broadcast, Bytes, Delivery, MessageId, Receipt, Result};
+use primer::{Broadcast, Bytes, Delivery, MessageId, Receipt, Reply, Result};
 
 use crate::room::internal;
 
@@ -41,6 +42,8 @@ const DELIVERY: usize = 32;
 /// Bytes of what precedes a broadcast's body, and an entry's key.
 const BROADCAST: usize = 32;
 const ENTRY: usize = 16;
+/// Bytes of what precedes a reply's body.
+const REPLY: usize = 16;
 
 /// Where a delivery's priority begins, in the word that also says how long its headers are: a word of its own
 /// would cost every message eight bytes.
@@ -54,6 +57,7 @@ pub(crate) enum Kind {
     Receipts = 2,
     Deliveries = 3,
     Ready = 4,
+    Reply = 5,
 }
 
 /// Writes records into a tray from a place on. Errors: 599 past its end, which the sizes rule out.
@@ -133,7 +137,7 @@ impl<'a> Writer<'a> {
     pub(crate) fn delivery(&mut self, handle: u32, delivery: &Delivery) -> Result<()> {
         let id = delivery.id();
         let ([low, high], [first, last]) = (halves(id.origin.0), halves(id.sequence));
-        let headers = word(headers_bytes(delivery));
+        let headers = word(headers_bytes(delivery.headers()));
         if headers >> PRIORITY_SHIFT != 0 {
             return Err(internal("the headers are too large"));
         }
@@ -141,12 +145,27 @@ impl<'a> Writer<'a> {
         self.words([handle, delivery.attempts(), low, high])?;
         self.words([first, last, headers, word(delivery.body().len())])?;
         self.bytes(delivery.body())?;
-        for (name, value) in delivery.headers() {
+        self.headers(delivery.headers())?;
+        self.at = self.at.next_multiple_of(8);
+        Ok(())
+    }
+
+    fn headers(&mut self, headers: &[(String, String)]) -> Result<()> {
+        for (name, value) in headers {
             self.bytes(&word(name.len()).to_ne_bytes())?;
             self.bytes(&word(value.len()).to_ne_bytes())?;
             self.bytes(name.as_bytes())?;
             self.bytes(value.as_bytes())?;
         }
+        Ok(())
+    }
+
+    /// Writes a reply.
+    pub(crate) fn reply(&mut self, reply: &Reply) -> Result<()> {
+        let headers = headers_bytes(&reply.headers);
+        self.words([word(reply.body.len()), word(headers), 0, 0])?;
+        self.bytes(&reply.body)?;
+        self.headers(&reply.headers)?;
         self.at = self.at.next_multiple_of(8);
         Ok(())
     }
@@ -195,7 +214,8 @@ pub(crate) fn no_space(out: &mut [u8], start: usize, needed: usize) -> Result<()
 
 /// Bytes that these deliveries take, padding included.
 pub(crate) fn deliveries_bytes(deliveries: &[Delivery]) -> usize {
-    let each = |delivery| DELIVERY + headers_bytes(delivery) + delivery.body().len();
+    let each =
+        |delivery: &Delivery| DELIVERY + headers_bytes(delivery.headers()) + delivery.body().len();
     deliveries
         .iter()
         .map(|delivery| each(delivery).next_multiple_of(8))
@@ -213,9 +233,14 @@ pub(crate) fn entry_bytes<'v>(key: &str, values: impl Iterator<Item = &'v Bytes>
     (ENTRY + key.len() + values).next_multiple_of(8)
 }
 
-fn headers_bytes(delivery: &Delivery) -> usize {
-    let headers = delivery.headers().iter();
+/// Bytes that a reply takes, padding included.
+pub(crate) fn reply_bytes(reply: &Reply) -> usize {
+    (REPLY + reply.body.len() + headers_bytes(&reply.headers)).next_multiple_of(8)
+}
+
+fn headers_bytes(headers: &[(String, String)]) -> usize {
     headers
+        .iter()
         .map(|(name, value)| 8 + name.len() + value.len())
         .sum()
 }

@@ -1,6 +1,6 @@
 //! [`Parcel`]: values that travel to JavaScript in a tray, whatever they are.
 
-use primer::{Broadcast, Change, Delivery, Entry, Error, ErrorKind, Result};
+use primer::{Broadcast, Change, Delivery, Entry, Error, ErrorKind, Reply, Result};
 
 use crate::pack::{self, HEAD, Writer, word};
 use crate::room::{Owned, Room};
@@ -8,6 +8,7 @@ use crate::room::{Owned, Room};
 /// Values of one kind, on their way into a tray.
 pub(crate) enum Parcel {
     Deliveries(Vec<Delivery>),
+    Reply(Reply),
     Broadcasts(Vec<Broadcast>),
     Entries(Vec<Entry>),
     Changes(Vec<Change>),
@@ -23,6 +24,7 @@ impl Parcel {
     fn len(&self) -> usize {
         match self {
             Self::Deliveries(list) => list.len(),
+            Self::Reply(_) => 1,
             Self::Broadcasts(list) => list.len(),
             Self::Entries(list) => list.len(),
             Self::Changes(list) => list.len(),
@@ -33,6 +35,7 @@ impl Parcel {
     fn bytes(&self) -> usize {
         match self {
             Self::Deliveries(list) => pack::deliveries_bytes(list),
+            Self::Reply(reply) => pack::reply_bytes(reply),
             Self::Broadcasts(list) => list.iter().map(pack::broadcast_bytes).sum(),
             Self::Entries(list) => {
                 let each = |one: &Entry| pack::entry_bytes(&one.key, values(one));
@@ -99,6 +102,7 @@ impl Room {
                     None => Ok(()),
                 }
             }),
+            Parcel::Reply(reply) => writer.reply(&reply),
             Parcel::Broadcasts(list) => list.iter().try_for_each(|one| writer.broadcast(one)),
             Parcel::Entries(list) => list
                 .iter()

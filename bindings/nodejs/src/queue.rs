@@ -64,6 +64,43 @@ pub fn enqueue_with(
     })
 }
 
+/// As [`enqueue_with`], and waits up to `timeout` ms for the reply, which lies in `tray` from `at` on.
+/// 0 or a ticket.
+#[napi(catch_unwind)]
+#[allow(clippy::too_many_arguments, reason = "as enqueue_with")]
+pub fn call(
+    queue: u32,
+    body: &[u8],
+    length: u32,
+    mut tray: Uint8ArraySlice,
+    at: u32,
+    timeout: f64,
+    copies: i32,
+    on_short: i32,
+    enqueue_timeout: f64,
+    headers: Option<Vec<String>>,
+    terms: Option<Vec<f64>>,
+) -> f64 {
+    let tray = bytes_of(&mut tray);
+    verb(|room| {
+        let body = body.get(..length as usize).ok_or_else(too_short)?;
+        let options = EnqueueOptions {
+            copies: copies_of(copies)?,
+            on_short: on_short_of(on_short)?,
+            timeout: span(enqueue_timeout),
+            headers: headers_of(headers),
+            ..terms_of(terms)?
+        };
+        let timeout = span(timeout).unwrap_or_default();
+        let Owned { host, value } = room.queue(queue)?;
+        let pending = value.call_with(Bytes::copy_from_slice(body), &options, timeout);
+        let host = *host;
+        room.answer_with(host, pending, |room, reply| {
+            room.hand_over(host, Parcel::Reply(reply), tray, at)
+        })
+    })
+}
+
 /// Puts many bodies into the queue, all or none; they lie one behind the other in `bodies`, and the word at
 /// each place of `ends` is where that body ends. 0 with the receipts in `desk`, or a ticket.
 #[napi(catch_unwind)]
@@ -136,7 +173,7 @@ fn on_short_of(on_short: i32) -> Result<Option<OnShort>> {
     }
 }
 
-fn headers_of(headers: Option<Vec<String>>) -> Vec<(String, String)> {
+pub(crate) fn headers_of(headers: Option<Vec<String>>) -> Vec<(String, String)> {
     let mut headers = headers.unwrap_or_default().into_iter();
     let mut pairs = Vec::with_capacity(headers.len() / 2);
     while let (Some(name), Some(value)) = (headers.next(), headers.next()) {

@@ -19,6 +19,8 @@ class Stage {
   subscriptions = new Map()
   /** Of topics and of changes. */
   readers = new Map()
+  /** Calls that go on beside the other steps. */
+  calls = new Map()
   ids = new Map()
   /** Deliveries by member and name: `ack A m1` means the last one of m1 that A received. */
   deliveries = new Map()
@@ -152,6 +154,22 @@ const VERBS = {
     const [a, queue, ...bodies] = step.args
     return stage.queue(a, queue).enqueueMany(bodies.map((body) => body.bytes), options(step))
   },
+  call: (stage, step) => {
+    const [a, queue, body] = step.args
+    const call = stage.queue(a, queue).call(body.bytes, { timeout: PATIENCE_MS, ...options(step) })
+    // Its failure is told to `replied`.
+    call.catch(() => {})
+    stage.calls.set(step.expect[0][0].text, call)
+  },
+  reply: (stage, { args: [a, name, body], options: words }) => {
+    const headers = words.map(({ key, text }) => [key.slice('header.'.length), text])
+    return stage.delivery(a, name).reply(body.bytes, { headers })
+  },
+  replied: (stage, { args: [name] }) => {
+    const call = stage.calls.get(name.text)
+    assert.ok(stage.calls.delete(name.text), `no call ${name.text}, or it has ended`)
+    return call
+  },
   receive: (stage, step) => {
     const { max = 1, ...rest } = options(step)
     return stage.queue(...step.args).receiveMany(max, rest)
@@ -247,6 +265,11 @@ const COMPARED = {
   enqueue_many(stage, { expect: [names] }, receipts) {
     assert.equal(receipts.length, names.length, 'receipts')
     names.forEach((name, i) => stage.bind(name.text, receipts[i].id))
+  },
+  call: () => {},
+  replied(stage, { expect: [[body, ...words]] }, reply) {
+    assert.ok(body.bytes.equals(reply.body), `it was answered ${reply.text().slice(0, 40)}`)
+    for (const { key, text } of words) assert.equal(reply.headers[key.slice('header.'.length)], text, key)
   },
   receive: (stage, step, deliveries) => received(stage, step, deliveries, step.args[0]),
   next: (stage, step, deliveries) => received(stage, step, deliveries, stage.subscription(step.args[0]).member),

@@ -9,6 +9,7 @@ const SHAPES = {
   open: [1, 1, ['*']], join: [2, 2, []], members: [1, 1, []], address: [1, 1, []], event: [2, 2, []], stats: [2, 2, []],
   enqueue: [3, 3, ENQUEUE],
   enqueue_many: [3, 99, ENQUEUE],
+  call: [3, 3, ENQUEUE], reply: [3, 3, ['header.']], replied: [1, 1, []],
   receive: [2, 2, ['max', 'wait', 'lease', ...GROUP]],
   ack: [2, 2, []], ack_many: [2, 99, []], nack: [2, 2, ['delay']], release: [2, 2, []], reject: [2, 2, ['reason']],
   extend: [2, 2, ['lease']],

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
-import { Reject } from 'primer'
+import { InDoubt, Reject } from 'primer'
 import { PATIENCE, member } from './tools.mjs'
 
 /** A promise and what resolves it. */
@@ -139,4 +139,31 @@ test('a worker ends with its member, with its signal, and settles nothing twice'
   assert.throws(() => queue.worker('no function'), { number: 101 })
   assert.throws(() => queue.worker(() => {}, { concurrency: 0 }), { number: 101 })
   assert.throws(() => queue.worker(() => {}, { credit: 5 }), { number: 101 })
+})
+
+test('what a handler returns is the reply where somebody waits for one', async (t) => {
+  const primer = await member(t)
+  const sums = primer.queue('sums')
+  const worker = sums.worker(async (delivery) => {
+    const { a, b } = delivery.json()
+    if (a === 0) return delivery.reply('by hand', { headers: { by: 'hand' } })
+    return { sum: a + b }
+  })
+  const reply = await sums.call({ a: 2, b: 3 }, { timeout: PATIENCE })
+  assert.deepEqual(reply.json(), { sum: 5 })
+  assert.equal(reply.headers['content-type'], 'application/json')
+  // Nobody waits for what a plain message's handler returns.
+  await sums.enqueue({ a: 1, b: 1 })
+  const other = await sums.call({ a: 0 }, { timeout: PATIENCE })
+  assert.deepEqual([other.text(), other.headerPairs], ['by hand', [['by', 'hand']]])
+  const many = await Promise.all(Array.from({ length: 50 }, (_, a) => sums.call({ a: a + 1, b: 1 }, { timeout: PATIENCE })))
+  assert.deepEqual(many.map((one) => one.json().sum), Array.from({ length: 50 }, (_, a) => a + 2))
+  await worker.close()
+  await assert.rejects(sums.call({ a: 1 }, { timeout: 50 }), InDoubt)
+  const gone = new AbortController()
+  const call = sums.call({ a: 1 }, { signal: gone.signal })
+  assert.equal(primer.stats().calls, 1)
+  gone.abort()
+  await assert.rejects(call, { name: 'AbortError' })
+  assert.equal(primer.stats().calls, 0)
 })

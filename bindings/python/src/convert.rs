@@ -82,6 +82,14 @@ impl<'py> FromPyObject<'_, 'py> for Headers {
     }
 }
 
+/// A handler's reply.
+pub fn reply(body: Body, headers: Option<Headers>) -> primer::Reply {
+    primer::Reply {
+        body: body.0,
+        headers: headers.map(|headers| headers.0).unwrap_or_default(),
+    }
+}
+
 /// A whole number. One that does not fit the core's type is out of its range: 101, not Python's
 /// OverflowError, so that all numbers out of range look alike.
 pub struct Int<T>(pub T);

@@ -10,7 +10,7 @@ use pyo3::types::{PyBytes, PyList};
 
 use crate::alive::Alive;
 use crate::completions::{Completions, queue_of};
-use crate::convert::{Int, millis};
+use crate::convert::{self, Body, Headers, Int, millis};
 use crate::error::OrRaise;
 use crate::wait::answer;
 
@@ -56,6 +56,17 @@ impl Delivery {
     #[getter]
     fn queue(&self, py: Python<'_>) -> PyResult<String> {
         Ok(self.alive.get(py)?.queue().name().to_owned())
+    }
+
+    #[getter]
+    fn wants_reply(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(self.alive.get(py)?.wants_reply())
+    }
+
+    #[pyo3(signature = (body, headers=None))]
+    fn reply(&self, py: Python<'_>, body: Body, headers: Option<Headers>) -> PyResult<()> {
+        let delivery = self.alive.get(py)?;
+        delivery.reply(convert::reply(body, headers)).or_raise(py)
     }
 
     fn ack(&self, py: Python<'_>) -> PyResult<()> {

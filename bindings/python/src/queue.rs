@@ -12,6 +12,7 @@ use crate::delivery::{Delivery, deliveries};
 use crate::error::OrRaise;
 use crate::receipt::{receipt, receipts};
 use crate::subscription::Subscription;
+use crate::values::reply;
 use crate::wait::answer;
 
 /// A queue as seen from one member.
@@ -120,6 +121,47 @@ impl Queue {
         })
     }
 
+    #[pyo3(signature = (
+        body, timeout_ms, copies=None, on_short=None, enqueue_timeout_ms=None, headers=None, on=None, priority=None,
+        delay_ms=None, at_ms=None, ttl_ms=None, max_attempts=None, at_most_once=false, if_no_group=None
+    ))]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the options of one verb, as Python's keywords"
+    )]
+    fn call<'py>(
+        &self,
+        py: Python<'py>,
+        body: Body,
+        timeout_ms: Int<u64>,
+        copies: Option<Int<u16>>,
+        on_short: Option<&str>,
+        enqueue_timeout_ms: Option<Int<u64>>,
+        headers: Option<Headers>,
+        on: Option<&Bound<'py, Completions>>,
+        priority: Option<Int<u8>>,
+        delay_ms: Option<Int<u64>>,
+        at_ms: Option<Int<u64>>,
+        ttl_ms: Option<Int<u64>>,
+        max_attempts: Option<Int<u32>>,
+        at_most_once: bool,
+        if_no_group: Option<&str>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let options = EnqueueOptions {
+            priority: priority.map(|priority| priority.0),
+            delay: millis(delay_ms),
+            at: date(py, at_ms)?,
+            ttl: millis(ttl_ms),
+            max_attempts: max_attempts.map(|attempts| attempts.0),
+            at_most_once,
+            if_no_group: convert::if_no_group(py, if_no_group)?,
+            ..enqueue_options(py, copies, on_short, enqueue_timeout_ms, headers)?
+        };
+        let timeout = Duration::from_millis(timeout_ms.0);
+        let pending = self.alive.get(py)?.call_with(body.0, &options, timeout);
+        answer(py, pending, queue_of(py, on)?, |value| reply(py, value))
+    }
+
     #[pyo3(
         signature = (max=Int(1), wait_ms=Int(0), lease_ms=None, on=None, group=None, backlog=false),
         text_signature = "(self, /, max=1, wait_ms=0, lease_ms=None, on=None, group=None, backlog=False)"
@@ -190,6 +232,19 @@ impl Queue {
 
     fn groups(&self, py: Python<'_>) -> PyResult<Vec<String>> {
         self.alive.get(py)?.groups().or_raise(py)
+    }
+
+    #[pyo3(signature = (delivery, body, headers=None))]
+    fn reply(
+        &self,
+        py: Python<'_>,
+        delivery: &Bound<'_, Delivery>,
+        body: Body,
+        headers: Option<Headers>,
+    ) -> PyResult<()> {
+        let delivery = delivery.get().alive.get(py)?;
+        let reply = convert::reply(body, headers);
+        self.alive.get(py)?.reply(delivery, reply).or_raise(py)
     }
 
     fn ack(&self, py: Python<'_>, delivery: &Bound<'_, Delivery>) -> PyResult<()> {

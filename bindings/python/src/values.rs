@@ -112,6 +112,13 @@ pub fn broadcast(py: Python<'_>, broadcast: primer::Broadcast) -> PyResult<Bound
     CLASS.make(py, values)
 }
 
+/// A `primer.Reply`.
+pub fn reply(py: Python<'_>, reply: primer::Reply) -> PyResult<Bound<'_, PyAny>> {
+    static CLASS: Class<2> = Class::new("Reply", ["body", "header_list"]);
+    let headers = PyTuple::new(py, reply.headers)?.into_any();
+    CLASS.make(py, [bytes(py, &reply.body), headers])
+}
+
 /// A `primer.Entry`.
 pub fn entry(py: Python<'_>, entry: primer::Entry) -> PyResult<Bound<'_, PyAny>> {
     static CLASS: Class<4> = Class::new("Entry", ["key", "value", "at_ms", "others"]);

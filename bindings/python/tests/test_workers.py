@@ -199,3 +199,44 @@ def test_a_task_that_a_drain_does_not_wait_for_is_cancelled_and_its_message_give
                 assert message is not None and message.attempts == 1
 
     asyncio.run(main())
+
+
+def test_a_worker_replies_with_the_bytes_that_its_function_returns(node: primer.Primer) -> None:
+    sums = node.queue("sums")
+    with sums.worker(lambda message: str(eval(message.body)).encode(), concurrency=2):
+        assert sums.call(b"2 + 2", timeout=LONG).json() == 4
+        # Nobody waits for what a plain message's handler returns.
+        sums.enqueue(b"1 + 1")
+        reply = sums.call(b"3 * 3", timeout=LONG, headers={"of": "products"})
+        assert (reply.body, reply.headers) == (b"9", {})
+    with pytest.raises(primer.InDoubt) as late:
+        sums.call(b"1", timeout=0.05)
+    assert late.value.number == 302
+    assert node.stats()["replies"] == 2
+
+
+def test_an_asyncio_worker_replies_too_and_a_cancelled_call_ends() -> None:
+    async def main() -> None:
+        async with primer.aio.open() as node:
+            sums = node.queue("sums")
+
+            async def work(message: primer.aio.Delivery) -> bytes | None:
+                if message.body == b"by hand":
+                    await message.reply(b"done", headers={"by": "hand"})
+                    return None
+                return message.body * 2
+
+            async with sums.worker(work):
+                replies = await asyncio.gather(*(sums.call(b"%d" % number, timeout=LONG) for number in range(10)))
+                assert [reply.body for reply in replies] == [b"%d" % number * 2 for number in range(10)]
+                reply = await sums.call(b"by hand", timeout=LONG)
+                assert (reply.body, reply.headers) == (b"done", {"by": "hand"})
+            call = asyncio.create_task(sums.call(b"cancelled", timeout=LONG))
+            await asyncio.sleep(0)
+            assert (await node.stats())["calls"] == 1
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            assert (await node.stats())["calls"] == 0
+
+    asyncio.run(main())

@@ -6,8 +6,13 @@ nothing to do for the sync face and running the loop for the async one.
 
 from __future__ import annotations
 
+import asyncio
+import functools
+import inspect
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -31,6 +36,27 @@ def _value(word: Word) -> bytes | None:
     return None if word.is_plain(b"none") else word.value
 
 
+async def _begun(call: Callable[[], Any]) -> asyncio.Task[Any]:
+    """A task that has begun."""
+    task = asyncio.create_task(call())
+    await asyncio.sleep(0)
+    return task
+
+
+def _threaded(call: Callable[[], Any]) -> Future[Any]:
+    """A call in a thread of its own."""
+    future: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(call())
+        except primer.PrimerError as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
+
+
 class World:
     def __init__(self, face: Any, do: Callable[[Any], Any]) -> None:
         self.face = face
@@ -41,6 +67,7 @@ class World:
         self.deliveries: dict[tuple[str, str], list[Any]] = {}
         self.subscriptions: dict[str, tuple[str, Any]] = {}
         self.readers: dict[str, Any] = {}
+        self.calls: dict[str, Any] = {}
 
     def close(self) -> None:
         self.deliveries.clear()
@@ -149,6 +176,34 @@ class World:
         queue = self._member(step).queue(step.arg(1))
         bodies = [word.value for word in step.args[2:]]
         self._bind_receipts(step, self.do(queue.enqueue_many(bodies, **self._enqueue_options(step))))
+
+    def _call(self, step: Step) -> None:
+        queue = self._member(step).queue(step.arg(1))
+        options = {"timeout": PATIENCE, **self._enqueue_options(step)}
+        call = functools.partial(queue.call, step.args[2].value, **options)
+        # It goes on beside the other steps: in a task of the loop's, or in a thread.
+        self.calls[step.expect[0][0].text] = self.do(_begun(call)) if self._is_async(queue) else _threaded(call)
+
+    def _reply(self, step: Step) -> None:
+        headers = [(key.removeprefix("header."), word.text) for key, word in step.options.items()]
+        self.do(self._received(step, 1).reply(step.args[2].value, headers=headers or None))
+        self._same(step, "ok")
+
+    def _replied(self, step: Step) -> None:
+        call = self.calls.pop(step.arg(0))
+        reply = call.result(PATIENCE + 10) if isinstance(call, Future) else self.do(call)
+        if step.error is not None:
+            return
+        body, *headers = step.expect[0]
+        if reply.body != body.value:
+            raise Differs(f"it was answered {reply.body[:40]!r}")
+        for word in headers:
+            if reply.headers.get((word.key or "").removeprefix("header.")) != word.text:
+                raise Differs(f"wanted {word.key}={word.text!r}, got {reply.header_list}")
+
+    @staticmethod
+    def _is_async(queue: Any) -> bool:
+        return inspect.iscoroutinefunction(queue.call)
 
     def _receive(self, step: Step) -> None:
         queue = self._member(step).queue(step.arg(1))

@@ -46,6 +46,16 @@ suspend fun <T> withPrimer(vararg options: Pair<String, String>, block: suspend 
 suspend fun Queue.enqueue(text: String, options: EnqueueOptions? = null): Receipt =
     enqueue(text.encodeToByteArray(), options)
 
+/** Puts a text into the queue, as UTF-8, and waits for the reply of whoever handles it. */
+suspend fun Queue.call(text: String, timeoutMs: ULong = 30_000uL, options: EnqueueOptions? = null): Reply =
+    call(text.encodeToByteArray(), timeoutMs, options)
+
+/** Replies to whoever waits for it with a text, as UTF-8, then acks it. */
+fun Delivery.reply(text: String, headers: List<Header> = emptyList()) = reply(text.encodeToByteArray(), headers)
+
+/** The handler's bytes as UTF-8. */
+fun Reply.text(): String = body.decodeToString()
+
 /** The next delivery, in [group] where that is given, waiting for it up to [waitMs]; null when there was none. */
 suspend fun Queue.receiveOne(waitMs: ULong = 0uL, leaseMs: ULong? = null, group: String? = null): Delivery? =
     receive(ReceiveOptions(1u, waitMs, leaseMs, group)).firstOrNull()
@@ -60,7 +70,13 @@ class Reject(reason: String) : Exception(reason)
  * Runs [block], acks and answers its value. An exception nacks the delivery, or rejects it when it is
  * a [Reject], and goes on to the caller; a cancellation lets go of it: again at once, for anyone.
  */
-suspend fun <T> Delivery.settle(block: suspend (Delivery) -> T): T = use {
+suspend fun <T> Delivery.settle(block: suspend (Delivery) -> T): T = settleBy(block) { ack() }
+
+/** As [settle]; what [block] answers is the reply, where somebody waits for one. */
+suspend fun Delivery.settleReplying(block: suspend (Delivery) -> ByteArray): ByteArray =
+    settleBy(block) { if (wantsReply()) reply(it) else ack() }
+
+private suspend fun <T> Delivery.settleBy(block: suspend (Delivery) -> T, finish: Delivery.(T) -> Unit): T = use {
     val value = try {
         block(it)
     } catch (cancelled: kotlinx.coroutines.CancellationException) {
@@ -73,7 +89,7 @@ suspend fun <T> Delivery.settle(block: suspend (Delivery) -> T): T = use {
         } catch (_: PrimerException) { }
         throw failure
     }
-    it.ack()
+    it.finish(value)
     value
 }
 

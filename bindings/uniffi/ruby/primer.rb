@@ -59,6 +59,13 @@ module Primer
   end
   private_class_method :bring_wakes
 
+  class Header
+    # From a hash or pairs.
+    def self.list(headers)
+      headers.map { |key, value| new(key: key.to_s, value: value.to_s) }
+    end
+  end
+
   class EnqueueOptions
     ON_SHORT = { degrade: OnShort::DEGRADE, fail: OnShort::FAIL, wait: OnShort::WAIT }.freeze
 
@@ -69,7 +76,7 @@ module Primer
     def self.from(on_short: nil, headers: {}, at: nil, if_no_group: nil, **others)
       new(on_short: one_of("on_short", ON_SHORT, on_short), at_ms: at && date(at),
           if_no_group: one_of("if_no_group", IF_NO_GROUP, if_no_group),
-          headers: headers.map { |key, value| Header.new(key: key.to_s, value: value.to_s) }, **others)
+          headers: Header.list(headers), **others)
     end
 
     def self.one_of(name, words, word)
@@ -92,10 +99,13 @@ module Primer
   class Queue
     alias native_enqueue enqueue
     alias native_enqueue_many enqueue_many
+    alias native_call call
+    alias native_reply reply
     alias native_receive receive
     alias native_subscribe subscribe
     alias native_create_group create_group
-    private :native_enqueue, :native_enqueue_many, :native_receive, :native_subscribe, :native_create_group
+    private :native_enqueue, :native_enqueue_many, :native_call, :native_reply, :native_receive, :native_subscribe,
+            :native_create_group
 
     # Puts a message into the queue and answers its Receipt.
     # Options: copies:, on_short: (:degrade, :fail, :wait), timeout_ms:, headers:; priority:, 0 (last) to
@@ -109,6 +119,20 @@ module Primer
     # Puts messages into the queue, all or none, and answers their Receipts; they share the options.
     def enqueue_many(bodies, **options)
       native_enqueue_many(bodies, options.empty? ? nil : EnqueueOptions.from(**options))
+    end
+
+    # Puts a message into the queue and answers the Reply of whoever handles it; InDoubt (302) when none
+    # came within timeout_ms. Options: as enqueue's, but its timeout_ms; without ttl_ms it expires with
+    # the timeout.
+    #
+    #   sum = primer.queue("sums").call("2 + 2", timeout_ms: 5000).body
+    def call(body, timeout_ms: 30_000, **options)
+      native_call(body, timeout_ms, options.empty? ? nil : EnqueueOptions.from(**options))
+    end
+
+    # As Delivery#reply.
+    def reply(delivery, body, headers: {})
+      native_reply(delivery, body, Header.list(headers))
     end
 
     # The next Delivery, waiting for it up to wait_ms; nil when there was none. Options: as receive_many.
@@ -141,21 +165,29 @@ module Primer
 
   class Delivery
     alias native_headers headers
-    private :native_headers
+    alias native_reply reply
+    private :native_headers, :native_reply
 
     # The producer's headers as pairs in their order; `headers.to_h` where names do not repeat.
     def headers
       native_headers.map { |header| [header.key, header.value] }
     end
 
-    # Yields this delivery, acks it and answers the block's value. An error nacks it, or rejects it when
+    # Replies to whoever waits for this message's reply, then acks it. Best effort: a caller that is gone
+    # is no error; WrongCall (101) for a message that asks for no reply (see wants_reply).
+    def reply(body, headers: {})
+      native_reply(body, Header.list(headers))
+    end
+
+    # Yields this delivery, acks it and answers the block's value; where somebody waits for a reply, a String
+    # is that, too. An error nacks it, or rejects it when
     # it is a Reject, and goes on to the caller; any other way out (Ctrl-C, a jump) lets go of it:
     # again at once, for anyone.
     def settle
       is_open = true
       value = yield self
       is_open = false
-      ack
+      value.is_a?(String) && wants_reply ? reply(value) : ack
       value
     rescue StandardError => e
       give_up(e) if is_open
@@ -182,7 +214,7 @@ module Primer
     end
   end
 
-  [Receipt, Member, Event, Broadcast, Entry, Change].each { |type| type.prepend(Value) }
+  [Receipt, Reply, Member, Event, Broadcast, Entry, Change].each { |type| type.prepend(Value) }
 
   # What is read as it comes: a Subscription's Deliveries, a Topic's Broadcasts, a Watch's Changes,
   # Events. Enumerable; but the last three have the table's `take`: what is here already. `first`

@@ -8,7 +8,7 @@ use primer::{Error, ErrorKind};
 use crate::courier::Courier;
 use crate::error::PrimerError;
 use crate::owned::Owned;
-use crate::values::Header;
+use crate::values::{Header, Reply, headers_of};
 
 /// A message on lease to this process. Let go of unsettled it is released: it goes back at once and
 /// the attempt is not counted. A garbage collector lets go some day; `let_go` does it now.
@@ -50,14 +50,7 @@ impl Delivery {
 
     /// The producer's headers, in their order.
     pub fn headers(&self) -> Result<Vec<Header>, PrimerError> {
-        let delivery = self.held()?;
-        let headers = delivery.headers().iter();
-        Ok(headers
-            .map(|(key, value)| Header {
-                key: key.clone(),
-                value: value.clone(),
-            })
-            .collect())
+        Ok(headers_of(self.held()?.headers()))
     }
 
     /// How often it was given out, this time included.
@@ -68,6 +61,18 @@ impl Delivery {
     /// 0 (last) to 9 (first).
     pub fn priority(&self) -> Result<u8, PrimerError> {
         Ok(self.held()?.priority())
+    }
+
+    /// True where somebody waits for a reply: it came by a `call`.
+    pub fn wants_reply(&self) -> Result<bool, PrimerError> {
+        Ok(self.held()?.wants_reply())
+    }
+
+    /// Replies to whoever waits for this message's reply, best effort, then acks it.
+    /// Errors: 101 for one that asks for no reply, 104, 203, 402, 501.
+    #[uniffi::method(default(headers = []))]
+    pub fn reply(&self, body: Vec<u8>, headers: Vec<Header>) -> Result<(), PrimerError> {
+        Ok(self.held()?.reply(Reply { body, headers })?)
     }
 
     /// The message is finished. A late ack of an unfinished message succeeds. Errors: 402, 501.

@@ -9,7 +9,7 @@ use crate::delivery::Delivery;
 use crate::error::PrimerError;
 use crate::owned::Owned;
 use crate::subscription::Subscription;
-use crate::values::{EnqueueOptions, Receipt, ReceiveOptions, SubscribeOptions};
+use crate::values::{EnqueueOptions, Header, Receipt, ReceiveOptions, Reply, SubscribeOptions};
 
 /// A best-effort-order queue, as seen from this member.
 #[derive(uniffi::Object)]
@@ -51,6 +51,23 @@ impl Queue {
         let bodies = bodies.into_iter().map(Bytes::from).collect();
         let receipts = courier.carry(queue.enqueue_many(bodies, &options)).await?;
         Ok(receipts.into_iter().map(Into::into).collect())
+    }
+
+    /// Puts a message into the queue and waits up to `timeout_ms` for the reply of whoever handles it;
+    /// without a ttl_ms it expires with the timeout.
+    /// Errors: as enqueue, 302 when no reply came in time (it may still be handled).
+    #[uniffi::method(default(timeout_ms = 30000, options = None))]
+    pub async fn call(
+        &self,
+        body: Vec<u8>,
+        timeout_ms: u64,
+        options: Option<EnqueueOptions>,
+    ) -> Result<Reply, PrimerError> {
+        let (queue, courier) = self.0.get()?;
+        let options = options.unwrap_or_default().try_into()?;
+        let timeout = Duration::from_millis(timeout_ms);
+        let pending = queue.call_with(Bytes::from(body), &options, timeout);
+        Ok(courier.carry(pending).await?.into())
     }
 
     /// Leases up to `max` messages, waiting up to `wait_ms` for the first. Empty is not an error.
@@ -104,6 +121,19 @@ impl Queue {
     /// The message is finished. A late ack of an unfinished message succeeds. Errors: 402, 501.
     pub fn ack(&self, delivery: Arc<Delivery>) -> Result<(), PrimerError> {
         Ok(self.0.get()?.0.ack(&*delivery.held()?)?)
+    }
+
+    /// Replies to whoever waits for this message's reply, best effort, then acks it.
+    /// Errors: 101 for one that asks for no reply, 104, 203, 402, 501.
+    #[uniffi::method(default(headers = []))]
+    pub fn reply(
+        &self,
+        delivery: Arc<Delivery>,
+        body: Vec<u8>,
+        headers: Vec<Header>,
+    ) -> Result<(), PrimerError> {
+        let reply = Reply { body, headers };
+        Ok(self.0.get()?.0.reply(&*delivery.held()?, reply)?)
     }
 
     /// Acks up to 4,096 deliveries and answers one number each: 0, or the error's. Errors: 101, 501.

@@ -15,6 +15,45 @@ pub struct Header {
     pub value: String,
 }
 
+/// Headers as records.
+pub(crate) fn headers_of(headers: &[(String, String)]) -> Vec<Header> {
+    headers
+        .iter()
+        .map(|(key, value)| Header {
+            key: key.clone(),
+            value: value.clone(),
+        })
+        .collect()
+}
+
+/// What a call is answered with.
+#[derive(Clone, Debug, PartialEq, Eq, uniffi::Record)]
+pub struct Reply {
+    /// The handler's bytes.
+    pub body: Vec<u8>,
+    /// The handler's headers, in their order.
+    pub headers: Vec<Header>,
+}
+
+impl From<primer::Reply> for Reply {
+    fn from(reply: primer::Reply) -> Self {
+        Self {
+            headers: headers_of(&reply.headers),
+            body: reply.body.into(),
+        }
+    }
+}
+
+impl From<Reply> for primer::Reply {
+    fn from(reply: Reply) -> Self {
+        let headers = reply.headers.into_iter();
+        Self {
+            body: reply.body.into(),
+            headers: headers.map(|header| (header.key, header.value)).collect(),
+        }
+    }
+}
+
 /// What to do when fewer members than wanted can take a copy in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Enum)]
 pub enum OnShort {

@@ -58,6 +58,21 @@ private val tests = mapOf<String, suspend () -> Unit>(
             equal("two", subscription.next(PATIENCE_MS)!!.settle { it.text() })
         }
     },
+    "what a block answers is the reply of whoever called" to {
+        withPrimer { primer ->
+            val sums = primer.queue("sums")
+            coroutineScope {
+                val work = launch { sums.subscribe().deliveries().collect { one ->
+                    one.settleReplying { ("re " + it.text()).encodeToByteArray() }
+                } }
+                equal(listOf("re a", "re b"), listOf("a", "b").map { sums.call(it, PATIENCE_MS).text() })
+                sums.enqueue("nobody waits")
+                equal("re c", sums.call("c".encodeToByteArray(), PATIENCE_MS).text())
+                work.cancelAndJoin()
+            }
+            equal(302, number { primer.queue("nobody").call("d", 50uL) })
+        }
+    },
     "settle acks what went well, nacks what failed and lets go of what was cancelled" to {
         withPrimer { primer ->
             val jobs = primer.queue("jobs")

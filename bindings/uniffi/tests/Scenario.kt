@@ -35,13 +35,15 @@ private val ENQUEUE =
         "copies", "on_short", "timeout", "header.", "priority", "delay", "at", "ttl", "max_attempts", "at_most_once", "if_no_group",
     )
 
-private val SHAPES = shapes(1..1, "members address unsubscribe close unlisten") +
+private val SHAPES = shapes(1..1, "members address unsubscribe close unlisten replied") +
     shapes(2..2, "join event stats ack release drop credit on get delete list watch evict rotate groups") +
     shapes(3..3, "broadcast put remove_group") +
     mapOf(
         "open" to Shape(1..1, ""),
         "enqueue" to Shape(3..3, *ENQUEUE),
         "enqueue_many" to Shape(3..99, *ENQUEUE),
+        "call" to Shape(3..3, *ENQUEUE),
+        "reply" to Shape(3..3, "header."),
         "receive" to Shape(2..2, "max", "wait", "lease", "group", "backlog"),
         "ack_many" to Shape(2..99),
         "nack" to Shape(2..2, "delay"),

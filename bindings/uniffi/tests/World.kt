@@ -1,6 +1,10 @@
 // What the names of one scenario stand for, and how each step is done and held to its expectation.
 package primer.conformance
 
+import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.Deferred
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.async
 import kotlinx.coroutines.delay
 import primer.*
 
@@ -40,6 +44,8 @@ class World {
     private val readers = mutableMapOf<String, Reader>()
     private val deliveries = mutableMapOf<Pair<String, String>, ArrayDeque<Delivery>>()
     private val gossip = Gossip { members.getValue(it).primer }
+    private val calls = mutableMapOf<String, Deferred<Result<Reply>>>()
+    private val scope = CoroutineScope(Dispatchers.Default)
     private val homes = java.util.IdentityHashMap<Delivery, Queue>()
 
     /** Does one step. Throws [Differs]. */
@@ -69,6 +75,9 @@ class World {
         "event" -> done { event(step) }
         "enqueue" -> listOf(queue(step).enqueue(step.args[2].value, enqueueOptions(step)))
         "enqueue_many" -> queue(step).enqueueMany(step.args.drop(2).map { it.value }, enqueueOptions(step))
+        "call" -> call(step)
+        "reply" -> done { received(step, 1).reply(step.args[2].value, headers(step)) }
+        "replied" -> replied(step)
         "receive" -> queue(step).receive(receiveOptions(step))
         "subscribe" -> subscribe(step)
         "create_group" -> done { queue(step).createGroup(step.name(2), isBacklog(step)) }
@@ -98,6 +107,29 @@ class World {
         members[step.name(0)] = Host(member, member.events())
         return Done
     }
+
+    /** It goes on beside the other steps. */
+    private fun call(step: Step): Any {
+        val timeout = step.number("timeout") ?: PATIENCE_MS.toULong()
+        val (queue, options) = queue(step) to enqueueOptions(step).copy(timeoutMs = null)
+        calls[step.wanted.first()] = scope.async { runCatching { queue.call(step.args[2].value, timeout, options) } }
+        return Compared
+    }
+
+    private suspend fun replied(step: Step): Any {
+        val reply = calls.remove(step.name(0))!!.await().getOrThrow()
+        if (step.error != null) return Done
+        val body = step.expect[0].first()
+        if (!reply.body.contentEquals(body.value)) differ(body.text.take(40), reply.text().take(40))
+        for (word in step.expect[0].drop(1)) {
+            val has = reply.headers.find { "header." + it.key == word.key }?.value
+            if (has != word.text) differ(word.text, has)
+        }
+        return Compared
+    }
+
+    private fun headers(step: Step) =
+        step.options.filter { it.key!!.startsWith("header.") }.map { Header(it.key!!.removePrefix("header."), it.text) }
 
     private suspend fun subscribe(step: Step): Any {
         val credit = step.number("credit")?.toUInt() ?: 64u
@@ -195,7 +227,7 @@ class World {
         step.number("copies")?.toUShort(),
         step.option("on_short")?.let { OnShort.valueOf(it.uppercase()) },
         step.number("timeout"),
-        step.options.filter { it.key!!.startsWith("header.") }.map { Header(it.key!!.removePrefix("header."), it.text) },
+        headers(step),
         priority = step.number("priority")?.toUByte(),
         delayMs = step.number("delay"),
         atMs = step.number("at")?.let { System.currentTimeMillis().toULong() + it },

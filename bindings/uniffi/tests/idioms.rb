@@ -393,6 +393,21 @@ test "a program ends cleanly with members open and threads waiting" do
   equal("end\n", output)
 end
 
+test "what a settle's block answers is the reply of whoever called" do
+  Primer.open do |primer|
+    sums = primer.queue("sums")
+    sums.subscribe do |subscription|
+      Thread.new { subscription.each { |delivery| delivery.settle { |it| (it.body.to_i * 2).to_s } } }
+      equal(%w[2 4 6], [1, 2, 3].map { |number| sums.call(number.to_s, timeout_ms: PATIENCE_MS).body })
+      sums.enqueue("7")
+      equal("16", sums.call("8", timeout_ms: PATIENCE_MS, headers: { "of" => "sums" }).body)
+    end
+    equal(302, raises(Primer::Error::InDoubt) { sums.call("9", timeout_ms: 50) }.number)
+    raises(Timeout::Error) { Timeout.timeout(0.05) { sums.call("10") } }
+    equal(0, primer.stats["calls"])
+  end
+end
+
 test "calls leave no descriptors behind" do
   Primer.open do |primer|
     jobs = primer.queue("jobs")

@@ -46,6 +46,7 @@ module Scenario
     "open" => [1, 1, nil], "join" => [2, 2, []], "members" => [1, 1, []], "address" => [1, 1, []],
     "event" => [2, 2, []], "stats" => [2, 2, []],
     "enqueue" => [3, 3, ENQUEUE], "enqueue_many" => [3, 99, ENQUEUE],
+    "call" => [3, 3, ENQUEUE], "reply" => [3, 3, %w[header.]], "replied" => [1, 1, []],
     "receive" => [2, 2, %w[max wait lease] + IN_GROUP],
     "ack" => [2, 2, []], "ack_many" => [2, 99, []], "nack" => [2, 2, %w[delay]],
     "release" => [2, 2, []], "extend" => [2, 2, %w[lease]], "drop" => [2, 2, []],

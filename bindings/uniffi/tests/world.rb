@@ -19,6 +19,7 @@ class World
     @messages = {}
     @subscriptions = {}
     @readers = {}
+    @calls = {}
     @deliveries = Hash.new { |all, key| all[key] = [] }
     # Which queue a delivery came from.
     @homes = {}.compare_by_identity
@@ -105,6 +106,32 @@ class World
 
   def do_enqueue_many(step)
     queue(step).enqueue_many(step.args.drop(2).map(&:value), **enqueue_options(step))
+  end
+
+  # It goes on beside the other steps, in a thread.
+  def do_call(step)
+    options = { timeout_ms: PATIENCE_MS, **enqueue_options(step).compact }
+    queue = queue(step)
+    call = Thread.new { queue.call(step.args[2].value, **options) }
+    call.report_on_exception = false
+    @calls[step.expect.dig(0, 0).text] = call
+    :compared
+  end
+
+  def do_reply(step)
+    received(step, 1).reply(step.args[2].value, headers: step.headers)
+    :done
+  end
+
+  def do_replied(step)
+    reply = @calls.delete(step.name(0)).value
+    return :done if step.expect.first.first.plain?("error")
+
+    body, *words = step.expect.first
+    differ(body.text[0, 40], reply.body[0, 40]) if reply.body.b != body.value
+    headers = reply.headers.to_h { |header| ["header.#{header.key}", header.value] }
+    words.each { |word| differ(word.text, headers[word.key]) if headers[word.key] != word.text }
+    :compared
   end
 
   def do_receive(step)

@@ -17,7 +17,7 @@ use crate::run::sync::{Condvar, Mutex, MutexGuard};
 use crate::pending::Held;
 use crate::run::runtime;
 use crate::run::waiter::call_host;
-use crate::{Broadcast, Change, Delivery, Error, ErrorKind, Event, Receipt, Result};
+use crate::{Broadcast, Change, Delivery, Error, ErrorKind, Event, Receipt, Reply, Result};
 
 /// `value | ticket`: what a native verb answers.
 #[derive(Debug)]
@@ -35,6 +35,8 @@ pub enum Outcome {
     Done,
     /// Of enqueue.
     Receipt(Receipt),
+    /// Of call.
+    Reply(Reply),
     /// Of enqueue_many.
     Receipts(Vec<Receipt>),
     /// Of receive.
@@ -60,6 +62,12 @@ impl From<()> for Outcome {
 impl From<Receipt> for Outcome {
     fn from(receipt: Receipt) -> Self {
         Outcome::Receipt(receipt)
+    }
+}
+
+impl From<Reply> for Outcome {
+    fn from(reply: Reply) -> Self {
+        Outcome::Reply(reply)
     }
 }
 

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use primer_proto::base::limits;
-use primer_proto::engine::{Handle, Leased};
+use primer_proto::engine::{Handle, Leased, ReplyTo};
 
 use crate::run::waiter::unexpected;
-use crate::{Bytes, MessageId, Pending, Queue, Result};
+use crate::{Bytes, MessageId, Pending, Queue, Reply, Result};
 
 /// A message on lease to this process. Dropped unsettled it is released: it goes back at once and
 /// the attempt is not counted.
@@ -73,6 +73,14 @@ impl Delivery {
     /// The queue it came from.
     pub fn queue(&self) -> &Queue {
         &self.queue
+    }
+    /// True where somebody waits for a reply.
+    pub fn wants_reply(&self) -> bool {
+        ReplyTo::of(self.headers()).is_some()
+    }
+    /// As [`Queue::reply`].
+    pub fn reply(&self, reply: impl Into<Reply>) -> Result<()> {
+        self.queue.reply(self, reply)
     }
     /// As [`Queue::ack`].
     pub fn ack(&self) -> Result<()> {

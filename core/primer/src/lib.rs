@@ -7,6 +7,7 @@
 //! for it on a plain thread, or let a [`Completions`] queue bring the answer to a host's own loop.
 #![forbid(unsafe_code)]
 
+mod call;
 mod completions;
 mod delivery;
 mod handler;
@@ -22,6 +23,7 @@ mod subscription;
 mod trust;
 mod worker;
 
+pub use crate::call::{Call, Reply};
 pub use crate::completions::{Answer, Completion, Completions, Outcome};
 pub use crate::delivery::Delivery;
 pub use crate::handler::BroadcastHandler;
@@ -36,6 +38,6 @@ pub use crate::worker::{Verdict, Worker, WorkerOptions};
 pub use bytes::Bytes;
 pub use primer_proto::base::{BootId, MemberId, MessageId, limits};
 pub use primer_proto::engine::{
-    Broadcast, Change, Entry, Event, EventKind, IfNoGroup, Member, OnShort, Receipt,
+    Broadcast, Change, Entry, Event, EventKind, IfNoGroup, Member, OnShort, REPLY_TO, Receipt,
 };
 pub use primer_proto::{Error, ErrorKind, Result};

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use primer_proto::base::{QueueKey, limits};
 use primer_proto::engine::{
-    Asked, Command, EnqueueOptions as Wanted, Flow, Handle, InGroup, NewMessage, Reply,
+    Asked, Command, EnqueueOptions as Wanted, Flow, Handle, InGroup, NewMessage, Reply, ReplyTo,
 };
 
 use crate::run::clock::{millis, wall_ms_of};
@@ -41,6 +41,10 @@ impl Queue {
 
     pub(crate) fn driver(&self) -> &Arc<Driver> {
         &self.seat.driver
+    }
+
+    pub(crate) fn key(&self) -> QueueKey {
+        self.seat.key
     }
 
     /// Its name.
@@ -190,6 +194,22 @@ impl Queue {
         // Also when it fails: an error means that it is finished already, or that this member is.
         delivery.settled();
         self.driver().call_now(Command::Ack(handle)).map(drop)
+    }
+
+    /// Replies to whoever waits for this message's reply, then acks it. Best effort: a caller that is
+    /// gone, has given up or has a reply already is no error. Errors: as ack, 101 for a message that asks
+    /// for no reply, 104, 203 where the way to the caller is full.
+    pub fn reply(&self, delivery: &Delivery, reply: impl Into<crate::Reply>) -> Result<()> {
+        let handle = self.handle(delivery)?;
+        let to = ReplyTo::of(delivery.headers());
+        let response = reply.into().into_response();
+        let command = Command::Respond(handle, to, response);
+        let answer = self.driver().call_now(command);
+        // Before anything is done it may be settled otherwise; else as an ack.
+        if !answer.as_ref().is_err_and(|error| error.number() < 400) {
+            delivery.settled();
+        }
+        answer.map(drop)
     }
 
     /// Acks up to `limits::BATCH_MAX` deliveries; answers one number each, 0 or the error's (402).
@@ -383,7 +403,7 @@ pub(crate) fn done(_: Option<&Queue>, reply: Reply) -> Result<()> {
     }
 }
 
-fn wanted(options: &EnqueueOptions) -> Wanted {
+pub(crate) fn wanted(options: &EnqueueOptions) -> Wanted {
     Wanted {
         copies: options.copies,
         on_short: options.on_short,

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use primer_proto::base::limits;
 
 use crate::run::sync::{Condvar, Mutex};
-use crate::{Delivery, Error, ErrorKind, Queue, Result, SubscribeOptions, Subscription};
+use crate::{Delivery, Error, ErrorKind, Queue, Reply, Result, SubscribeOptions, Subscription};
 
 /// How long a handler's message is its own, unless told otherwise.
 const MAX_RUN: Duration = Duration::from_secs(3_600);
@@ -21,6 +21,8 @@ const MAX_RUN: Duration = Duration::from_secs(3_600);
 pub enum Verdict {
     /// It is finished.
     Ack,
+    /// It is finished, and this is for whoever called, if anybody waits.
+    Reply(Reply),
     /// It failed: again after so long, or after the back-off.
     Nack(Option<Duration>),
     /// It can never succeed: a dead letter, with the reason.
@@ -40,6 +42,16 @@ impl<E: fmt::Display> From<std::result::Result<(), E>> for Verdict {
                 tracing::warn!(%error, "a handler failed");
                 Verdict::Nack(None)
             }
+        }
+    }
+}
+
+/// The same for a handler that replies.
+impl<E: fmt::Display> From<std::result::Result<Reply, E>> for Verdict {
+    fn from(result: std::result::Result<Reply, E>) -> Self {
+        match result {
+            Ok(reply) => Verdict::Reply(reply),
+            Err(error) => Err::<(), E>(error).into(),
         }
     }
 }
@@ -194,6 +206,18 @@ impl Worker {
 }
 
 impl Bench {
+    /// One that cannot be given counts as a failure: it might be given the next time.
+    fn reply(&self, delivery: &Delivery, reply: Reply) -> Result<()> {
+        if !delivery.wants_reply() {
+            return delivery.ack();
+        }
+        let given = delivery.reply(reply);
+        if given.as_ref().is_err_and(|error| error.number() < 400) {
+            delivery.nack(None).wait()?;
+        }
+        given
+    }
+
     fn work(&self, handler: &impl Fn(&Delivery) -> Verdict) {
         loop {
             let delivery = match self.subscription.next().wait() {
@@ -215,6 +239,7 @@ impl Bench {
             });
             let settled = match verdict {
                 Verdict::Ack => delivery.ack(),
+                Verdict::Reply(reply) => self.reply(&delivery, reply),
                 Verdict::Nack(delay) => delivery.nack(delay).wait(),
                 Verdict::Reject(reason) => delivery.reject(&reason).wait(),
                 Verdict::Release => delivery.release().wait(),

@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use futures_core::Stream;
 use primer::{
-    Delivery, Options, Primer, Queue, ReceiveOptions, SubscribeOptions, Verdict, WorkerOptions,
+    Delivery, Options, Primer, Queue, ReceiveOptions, Reply, SubscribeOptions, Verdict,
+    WorkerOptions,
 };
 
 /// Generous: only a hang reaches it.
@@ -210,4 +211,26 @@ fn a_subscription_is_a_stream_that_ends_when_it_is_closed() {
     primer.close().wait().unwrap();
     let end = Pin::new(&mut stream).poll_next(&mut Context::from_waker(&waker));
     assert!(matches!(end, Poll::Ready(None)));
+}
+
+#[test]
+fn what_a_handler_returns_is_the_reply_of_whoever_called() {
+    let (primer, queue) = lone();
+    let worker = queue
+        .worker(&short(2), |delivery| match &delivery.body()[..] {
+            b"" => Err("nothing to double"),
+            body => Ok(Reply::from(body.repeat(2))),
+        })
+        .unwrap();
+    let calls: Vec<_> = ["a", "b", "c"].map(|body| queue.call(body).start()).into();
+    let bodies = calls.into_iter().map(|call| call.wait().unwrap().body);
+    assert_eq!(bodies.collect::<Vec<_>>(), ["aa", "bb", "cc"]);
+    // Nobody waits for this one.
+    queue.enqueue("d").wait().unwrap();
+    let failed = queue.call("").timeout(Duration::from_millis(50)).wait();
+    assert_eq!(failed.unwrap_err().number(), 302);
+    assert!(worker.close(None));
+    assert_eq!(primer.stats().unwrap().get("replies"), 3);
+    drop(queue.call("given up").start());
+    assert_eq!(primer.stats().unwrap().get("calls"), 0);
 }

@@ -24,7 +24,9 @@ use primer_proto::membership::greeting::{self, Greeting, Prover, Refused as Ende
 use primer_proto::membership::{Card, CardList, Heartbeat, Hello, Meta, Probe, Refusal, Rival};
 use primer_proto::metadata::{Exchange, Exchanges, Stock, Table};
 use primer_proto::queue::Message as Queue;
-use primer_proto::queue::{Claim, Deliver, Demand, Done, Ending, Forget, Settle, Settled};
+use primer_proto::queue::{
+    Claim, Deliver, Demand, Done, Ending, Forget, Header as QueueHeader, Replied, Settle, Settled,
+};
 use primer_proto::wire::Ids;
 
 const ORIGIN: BootId = BootId(0x0102_0304_0506_0708);
@@ -146,6 +148,7 @@ fn gone() -> Gone {
 /// Every kind of frame but the handshake's and the exchange's, which are made by talking.
 fn messages() -> Vec<(&'static str, Message)> {
     let mut all = control();
+    all.extend(settling());
     all.extend(copies());
     all.extend(ends());
     all.extend(broadcasts());
@@ -358,6 +361,13 @@ fn control() -> Vec<(&'static str, Message)> {
                 credit_bytes: 0,
             })),
         ),
+    ]
+}
+
+/// Control frames about one delivery, and the reply to a call.
+fn settling() -> Vec<(&'static str, Message)> {
+    let queue = |message: Queue| Message::Queue(message.into());
+    vec![
         (
             "settle",
             queue(Queue::Settle(Settle {
@@ -369,6 +379,18 @@ fn control() -> Vec<(&'static str, Message)> {
                 lease: 5,
                 span: 501,
                 reason: String::new(),
+            })),
+        ),
+        (
+            "replied",
+            queue(Queue::Replied(Replied {
+                boot: ORIGIN.0,
+                number: 300,
+                body: Bytes::from_static(b"four"),
+                headers: vec![QueueHeader {
+                    name: "sure".into(),
+                    value: "yes".into(),
+                }],
             })),
         ),
         (

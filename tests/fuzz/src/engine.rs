@@ -11,7 +11,7 @@ use primer_proto::base::{
 use primer_proto::copies::Holder;
 use primer_proto::engine::{
     Asked, Command, Config, Effect, EnqueueOptions, Flow, Handle, IfNoGroup, InGroup, Message,
-    NewMessage, Reply, Writer, cut, decode,
+    NewCall, NewMessage, Reply, ReplyTo, Response, Writer, cut, decode,
 };
 use primer_proto::membership::Hello;
 use primer_proto::queue::Message as Queue;
@@ -201,7 +201,7 @@ impl Bench {
             headers: None,
         };
         let span = chance.percent(50).then(|| make::number(chance));
-        let command = match chance.below(15) {
+        let command = match chance.below(17) {
             0 | 1 => Command::Enqueue {
                 queue,
                 message,
@@ -234,24 +234,36 @@ impl Bench {
                 None => Command::Joined,
             },
             8 => Command::Join("somebody:1".into()),
-            9 => match in_group(chance) {
-                Some(group) if chance.percent(50) => Command::CreateGroup(queue, group),
-                Some(group) => Command::RemoveGroup(queue, group.name),
+            15 => Command::Call(NewCall {
+                queue,
+                message,
+                options,
+                timeout: make::number(chance) % 5_000,
+            }),
+            16 => match self.draw_handle(chance) {
+                Some(handle) => {
+                    let to = self.draw_caller(chance);
+                    Command::Respond(handle, to, Response::default())
+                }
                 None => Command::Joined,
             },
+            9 => change_group(queue, chance),
             _ => match self.draw_handle(chance) {
-                Some(handle) => match chance.below(6) {
-                    0 => Command::Ack(handle),
-                    1 => Command::AckMany(vec![handle.clone(), handle]),
-                    2 => Command::Nack(handle, span),
-                    3 => Command::Release(handle),
-                    4 => Command::Reject(handle, "no".into()),
-                    _ => Command::Extend(handle, span),
-                },
+                Some(handle) => settle(handle, span, chance),
                 None => Command::Joined,
             },
         };
         self.ask(command);
+    }
+
+    /// Who a handler believes to wait: often a caller here, sometimes nobody.
+    fn draw_caller(&mut self, chance: &mut Chance) -> Option<ReplyTo> {
+        let to = ReplyTo {
+            member: make::pick(&self.pool.holders, chance).member,
+            boot: *make::pick(&self.pool.boots, chance),
+            number: chance.below(60),
+        };
+        chance.percent(90).then_some(to)
     }
 
     fn draw_handle(&mut self, chance: &mut Chance) -> Option<Handle> {
@@ -377,6 +389,27 @@ impl Bench {
     }
 }
 
+/// Mostly nothing.
+fn change_group(queue: QueueKey, chance: &mut Chance) -> Command {
+    match in_group(chance) {
+        Some(group) if chance.percent(50) => Command::CreateGroup(queue, group),
+        Some(group) => Command::RemoveGroup(queue, group.name),
+        None => Command::Joined,
+    }
+}
+
+/// One way to settle a delivery.
+fn settle(handle: Handle, span: Option<u64>, chance: &mut Chance) -> Command {
+    match chance.below(6) {
+        0 => Command::Ack(handle),
+        1 => Command::AckMany(vec![handle.clone(), handle]),
+        2 => Command::Nack(handle, span),
+        3 => Command::Release(handle),
+        4 => Command::Reject(handle, "no".into()),
+        _ => Command::Extend(handle, span),
+    }
+}
+
 /// So that a message of the queue room cannot be forgotten here when one is added.
 #[allow(dead_code, reason = "it only has to compile")]
 fn known(message: &Message) -> bool {
@@ -387,7 +420,7 @@ fn known(message: &Message) -> bool {
         Message::Queue(queue) => match queue.as_ref() {
             Queue::Repl(_) | Queue::ReplOk(_) | Queue::ReplNo(_) | Queue::Demand(_) => true,
             Queue::Deliver(_) | Queue::SetDone(_) | Queue::DoneOk(_) | Queue::Forget(_) => true,
-            Queue::Claim(_) | Queue::Settle(_) | Queue::Settled(_) => true,
+            Queue::Claim(_) | Queue::Settle(_) | Queue::Settled(_) | Queue::Replied(_) => true,
         },
     }
 }

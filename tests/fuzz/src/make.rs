@@ -16,7 +16,9 @@ use primer_proto::engine::{HOST_BODIES_MAX, HostExchange, Message};
 use primer_proto::membership::{Card, CardList, Heartbeat, Meta, Probe, Rival};
 use primer_proto::metadata::{Exchange, Stock};
 use primer_proto::queue::Message as Queue;
-use primer_proto::queue::{Claim, Deliver, Demand, Done, Ending, Forget, Settle, Settled};
+use primer_proto::queue::{
+    Claim, Deliver, Demand, Done, Ending, Forget, Header, Replied, Settle, Settled,
+};
 use primer_proto::wire::{Ids, SEQUENCE_MAX};
 use prost::Message as _;
 
@@ -268,9 +270,33 @@ fn owed(chance: &mut Chance) -> Vec<Owed> {
     }
 }
 
+/// A reply, often to a call that there is.
+fn replied(pool: &Pool, chance: &mut Chance) -> Replied {
+    let most = if chance.percent(5) {
+        limits::HEADERS_MAX as u64
+    } else {
+        2
+    };
+    let headers = (0..=chance.below(most)).map(|_| Header {
+        name: "n".repeat(chance.below(9) as usize),
+        value: "v".repeat(chance.below(9) as usize),
+    });
+    let headers: Vec<Header> = headers.collect();
+    Replied {
+        boot: pick(&pool.boots, chance).0,
+        number: if chance.percent(80) {
+            chance.below(40)
+        } else {
+            number(chance)
+        },
+        body: bytes(40, chance),
+        headers,
+    }
+}
+
 /// A message of the queue room.
 fn queue(pool: &Pool, chance: &mut Chance) -> Queue {
-    match chance.below(11) {
+    match chance.below(12) {
         0 | 1 => Queue::Repl(Repl {
             queue: queue_name(pool, chance).into(),
             section: section(pool, chance),
@@ -327,6 +353,7 @@ fn queue(pool: &Pool, chance: &mut Chance) -> Queue {
             own: own(pool, chance),
             holders: holders(pool, chance),
         }),
+        10 => Queue::Replied(replied(pool, chance)),
         _ if chance.percent(50) => Queue::Settle(settle(pool, chance)),
         _ => Queue::Settled(Settled {
             number: number(chance),

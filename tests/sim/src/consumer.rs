@@ -11,7 +11,7 @@ use crate::agenda::{MS, Micros};
 use crate::fan::written;
 use crate::ledger::id_of;
 use crate::plan::Class;
-use crate::producer::{body_of, value_of};
+use crate::producer::body_of;
 use crate::users::{Act, Held, How, Role, Session, What};
 use crate::world::{Local, Phase, World};
 
@@ -370,8 +370,9 @@ impl World {
     fn take(&mut self, (seat, client, queue): Place, leased: Leased) -> Option<u64> {
         let life = self.life(seat)?;
         let (store, key) = (life.store, self.served_at(seat, queue));
+        let read = crate::calls::read(&leased);
         let handle = leased.handle;
-        let Some(value) = value_of(&leased.body, leased.headers.as_ref()) else {
+        let Some((value, to)) = read else {
             let detail = format!("m{seat}: {} came with another body or headers", handle.id);
             self.violation("damaged", detail);
             return None;
@@ -380,10 +381,8 @@ impl World {
         self.ledger.values.insert(handle.id, value);
         self.check_kept(seat, handle.id);
         if key.is_some_and(|key| key != handle.queue) {
-            self.violation(
-                "delivery",
-                format!("m{seat}: {} has another queue", handle.id),
-            );
+            let detail = format!("m{seat}: {} has another queue", handle.id);
+            self.violation("delivery", detail);
         }
         let is_owner_holder = match &handle.holders {
             Some(holders) => holders
@@ -428,6 +427,7 @@ impl World {
             process,
             value,
             handle,
+            to,
             arrived: self.now,
             lease_ms: leased.lease,
             is_settled: false,

@@ -12,6 +12,7 @@
 
 mod agenda;
 mod alone;
+mod calls;
 mod churn;
 mod consumer;
 mod dice;

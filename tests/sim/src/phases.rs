@@ -218,7 +218,14 @@ impl World {
 
     /// What is kept although nobody needs it; none when nothing is.
     fn remains(&mut self) -> Option<String> {
-        for name in ["messages", "batches", "waiters", "demands", "tombstones"] {
+        for name in [
+            "messages",
+            "batches",
+            "waiters",
+            "calls",
+            "demands",
+            "tombstones",
+        ] {
             // A store that is gone for good pins what it may hold.
             let is_pinned = self.living().count() < self.seats.len();
             let kept = self.gauge(name);

@@ -89,6 +89,8 @@ classes! {
     Topics = "topics",
     /// Subscriptions keep their leases, and consumers need longer than one.
     Keep = "keep",
+    /// Producers wait for replies, and their messages expire.
+    Call = "call",
 }
 
 impl Class {
@@ -99,7 +101,7 @@ impl Class {
 
     /// True for classes that came later: drawn by themselves, so that older seeds stay what they were.
     const fn is_late(self) -> bool {
-        matches!(self, Class::Remember | Class::Keep)
+        matches!(self, Class::Remember | Class::Keep | Class::Call)
     }
 
     /// True for what a run is turned into, instead of classes that would hide what it is about.

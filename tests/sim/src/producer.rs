@@ -78,7 +78,17 @@ impl World {
             body: body_of(*value),
             headers: headers_of(*value),
         });
-        let command = match (values.len(), messages.next()) {
+        let first = messages.next();
+        let place = (client, queue, key);
+        let call = first
+            .as_ref()
+            .and_then(|first| self.draw_call(place, &values, first, options));
+        if let Some((command, what)) = call {
+            self.users.clients[client].open += 1;
+            self.ask(seat, command, what);
+            return;
+        }
+        let command = match (values.len(), first) {
             (1, Some(message)) => Command::Enqueue {
                 queue: key,
                 message,

@@ -29,7 +29,7 @@ impl World {
         self.settle_twins(&held);
         let handle = held.handle.clone();
         let (f, command) = match how {
-            How::Ack | How::AckAndKeep => (Verb::Ack, Command::Ack(handle)),
+            How::Ack | How::AckAndKeep => (Verb::Ack, World::ack_of(&held)),
             How::Nack(delay) => (Verb::Nack, Command::Nack(handle, delay)),
             How::Release => (Verb::Release, Command::Release(handle)),
             How::Extend(span) => (Verb::Extend, Command::Extend(handle, span)),
@@ -116,7 +116,7 @@ impl World {
 
     fn settled_one(&mut self, seat: usize, f: Verb, held: &Held, code: u16) {
         let is_documented = match f {
-            Verb::Ack => matches!(code, 0 | 402),
+            Verb::Ack => matches!(code, 0 | 402) || code == 203 && held.to.is_some(),
             _ => matches!(code, 0 | 202 | 302 | 401 | 402),
         };
         if !is_documented {
@@ -143,7 +143,9 @@ impl World {
             (_, 401) => self.sometimes.hit("settle came too late"),
             _ => {}
         }
+        // 203: the reply could not be given yet, so nothing was acked.
         if f == Verb::Ack
+            && code != 203
             && let Some(closing) = self.ledger.closing.get_mut(&held.handle.id)
         {
             closing.is_answered = true;

@@ -10,7 +10,9 @@ use bytes::Bytes;
 use primer_check::{Kind, Short, Value, Verb};
 use primer_proto::Input;
 use primer_proto::base::{Error, SessionId, Ticket};
-use primer_proto::engine::{Answer, Command, Event, EventKind, Flow, Handle, OnShort, Reply};
+use primer_proto::engine::{
+    Answer, Command, Event, EventKind, Flow, Handle, OnShort, Reply, ReplyTo,
+};
 
 use crate::agenda::{MS, Micros, SECOND};
 use crate::fan::Owed;
@@ -74,6 +76,8 @@ pub(crate) enum What {
         on_short: Short,
         owed: Owed,
     },
+    /// Of which client, in which queue, with which value.
+    Call(usize, usize, Value),
     Receive {
         client: usize,
         queue: usize,
@@ -142,6 +146,8 @@ pub(crate) struct Held {
     pub process: u64,
     pub value: Value,
     pub handle: Handle,
+    /// Who waits for a reply.
+    pub to: Option<ReplyTo>,
     pub arrived: Micros,
     pub lease_ms: u64,
     /// The consumer has settled it; it is kept to settle it again.
@@ -303,6 +309,7 @@ impl World {
                 on_short,
                 owed,
             } => self.enqueued((seat, client, queue), (&values, &owed), on_short, answer),
+            What::Call(client, queue, value) => self.called((seat, client, queue), value, answer),
             What::Receive { .. } if is_cancelled => self.received_too_late(seat, &answer),
             What::Receive {
                 client,
@@ -372,16 +379,18 @@ impl World {
                 self.users.tickets.insert(ticket, pending);
                 continue;
             }
-            if let What::Enqueue {
-                client,
-                queue,
-                values,
-                ..
-            } = pending.what
-            {
-                for value in values {
-                    self.record_enqueue((seat, client, queue), value, Kind::Info, None);
-                }
+            let (client, queue, values) = match pending.what {
+                What::Enqueue {
+                    client,
+                    queue,
+                    values,
+                    ..
+                } => (client, queue, values),
+                What::Call(client, queue, value) => (client, queue, vec![value]),
+                _ => continue,
+            };
+            for value in values {
+                self.record_enqueue((seat, client, queue), value, Kind::Info, None);
             }
         }
     }

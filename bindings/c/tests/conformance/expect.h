@@ -24,6 +24,9 @@ bool expect_deliveries(world_t *world, const step_t *step, member_t *member, pri
 /* One number each. */
 bool expect_codes(world_t *world, const step_t *step, const primer_code_t *codes, size_t count);
 
+/* The options of an enqueue; `headers` has room for 64. False for a word that there is not. */
+bool options_of(const step_t *step, primer_enqueue_options_t *options, primer_header_t *headers);
+
 /* Whether the option is there and says true. */
 bool is_true(const step_t *step, const char *key);
 /* The number of an option, or `otherwise`. */

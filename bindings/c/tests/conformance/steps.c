@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "calls.h"
 #include "expect.h"
 #include "gossip.h"
 #include "groups.h"
@@ -157,9 +158,7 @@ static const char *group_of(const step_t *step) {
     return group ? (const char *)group->value : NULL;
 }
 
-/* The options of an enqueue; `headers` has room for 64. False for a word that there is not. */
-static bool options_of(const step_t *step, primer_enqueue_options_t *options,
-                       primer_header_t *headers) {
+bool options_of(const step_t *step, primer_enqueue_options_t *options, primer_header_t *headers) {
     *options = (primer_enqueue_options_t)PRIMER_ENQUEUE_OPTIONS_INIT;
     options->copies = number_of(step, "copies", PRIMER_DEFAULT);
     options->timeout_ms = number_of(step, "timeout", PRIMER_DEFAULT);
@@ -322,6 +321,8 @@ static const shape_t SHAPES[] = {
     {"event", 2, 2, await_event},
     {"enqueue", 3, 3, enqueue},
     {"enqueue_many", 3, 99, enqueue},
+    {"call", 3, 3, begin_call},
+    {"reply", 3, 3, give_reply},
     {"receive", 2, 2, receive},
     {"ack", 2, 2, settle_one},
     {"ack_many", 2, 99, ack_many},
@@ -345,6 +346,7 @@ bool world_step(world_t *world, const step_t *step) {
     bool is_next = !strcmp(step->verb, "next") || !strcmp(step->verb, "unsubscribe");
     if ((is_next && count == 1) || (!strcmp(step->verb, "credit") && count == 2))
         return subscription(world, step);
+    if (!strcmp(step->verb, "replied") && count == 1) return end_call(world, step);
     if (is_gossip(step)) return gossip_step(world, step);
     for (size_t i = 0; i < sizeof SHAPES / sizeof *SHAPES; i++) {
         const shape_t *shape = &SHAPES[i];

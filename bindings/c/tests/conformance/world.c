@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "calls.h"
 #include "verbs.h"
 
 static void *made(size_t size) {
@@ -158,6 +159,7 @@ void drop_received(world_t *world, received_t *gone) {
 void world_end(world_t *world) {
     for (member_t *member = world->members; member; member = member->next)
         verb_close(member->primer);
+    drop_calls(world);
     while (world->received) drop_received(world, world->received);
     while (world->subscriptions) {
         TAKE(subscribed_t, world->subscriptions);

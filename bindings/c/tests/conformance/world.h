@@ -15,6 +15,7 @@ typedef struct message message_t;
 typedef struct received received_t;
 typedef struct subscribed subscribed_t;
 typedef struct listener listener_t;
+typedef struct call call_t; /* calls.c */
 
 struct member {
     member_t *next;
@@ -68,6 +69,7 @@ typedef struct {
     received_t *received;
     subscribed_t *subscriptions;
     listener_t *listeners;
+    call_t *calls;
     char told[1024]; /* how the last step differs */
 } world_t;
 

@@ -14,7 +14,7 @@ defmodule Primer.Consumer do
 
       children = [MyApp.Mailer]
 
-  `handle_message/2` answers `{:ack, state}`, `{:nack, state}`, `{{:nack, %{delay: ms}}, state}`,
+  `handle_message/2` answers `{:ack, state}`, `{{:reply, body}, state}` for whoever called, `{:nack, state}`, `{{:nack, %{delay: ms}}, state}`,
   `{{:reject, reason}, state}`, `{:release, state}`, or `{:noreply, state}` where it settles the message
   itself. What raises comes again after the back-off. A message is its worker's however long it takes,
   up to `max_run` (an hour); a worker that is stopped finishes the message that it has, for up to

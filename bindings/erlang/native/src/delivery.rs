@@ -6,9 +6,9 @@
 
 use std::sync::{Arc, LazyLock};
 
-use primer::{Bytes, Delivery, Error, ErrorKind, limits};
+use primer::{Bytes, Delivery, Error, ErrorKind, Reply, limits};
 use rustler::sys::ErlNifTerm;
-use rustler::{Encoder, Env, NifResult, Term};
+use rustler::{Binary, Encoder, Env, NifResult, Term};
 
 use crate::courier::Face;
 use crate::later::{Waiting, answer};
@@ -34,7 +34,7 @@ pub(crate) fn encode<'a>(env: Env<'a>, face: &Arc<Face>, delivery: Delivery) -> 
     });
     let attempts = delivery.attempts().encode(env);
     let body = body::encode(env, delivery.body());
-    let headers = headers(env, &delivery);
+    let headers = headers(env, delivery.headers());
     let id = Ids::default().encode(env, delivery.id());
     let priority = delivery.priority().encode(env);
     let queue = text(env, delivery.queue().name());
@@ -67,7 +67,8 @@ pub(crate) fn encode_many<'a>(
         .chunk_by(is_alike)
         .filter_map(|group| {
             let first = group.first()?;
-            let head = (first.attempts(), first.priority(), headers(env, first));
+            let headers = headers(env, first.headers());
+            let head = (first.attempts(), first.priority(), headers);
             Some((group.len(), head))
         })
         .collect();
@@ -104,8 +105,8 @@ fn is_alike(one: &Delivery, next: &Delivery) -> bool {
 }
 
 /// `[{Name, Value}]`.
-fn headers<'a>(env: Env<'a>, delivery: &Delivery) -> Term<'a> {
-    let pairs = delivery.headers().iter();
+pub(crate) fn headers<'a>(env: Env<'a>, headers: &[(String, String)]) -> Term<'a> {
+    let pairs = headers.iter();
     list(
         env,
         pairs.map(|(key, value)| (text(env, key), text(env, value)).encode(env)),
@@ -153,6 +154,15 @@ fn numbers<'a>(env: Env<'a>, codes: &[u16]) -> Term<'a> {
         .collect();
     // SAFETY: small numbers belong to every environment.
     unsafe { raw_list(env, &terms) }
+}
+
+#[rustler::nif]
+fn reply<'a>(env: Env<'a>, handle: &Lease, message: Binary<'a>, map: Term<'a>) -> Term<'a> {
+    let replied = options::reply(map).and_then(|headers| {
+        let body = body::decode(&message);
+        handle.delivery.reply(Reply { body, headers })
+    });
+    result(env, &handle.face, replied)
 }
 
 #[rustler::nif]

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use primer::{Answer, Completions, Delivery, Outcome, Pending, Receipt, Result};
+use primer::{Answer, Completions, Delivery, Outcome, Pending, Receipt, Reply, Result};
 use rustler::{Encoder, Env, LocalPid, Monitor, NifResult, Resource, ResourceArc, Term};
 
 use crate::atoms;
@@ -18,6 +18,7 @@ use crate::terms::{self, ToTerm};
 pub(crate) enum Waiting {
     Done(Pending<()>),
     Receipt(Pending<Receipt>),
+    Reply(Pending<Reply>),
     Receipts(Pending<Vec<Receipt>>),
     Deliveries(Pending<Vec<Delivery>>),
     Delivery(Pending<Delivery>),
@@ -34,6 +35,7 @@ impl Waiting {
         match self {
             Waiting::Done(pending) => pending.complete_on(completions).map(widen),
             Waiting::Receipt(pending) => pending.complete_on(completions).map(widen),
+            Waiting::Reply(pending) => pending.complete_on(completions).map(widen),
             Waiting::Receipts(pending) => pending.complete_on(completions).map(widen),
             Waiting::Deliveries(pending) => pending.complete_on(completions).map(widen),
             Waiting::Delivery(pending) => pending.complete_on(completions).map(widen),

@@ -161,6 +161,25 @@ pub(crate) fn enqueue(map: Term) -> Result<EnqueueOptions> {
     })
 }
 
+/// As [`enqueue`]; its `timeout` is how long to wait for the reply.
+pub(crate) fn call(map: Term) -> Result<(EnqueueOptions, Duration)> {
+    let mut options = enqueue(map)?;
+    let usual = Duration::from_millis(limits::CALL_TIMEOUT_MS);
+    let timeout = options.timeout.take().unwrap_or(usual);
+    Ok((options, timeout))
+}
+
+/// `#{headers}`.
+pub(crate) fn reply(map: Term) -> Result<Vec<(String, String)>> {
+    let mut reader = Reader::new(map);
+    let headers = match reader.take(atoms::headers()) {
+        Some(value) => headers(value)?,
+        None => Vec::new(),
+    };
+    reader.finish()?;
+    Ok(headers)
+}
+
 fn on_short(value: Term) -> Result<OnShort> {
     if atoms::degrade() == value {
         Ok(OnShort::Degrade)

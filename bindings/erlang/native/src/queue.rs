@@ -57,6 +57,18 @@ fn enqueue_with<'a>(
 }
 
 #[rustler::nif]
+fn call<'a>(env: Env<'a>, queue: &QueueRes, message: Binary<'a>, map: Term<'a>) -> Term<'a> {
+    match options::call(map) {
+        Ok((options, timeout)) => {
+            let body = body::decode(&message);
+            let pending = queue.queue.call_with(body, &options, timeout);
+            answer(env, &queue.face, pending, Waiting::Reply)
+        }
+        Err(error) => failed(env, &error),
+    }
+}
+
+#[rustler::nif]
 fn enqueue_many<'a>(
     env: Env<'a>,
     queue: &QueueRes,

@@ -7,8 +7,8 @@ use std::mem::MaybeUninit;
 use std::sync::{Arc, LazyLock};
 
 use primer::{
-    Broadcast, Bytes, Change, Entry, Error, Event, Member, MessageId, Outcome, Receipt, Result,
-    Stats,
+    Broadcast, Bytes, Change, Entry, Error, Event, Member, MessageId, Outcome, Receipt, Reply,
+    Result, Stats,
 };
 use rustler::sys::{ErlNifTerm, c_uint, enif_make_list_from_array, enif_make_map_from_arrays};
 use rustler::{Atom, Encoder, Env, NewBinary, Term};
@@ -198,6 +198,18 @@ impl ToTerm for () {
 impl ToTerm for Receipt {
     fn to_term<'a>(self, env: Env<'a>, _: &Arc<Face>) -> Option<Term<'a>> {
         Some(receipt_term(env, &self))
+    }
+}
+
+impl ToTerm for Reply {
+    /// `#{body, headers}`.
+    fn to_term<'a>(self, env: Env<'a>, _: &Arc<Face>) -> Option<Term<'a>> {
+        static KEYS: Keys<2> = LazyLock::new(|| [atoms::body(), atoms::headers()]);
+        let values = [
+            body::encode(env, &self.body),
+            delivery::headers(env, &self.headers),
+        ];
+        Some(record(env, &KEYS, &values))
     }
 }
 
@@ -405,6 +417,7 @@ impl ToTerm for Outcome {
         match self {
             Outcome::Done | Outcome::Ready => None,
             Outcome::Receipt(receipt) => receipt.to_term(env, face),
+            Outcome::Reply(reply) => reply.to_term(env, face),
             Outcome::Receipts(receipts) => receipts.to_term(env, face),
             Outcome::Deliveries(deliveries) => deliveries.to_term(env, face),
             Outcome::Delivery(delivery) => delivery.to_term(env, face),

@@ -24,7 +24,7 @@ from ._node import Primer, Queue, Subscription, open, start
 from ._options import Discover, IfNoGroup, OnShort, Options, Terms
 from ._primer import Receipt, __version__
 from ._readers import Events, Topic, Watch
-from ._values import Broadcast, Change, Entry, Event, Member
+from ._values import Broadcast, Change, Entry, Event, Member, Reply
 from ._workers import Worker
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ __all__ = [
     "Queue",
     "Receipt",
     "Reject",
+    "Reply",
     "Subscription",
     "Terms",
     "TooLate",

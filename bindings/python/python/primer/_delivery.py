@@ -14,7 +14,10 @@ from ._durations import Duration, millis_or_none
 from ._errors import PrimerError, Reject
 
 if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
     from . import _primer
+    from ._node import Headers
 
 
 class BaseDelivery:
@@ -71,6 +74,11 @@ class BaseDelivery:
         """True once it was acked, nacked, rejected or released through this object."""
         return bool(self._settled)
 
+    @property
+    def wants_reply(self) -> bool:
+        """True where somebody waits for a reply: it came by a ``call``."""
+        return self._native.wants_reply
+
     def json(self) -> Any:
         """The body read as JSON. Errors: ``json.JSONDecodeError``, ``UnicodeDecodeError``."""
         return json.loads(self._native.body)
@@ -93,6 +101,15 @@ class Delivery(BaseDelivery):
     """
 
     __slots__ = ()
+
+    def reply(self, body: Buffer, *, headers: Headers | None = None) -> None:
+        """Replies to whoever waits for this message's reply, then acks it.
+
+        Best effort: a caller that is gone, gave up or has a reply already is no error. Errors: 101 for a message that
+        asks for no reply, 104, 203 (again later), 402, 501.
+        """
+        self._native.reply(body, headers)
+        self._settled = "acked"
 
     def ack(self) -> None:
         """The message is finished. Errors: 402 when it was already, 501."""

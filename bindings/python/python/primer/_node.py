@@ -22,10 +22,14 @@ from ._workers import MAX_RUN, Handler, Worker, check
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    from ._values import Entry, Member
+    from ._values import Entry, Member, Reply
 
 Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
 """Headers of a message; pairs where a name may repeat. Their order is kept."""
+
+
+CALL_TIMEOUT: Duration = "30s"
+"""How long a call waits for its reply, unless told otherwise."""
 
 
 def open(**options: Unpack[Options]) -> Primer:
@@ -295,6 +299,26 @@ class Queue:
         rest = asked(self._max_attempts, **terms)
         return self._native.enqueue_many(bodies, copies, on_short, timeout_ms, headers, None, *rest)
 
+    def call(
+        self,
+        body: Buffer,
+        *,
+        timeout: Duration = CALL_TIMEOUT,
+        copies: int | None = None,
+        on_short: OnShort | None = None,
+        headers: Headers | None = None,
+        **terms: Unpack[Terms],
+    ) -> Reply:
+        """Puts a message into the queue and waits up to ``timeout`` for the reply of whoever handles it.
+
+        The options are those of ``enqueue``; without a ``ttl`` it expires with the timeout. Errors: as enqueue, 201 with
+        too many calls at a time, 302 when no reply came in time (it may still be handled).
+        """
+        copies = self._copies if copies is None else copies
+        on_short = self._on_short if on_short is None else on_short
+        rest = asked(self._max_attempts, **terms)
+        return self._native.call(body, millis(timeout), copies, on_short, self._timeout_ms, headers, None, *rest)
+
     def receive(
         self,
         *,
@@ -380,7 +404,7 @@ class Queue:
     ) -> Worker:
         """Calls ``handler`` for each message, ``concurrency`` at a time, each in a thread, from now on.
 
-        Returning acks, an exception nacks with the back-off, ``primer.Reject`` makes a dead letter. The lease is kept
+        Returning acks, and replies with the bytes it returns where somebody waits; an exception nacks with the back-off, ``primer.Reject`` makes a dead letter. The lease is kept
         for ``max_run``, also while this interpreter is busy. Errors: 101, 201, 203, 501.
         """
         credit = check(concurrency)

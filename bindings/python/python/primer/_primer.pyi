@@ -12,7 +12,7 @@ from typing import TypeAlias, final, overload
 
 from typing_extensions import Buffer
 
-from ._values import Broadcast, Change, Entry, Event, Member
+from ._values import Broadcast, Change, Entry, Event, Member, Reply
 
 __all__ = [
     "Completions",
@@ -116,6 +116,42 @@ class Queue:
         if_no_group: str | None = None,
     ) -> Receipt | int: ...
     @overload
+    def call(
+        self,
+        body: Buffer,
+        timeout_ms: int,
+        copies: int | None = None,
+        on_short: str | None = None,
+        enqueue_timeout_ms: int | None = None,
+        headers: _Headers | None = None,
+        on: None = None,
+        priority: int | None = None,
+        delay_ms: int | None = None,
+        at_ms: int | None = None,
+        ttl_ms: int | None = None,
+        max_attempts: int | None = None,
+        at_most_once: bool = False,
+        if_no_group: str | None = None,
+    ) -> Reply: ...
+    @overload
+    def call(
+        self,
+        body: Buffer,
+        timeout_ms: int,
+        copies: int | None,
+        on_short: str | None,
+        enqueue_timeout_ms: int | None,
+        headers: _Headers | None,
+        on: Completions,
+        priority: int | None = None,
+        delay_ms: int | None = None,
+        at_ms: int | None = None,
+        ttl_ms: int | None = None,
+        max_attempts: int | None = None,
+        at_most_once: bool = False,
+        if_no_group: str | None = None,
+    ) -> Reply | int: ...
+    @overload
     def enqueue_many(
         self,
         bodies: Iterable[Buffer],
@@ -181,6 +217,7 @@ class Queue:
     def create_group(self, group: str, backlog: bool = False) -> None: ...
     def remove_group(self, group: str) -> None: ...
     def groups(self) -> list[str]: ...
+    def reply(self, delivery: Delivery, body: Buffer, headers: _Headers | None = None) -> None: ...
     def ack(self, delivery: Delivery) -> None: ...
     def ack_many(self, deliveries: Sequence[Delivery]) -> list[int]: ...
     @overload
@@ -216,6 +253,9 @@ class Delivery:
     def priority(self) -> int: ...
     @property
     def queue(self) -> str: ...
+    @property
+    def wants_reply(self) -> bool: ...
+    def reply(self, body: Buffer, headers: _Headers | None = None) -> None: ...
     def ack(self) -> None: ...
     @overload
     def nack(self, delay_ms: int | None = None, on: None = None) -> None: ...

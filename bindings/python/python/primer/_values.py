@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,25 @@ class Broadcast:
     """The id of the member that told it."""
     body: bytes
     """What it told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a call is answered with."""
+
+    body: bytes
+    """The handler's bytes."""
+    header_list: tuple[tuple[str, str], ...]
+    """All of the handler's headers, in their order."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The handler's headers; of a repeated name, the last value."""
+        return dict(self.header_list)
+
+    def json(self) -> Any:
+        """The body read as JSON. Errors: ``json.JSONDecodeError``, ``UnicodeDecodeError``."""
+        return json.loads(self.body)
 
 
 @dataclass(frozen=True, slots=True)

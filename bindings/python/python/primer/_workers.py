@@ -16,7 +16,7 @@ from ._durations import Duration, millis_or_none
 from ._errors import PrimerError, Reject, refuse
 
 if TYPE_CHECKING:
-    from ._delivery import Delivery
+    from ._delivery import BaseDelivery, Delivery
     from ._node import Subscription
 
 Handler = Callable[["Delivery"], Any]
@@ -34,6 +34,11 @@ def check(concurrency: int) -> int:
     return concurrency
 
 
+def is_reply(result: object, message: BaseDelivery) -> bool:
+    """True where what a handler returned is what its message's caller waits for."""
+    return isinstance(result, bytes | bytearray | memoryview) and message.wants_reply and not message.is_settled
+
+
 def tell(error: Exception, message: str) -> None:
     """Logs how a handler failed; what it means for the message is decided already."""
     if isinstance(error, Reject):
@@ -47,7 +52,7 @@ def tell(error: Exception, message: str) -> None:
 class Worker:
     """Calls a handler for each message of a queue, ``concurrency`` at a time, until it is closed.
 
-    A handler that returns acks, one that raises nacks with the back-off, a ``Reject`` makes a dead letter; one that
+    A handler that returns acks, and replies with the bytes it returns where somebody waits for them; one that raises nacks with the back-off, a ``Reject`` makes a dead letter; one that
     settles the message itself has done so. Calling the worker calls its handler, as a test may want to.
     """
 
@@ -69,7 +74,9 @@ class Worker:
                 self._working.add(message)
             try:
                 with message:
-                    self._handler(message)
+                    result = self._handler(message)
+                    if is_reply(result, message):
+                        message.reply(result)
             except Exception as error:  # noqa: BLE001  # A handler's failure is its message's, not the worker's.
                 tell(error, message.id)
             finally:

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from ._durations import Duration, millis_or_none
-from ._workers import tell
+from ._workers import is_reply, tell
 
 if TYPE_CHECKING:
     from .aio import Delivery, Subscription
@@ -31,7 +31,9 @@ class Worker:
         async for message in self._subscription:
             try:
                 async with message:
-                    await self._handler(message)
+                    result = await self._handler(message)
+                    if is_reply(result, message):
+                        await message.reply(result)
             except Exception as error:  # noqa: BLE001  # A handler's failure is its message's, not the worker's.
                 tell(error, message.id)
             # A wait for the next one must not keep this one alive.

@@ -18,7 +18,7 @@ from ._delivery import BaseDelivery
 from ._durations import Duration, millis, millis_or_none
 from ._errors import PrimerError, Reject
 from ._lifetime import watch
-from ._node import Headers, describe
+from ._node import CALL_TIMEOUT, Headers, describe
 from ._options import OnShort, Options, Terms, asked, pairs, secrets_of
 from ._readers_aio import Events, Stream, Topic, Watch
 from ._workers import MAX_RUN, check
@@ -27,7 +27,7 @@ from ._workers_aio import Handler, Worker
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    from ._values import Entry, Member
+    from ._values import Entry, Member, Reply
 
 __all__ = ["Delivery", "Events", "Primer", "Queue", "Subscription", "Topic", "Watch", "Worker", "open", "start"]
 
@@ -324,6 +324,30 @@ class Queue:
             return cast(list[_primer.Receipt], await bridge.late(answer))
         return answer
 
+    async def call(
+        self,
+        body: Buffer,
+        *,
+        timeout: Duration = CALL_TIMEOUT,
+        copies: int | None = None,
+        on_short: OnShort | None = None,
+        headers: Headers | None = None,
+        **terms: Unpack[Terms],
+    ) -> Reply:
+        """Puts a message into the queue and waits up to ``timeout`` for the reply of whoever handles it.
+
+        Cancelled, it may still be handled. See ``primer.Queue.call``. Errors: as enqueue, 302 when none came in time.
+        """
+        bridge = self._loops.here()
+        copies = self._copies if copies is None else copies
+        on_short = self._on_short if on_short is None else on_short
+        rest = asked(self._max_attempts, **terms)
+        patience, own = millis(timeout), self._timeout_ms
+        answer = self._native.call(body, patience, copies, on_short, own, headers, bridge.native, *rest)
+        if isinstance(answer, int):
+            return cast("Reply", await bridge.late(answer))
+        return answer
+
     async def receive(
         self,
         *,
@@ -412,7 +436,7 @@ class Queue:
     ) -> Worker:
         """Calls ``handler`` for each message, ``concurrency`` at a time, each in a task, from now on.
 
-        Returning acks, an exception nacks with the back-off, ``primer.Reject`` makes a dead letter. The lease is kept
+        Returning acks, and replies with the bytes it returns where somebody waits; an exception nacks with the back-off, ``primer.Reject`` makes a dead letter. The lease is kept
         for ``max_run``, also while this loop is blocked. Errors: 101, 201, 203, 501.
         """
         credit = check(concurrency)
@@ -435,6 +459,14 @@ class Delivery(BaseDelivery):
     def __init__(self, native: _primer.Delivery, loops: Loops) -> None:
         super().__init__(native)
         self._loops = loops
+
+    async def reply(self, body: Buffer, *, headers: Headers | None = None) -> None:
+        """Replies to whoever waits for this message's reply, then acks it. See ``primer.Delivery.reply``.
+
+        Errors: 101 for a message that asks for no reply, 104, 203 (again later), 402, 501.
+        """
+        self._native.reply(body, headers)
+        self._settled = "acked"
 
     async def ack(self) -> None:
         """The message is finished. Errors: 402 when it was already, 501."""

@@ -119,7 +119,8 @@ pub struct Birth {
 }
 
 plain_id!(
-    /// Names a command whose answer may come later; chosen by the driver, never reused.
+    /// Names a command whose answer may come later; chosen by the driver, never reused. The top bit is
+    /// clear: the engine marks its own with it.
     Ticket, u64
 );
 plain_id!(

@@ -46,6 +46,10 @@ pub const SESSIONS_MAX: usize = 1 << 16;
 pub const CREDIT_MAX: u32 = 1 << 16;
 /// Calls waiting for an answer at one member.
 pub const WAITERS_MAX: usize = 1 << 20;
+/// Calls that wait for their replies at one member: each may bring a body.
+pub const CALLS_MAX: usize = 1 << 16;
+/// Default of a call's `timeout_ms`.
+pub const CALL_TIMEOUT_MS: Millis = 30_000;
 /// Runs of finished ids kept for stores that have not confirmed (protocol.md 4.5: 64 MiB).
 pub const TOMBSTONE_RUNS_MAX: usize = 1 << 20;
 /// Runs of ids remembered after everything about them is gone; two generations of this.

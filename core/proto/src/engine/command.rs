@@ -7,7 +7,9 @@ use bytes::Bytes;
 
 use crate::base::{BootId, MemberId, Millis, QueueKey, SessionId};
 pub use crate::metadata::Entry;
-pub use crate::queue::{Answer, EnqueueOptions, Flow, Glimpse, Handle, NewMessage, Reply};
+pub use crate::queue::{
+    Answer, EnqueueOptions, Flow, Glimpse, Handle, NewCall, NewMessage, Reply, ReplyTo, Response,
+};
 
 /// What a user asks of the engine.
 #[derive(Debug)]
@@ -30,6 +32,11 @@ pub enum Command {
         /// How many copies, and what if there are fewer.
         options: EnqueueOptions,
     },
+    /// Put one message into a queue and wait for the reply of whoever handles it. Answers
+    /// [`Reply::Response`], 302 when none came in time, or as enqueue.
+    Call(NewCall),
+    /// Reply to the caller of a message (none is 101), and finish it. Answers as ack, and 101, 104, 203.
+    Respond(Handle, Option<ReplyTo>, Response),
     /// Lease up to `max` messages, waiting for the first. Answers [`Reply::Deliveries`].
     Receive {
         /// Where from.

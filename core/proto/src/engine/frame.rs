@@ -16,7 +16,7 @@ use crate::copies::{Repl, ReplNo, ReplOk};
 use crate::membership::{CardList, Heartbeat, Meta, Probe, Rival};
 use crate::metadata::{Exchange, Stock};
 use crate::queue::Message as Queue;
-use crate::queue::{Claim, Deliver, Done, Forget};
+use crate::queue::{Claim, Deliver, Done, Forget, Replied};
 use crate::wire::Reader;
 
 /// A message between two members.
@@ -75,6 +75,7 @@ const CLAIM: u8 = 23;
 const PROBE: u8 = 24;
 const RIVAL: u8 = 27;
 const HOST_EXCHANGE: u8 = 28;
+const REPLIED: u8 = 32;
 
 /// A frame that neighbours may join is closed beyond this, so that its first messages do not wait
 /// for its last.
@@ -291,6 +292,7 @@ fn write_queue(queue: &Queue, out: &mut BytesMut) {
         Queue::Claim(claim) => claim.write(out),
         Queue::Settle(settle) => put(settle, out),
         Queue::Settled(settled) => put(settled, out),
+        Queue::Replied(replied) => put(replied, out),
     }
 }
 
@@ -316,6 +318,7 @@ fn kind(message: &Message) -> u8 {
             Queue::Demand(_) => DEMAND,
             Queue::Settle(_) => SETTLE,
             Queue::Settled(_) => SETTLED,
+            Queue::Replied(_) => REPLIED,
             Queue::Repl(_) => REPL,
             Queue::ReplOk(_) => REPL_OK,
             Queue::ReplNo(_) => REPL_NO,
@@ -405,6 +408,7 @@ pub fn decode(mut frame: Bytes) -> Result<Option<Message>> {
         DEMAND => Message::Queue(Box::new(Queue::Demand(get(frame)?))),
         SETTLE => Message::Queue(Box::new(Queue::Settle(get(frame)?))),
         SETTLED => Message::Queue(Box::new(Queue::Settled(get(frame)?))),
+        REPLIED => Message::Queue(Box::new(Queue::Replied(get::<Replied>(frame)?.checked()?))),
         _ => {
             let mut reader = Reader::new(frame);
             let message = match decode_broadcast(kind, &mut reader)? {

@@ -58,7 +58,7 @@ impl Bench {
         }
     }
 
-    fn count(&self, name: &str) -> u64 {
+    pub(super) fn count(&self, name: &str) -> u64 {
         self.engine.stats()[name]
     }
 }

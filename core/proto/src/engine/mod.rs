@@ -23,7 +23,7 @@ mod watch;
 
 pub use command::{
     Answer, Broadcast, Change, Command, EnqueueOptions, Entry, Event, EventKind, Flow, Glimpse,
-    InGroup, Member, NewMessage, Reply,
+    InGroup, Member, NewCall, NewMessage, Reply, ReplyTo, Response,
 };
 pub use effect::{Effect, Lane};
 pub use frame::{HEADER_BYTES, KIND_HELLO, KIND_REFUSAL, Message, Writer, cut, decode};
@@ -33,7 +33,7 @@ pub use remember::Memo;
 
 pub use crate::copies::{Asked, Terms};
 pub use crate::metadata::GroupEntry;
-pub use crate::queue::{Handle, Headers, IfNoGroup, Leased, OnShort, Receipt};
+pub use crate::queue::{Handle, Headers, IfNoGroup, Leased, OnShort, REPLY_TO, Receipt};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -278,6 +278,10 @@ impl Engine {
                 messages,
                 options,
             } => queues.enqueue_many(now, ticket, queue, messages, options),
+            Command::Call(call) => queues.call(now, ticket, call),
+            Command::Respond(handle, to, response) => {
+                queues.respond(now, ticket, (&handle, to), response);
+            }
             Command::Receive {
                 queue,
                 max,
@@ -518,6 +522,8 @@ fn settings(config: &Config) -> Settings {
     }
 }
 
+#[cfg(test)]
+mod calls_tests;
 #[cfg(test)]
 mod groups_tests;
 #[cfg(test)]

@@ -17,6 +17,28 @@ pub struct NewMessage {
     pub headers: Option<Headers>,
 }
 
+/// A message that somebody waits for the reply to.
+#[derive(Debug, Clone)]
+pub struct NewCall {
+    /// Where it is put.
+    pub queue: QueueKey,
+    /// What.
+    pub message: NewMessage,
+    /// As of an enqueue; without a time to live it is the timeout.
+    pub options: EnqueueOptions,
+    /// How long to wait for the reply, from 1 to `limits::WAIT_MS_MAX`.
+    pub timeout: Millis,
+}
+
+/// What a call is answered with.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Response {
+    /// Any bytes, at most the member's `body_bytes_max`.
+    pub body: Bytes,
+    /// Names and values, as a message's.
+    pub headers: Option<Headers>,
+}
+
 /// How an enqueue is copied.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct EnqueueOptions {
@@ -72,6 +94,8 @@ pub enum Reply {
     Receipts(Vec<Receipt>),
     /// Leased messages, oldest first; empty when there was none in time.
     Deliveries(Vec<Leased>),
+    /// The reply to a call.
+    Response(Response),
     /// One number a handle: 0 or an error's.
     Codes(Vec<u16>),
     /// A session was opened.

@@ -118,7 +118,7 @@ impl Queues {
     }
 
     /// Checks a message's size and headers; answers what it will cost. Errors: 101, 104.
-    fn check(&self, message: &NewMessage) -> Result<u64> {
+    pub(super) fn check(&self, message: &NewMessage) -> Result<u64> {
         if message.body.len() > self.settings.body_bytes_max {
             return Err(Error::new(ErrorKind::TooLarge)
                 .because("the body is over the limit")

@@ -90,9 +90,11 @@ impl Queues {
         self.fetch(now, queue);
     }
 
-    /// Nobody waits for that receive any more. What was demanded for it goes to others, or back.
+    /// Nobody waits for that receive or call any more. What was demanded for it goes to others, or back.
     pub fn cancel(&mut self, ticket: Ticket) {
-        self.end_waiter(ticket);
+        if !self.end_waiter(ticket) {
+            self.end_call(ticket);
+        }
     }
 
     pub(super) fn waiter_is_due(&mut self, ticket: Ticket) {

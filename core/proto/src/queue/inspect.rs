@@ -38,6 +38,7 @@ impl Queues {
         stats.insert("queues", self.shelves.len() as u64);
         stats.insert("tombstones", self.tombs.message_count());
         stats.insert("tombstone_runs", self.tombs.run_count() as u64);
+        stats.insert("calls", self.calls.len() as u64);
         stats.insert("waiters", self.waiters.len() as u64);
         stats.insert("sessions", self.sessions.len() as u64);
         stats.insert("demands", self.asked.len() as u64);

@@ -1,8 +1,12 @@
 //! What members tell each other about queues (protocol.md 4.8).
 
+use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 
+use super::calls::ReplyTo;
+use super::delivery::{NewMessage, Response};
 use crate::base::{BootId, Error, ErrorKind, Result, limits};
 use crate::copies::{Holders, Own, Repl, ReplNo, ReplOk, Section};
 use crate::copies::{read_holders, read_owed, read_own, write_holders, write_owed, write_own};
@@ -33,6 +37,8 @@ pub enum Message {
     Settle(Settle),
     /// The answer to a settle.
     Settled(Settled),
+    /// The reply to a call of the receiver's.
+    Replied(Replied),
 }
 
 /// "Lease me up to `credit` messages." Answered by one [`Deliver`], perhaps empty.
@@ -158,6 +164,34 @@ pub struct Settled {
     pub code: u32,
 }
 
+/// The reply to a call. Nothing answers it; one that nobody waits for is dropped.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct Replied {
+    /// The boot that made the call.
+    #[prost(fixed64, tag = "1")]
+    pub boot: u64,
+    /// The call.
+    #[prost(uint64, tag = "2")]
+    pub number: u64,
+    /// The handler's bytes.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub body: Bytes,
+    /// The handler's headers.
+    #[prost(message, repeated, tag = "4")]
+    pub headers: Vec<Header>,
+}
+
+/// A header of a reply.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct Header {
+    /// Its name.
+    #[prost(string, tag = "1")]
+    pub name: String,
+    /// Its value.
+    #[prost(string, tag = "2")]
+    pub value: String,
+}
+
 impl Message {
     /// About its bytes on the wire.
     #[must_use]
@@ -178,13 +212,70 @@ impl Message {
             Message::Demand(demand) => 32 + demand.queue.len(),
             Message::Settle(settle) => 40 + settle.reason.len(),
             Message::Settled(_) => 40,
+            Message::Replied(replied) => replied.weight(),
         }
     }
 
     /// True for what carries bodies, and so takes the bulk lane.
     #[must_use]
     pub fn is_bulk(&self) -> bool {
-        matches!(self, Message::Repl(_) | Message::Deliver(_))
+        matches!(
+            self,
+            Message::Repl(_) | Message::Deliver(_) | Message::Replied(_)
+        )
+    }
+}
+
+impl Replied {
+    /// The reply that a handler gives.
+    #[must_use]
+    pub fn new(to: ReplyTo, reply: NewMessage) -> Self {
+        let headers = reply.headers.as_deref().map(|headers| {
+            let headers = headers.iter().cloned();
+            headers
+                .map(|(name, value)| Header { name, value })
+                .collect()
+        });
+        Self {
+            boot: to.boot.0,
+            number: to.number,
+            body: reply.body,
+            headers: headers.unwrap_or_default(),
+        }
+    }
+
+    /// What its caller gets.
+    pub(super) fn into_response(self) -> Response {
+        let headers = self.headers.into_iter();
+        let headers: Vec<(String, String)> =
+            headers.map(|header| (header.name, header.value)).collect();
+        Response {
+            body: self.body,
+            headers: (!headers.is_empty()).then(|| Arc::new(headers)),
+        }
+    }
+
+    fn header_bytes(&self) -> usize {
+        let sizes = self
+            .headers
+            .iter()
+            .map(|one| one.name.len() + one.value.len());
+        sizes.sum()
+    }
+
+    fn weight(&self) -> usize {
+        32 + self.body.len() + self.header_bytes() + self.headers.len() * 6
+    }
+
+    /// What was decoded, when it is within the limits. Errors: 503.
+    pub fn checked(self) -> Result<Self> {
+        let is_within = self.body.len() <= limits::BODY_BYTES_MAX
+            && self.headers.len() <= limits::HEADERS_MAX
+            && self.header_bytes() <= limits::HEADER_BYTES_MAX;
+        if is_within {
+            return Ok(self);
+        }
+        Err(Error::new(ErrorKind::Corrupt).because("a reply is over the limit"))
     }
 }
 

@@ -6,12 +6,14 @@
 //! `kept` (their leases, extended),
 //! `life` (this store under another name),
 //! `groups` (who gets a message),
+//! `calls` (replies),
 //! `settle` (nack, release, extend, reject), `terms` and `dead` (dates, limits, dead letters), `ack` and `round` (the end of a message), `takeover` and
 //! `handover` (owners that went or go), `repair` (copies that went). It knows members only as [`Peer`]s that the engine tells it
 //! of, and says what it wants as [`Out`]s.
 
 mod ack;
 mod batch;
+mod calls;
 mod dead;
 mod delivery;
 mod done;
@@ -38,12 +40,15 @@ mod span;
 mod takeover;
 mod terms;
 
+pub use calls::{REPLY_TO, ReplyTo};
 pub use delivery::{
-    Answer, EnqueueOptions, Flow, Glimpse, Handle, Headers, IfNoGroup, Leased, NewMessage, OnShort,
-    Receipt, Reply,
+    Answer, EnqueueOptions, Flow, Glimpse, Handle, Headers, IfNoGroup, Leased, NewCall, NewMessage,
+    OnShort, Receipt, Reply, Response,
 };
 pub use groups::Group;
-pub use message::{Claim, Deliver, Demand, Done, Ending, Forget, Message, Settle, Settled};
+pub use message::{
+    Claim, Deliver, Demand, Done, Ending, Forget, Header, Message, Replied, Settle, Settled,
+};
 pub use peers::Peer;
 
 use alloc::boxed::Box;
@@ -119,6 +124,8 @@ pub struct Settings {
 enum Alarm {
     /// A receive's wait is over.
     Waiter(Ticket),
+    /// A call's wait is over.
+    Call(Ticket),
     /// A demand was not answered.
     Demand(u64),
     /// A nack, release or extend was not answered.
@@ -219,6 +226,14 @@ counters! {
     dropped_ungrouped,
     /// Messages given out at most once that came to nobody.
     at_most_once_lost,
+    /// Calls made here.
+    calls_made,
+    /// Calls whose reply did not come in time.
+    calls_unanswered,
+    /// Replies given here.
+    replies,
+    /// Replies whose caller was gone, had given up or had one, seen here.
+    replies_dropped,
 }
 
 /// The room.
@@ -250,6 +265,8 @@ pub struct Queues {
     prints: Prints,
     recheck_from: MessageId,
     waiters: BTreeMap<Ticket, Waiter>,
+    /// Calls without a reply yet, and how long each waits.
+    calls: calls::Calls,
     asked: BTreeMap<u64, Asked>,
     /// Demands that were not answered in time.
     given_up: BTreeSet<u64>,
@@ -316,6 +333,7 @@ impl Queues {
             prints: Prints::default(),
             recheck_from: MessageId::default(),
             waiters: BTreeMap::new(),
+            calls: calls::Calls::new(),
             asked: BTreeMap::new(),
             given_up: BTreeSet::new(),
             settles: BTreeMap::new(),
@@ -395,6 +413,7 @@ impl Queues {
     fn ring(&mut self, now: Now, alarm: Alarm) {
         match alarm {
             Alarm::Waiter(ticket) => self.waiter_is_due(ticket),
+            Alarm::Call(ticket) => self.call_is_due(ticket),
             Alarm::Demand(number) => self.demand_is_late(now, number),
             Alarm::Settle(number) => self.settle_is_late(number),
             Alarm::Session(session) => self.session_is_due(now, session),
@@ -435,6 +454,7 @@ impl Queues {
             Message::Claim(claim) => self.on_claim(now, from, &claim),
             Message::Settle(settle) => self.on_settle(now, from, &settle),
             Message::Settled(settled) => self.on_settled(now, &settled),
+            Message::Replied(replied) => self.on_replied(replied),
         }
     }
 
@@ -443,7 +463,9 @@ impl Queues {
     }
 
     fn reply(&mut self, ticket: Ticket, answer: Answer) {
-        self.out.push(Out::Reply(ticket, answer));
+        if let Some(ticket) = self.asker_of(ticket, &answer) {
+            self.out.push(Out::Reply(ticket, answer));
+        }
     }
 
     fn shelf(&mut self, queue: QueueKey) -> Option<&mut Shelf> {

@@ -6,8 +6,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
 use primer::{
-    Bytes, Delivery, EnqueueOptions, Events, IfNoGroup, MessageId, OnShort, Options, Primer, Queue,
-    ReceiveOptions, SubscribeOptions, Subscription, Topic, Watch,
+    Bytes, Delivery, EnqueueOptions, Events, IfNoGroup, MessageId, OnShort, Options, Pending,
+    Primer, Queue, ReceiveOptions, Reply, SubscribeOptions, Subscription, Topic, Watch,
 };
 use primer_conformance::scenario::{Step, Word};
 
@@ -27,6 +27,7 @@ pub struct World {
     deliveries: BTreeMap<(String, String), Vec<Delivery>>,
     subscriptions: BTreeMap<String, (String, Subscription)>,
     pub topics: BTreeMap<String, Topic>,
+    pub calls: BTreeMap<String, Pending<Reply>>,
     pub watches: BTreeMap<String, Watch>,
 }
 
@@ -53,6 +54,7 @@ impl World {
                 self.ask_member(step)
             }
             "enqueue" | "enqueue_many" => self.enqueue(step),
+            "call" | "reply" | "replied" => self.call(step),
             "receive" => self.receive(step),
             "create_group" | "remove_group" | "groups" => self.group(step),
             "broadcast" | "on" | "heard" | "put" | "delete" | "get" | "list" | "watch"
@@ -148,7 +150,7 @@ impl World {
         Ok(settle(done, &step.expect)?.map(|()| Given::Done))
     }
 
-    fn enqueue(&mut self, step: &Step) -> Told<Option<Given>> {
+    pub fn enqueue_options(step: &Step) -> Told<EnqueueOptions> {
         let mut options = EnqueueOptions {
             timeout: millis(step, "timeout")?,
             priority: number(step, "priority")?,
@@ -171,6 +173,11 @@ impl World {
                 options.headers.push((header.into(), word.text()));
             }
         }
+        Ok(options)
+    }
+
+    fn enqueue(&mut self, step: &Step) -> Told<Option<Given>> {
+        let options = Self::enqueue_options(step)?;
         let bodies: Vec<Bytes> = step
             .args
             .iter()
@@ -397,7 +404,7 @@ impl World {
         member.queue(&name(step, 1))
     }
 
-    fn received(&self, member: &str, message: &str) -> Told<&Delivery> {
+    pub fn received(&self, member: &str, message: &str) -> Told<&Delivery> {
         let last = self
             .deliveries
             .get(&(member.into(), message.into()))
