@@ -143,6 +143,8 @@ struct Item {
     completion: Completion,
     /// Cleared when a Ready is taken out, so that one notice is never in the queue twice.
     notice: Option<Arc<AtomicBool>>,
+    /// Of a member's end: its thread is waited for when this is taken out.
+    end: Option<Held>,
 }
 
 enum Bell {
@@ -224,7 +226,7 @@ impl Completions {
 
     /// Takes up to `max` answers and re-arms the wake-up when it leaves none.
     pub fn drain(&self, max: usize) -> Vec<Completion> {
-        self.shared.drain(&mut self.shared.state.lock(), max)
+        self.shared.drain(self.shared.state.lock(), max)
     }
 
     /// Blocks for up to `wait` for answers, then drains. For hosts with a thread to spare.
@@ -244,7 +246,7 @@ impl Completions {
                 }
             }
         }
-        self.shared.drain(&mut state, max)
+        self.shared.drain(state, max)
     }
 
     /// Stops waiting for that ticket: a message leased for it goes back. The completion never comes.
@@ -296,8 +298,9 @@ impl Completions {
 }
 
 impl Shared {
-    fn drain(&self, state: &mut State, max: usize) -> Vec<Completion> {
+    fn drain(&self, mut state: MutexGuard<'_, State>, max: usize) -> Vec<Completion> {
         let count = max.min(state.answers.len());
+        let mut ends = Vec::new();
         let taken = state
             .answers
             .drain(..count)
@@ -305,6 +308,7 @@ impl Shared {
                 if let Some(notice) = item.notice {
                     notice.store(false, Ordering::Release);
                 }
+                ends.extend(item.end);
                 item.completion
             })
             .collect();
@@ -314,6 +318,8 @@ impl Shared {
             state.is_rung = false;
             self.bell.still();
         }
+        drop(state);
+        ends.iter().for_each(Held::answered);
         taken
     }
 
@@ -367,6 +373,7 @@ impl<T> Sink<T> {
         let item = Item {
             completion,
             notice: None,
+            end: held.is_of_end().then(|| held.clone()),
         };
         self.shared.push(state, item);
         drop(held);
@@ -395,6 +402,7 @@ impl Notice {
         let item = Item {
             completion,
             notice: Some(self.is_queued.clone()),
+            end: None,
         };
         self.shared.push(state, item);
     }

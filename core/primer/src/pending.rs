@@ -68,6 +68,13 @@ impl Origin {
             driver.cancel(*ticket);
         }
     }
+
+    /// Its answer reached the host. Of a member's end that means: its thread is gone.
+    fn answered(&self) {
+        if let Origin::End(driver) = self {
+            driver.join_thread();
+        }
+    }
 }
 
 /// What a completion queue keeps of a pending answer, to be able to cancel it.
@@ -88,6 +95,16 @@ impl Held {
             self.origin.cancel();
         }
         is_open
+    }
+
+    /// Whether [`Held::answered`] has anything to do.
+    pub(crate) fn is_of_end(&self) -> bool {
+        matches!(self.origin, Origin::End(_))
+    }
+
+    /// Its answer was taken. Never call it under a lock.
+    pub(crate) fn answered(&self) {
+        self.origin.answered();
     }
 }
 
@@ -129,7 +146,10 @@ impl<T> Pending<T> {
         match std::mem::replace(&mut self.state, State::Spent) {
             State::Ready(value) => Some(value),
             State::Waiting(wait) => match wait.waiter.take() {
-                Some(value) => Some(value),
+                Some(value) => {
+                    wait.origin.answered();
+                    Some(value)
+                }
                 None => {
                     self.state = State::Waiting(wait);
                     None
@@ -152,9 +172,7 @@ impl<T> Pending<T> {
         // A time too long for the clock is for ever.
         let until = time.and_then(|time| Instant::now().checked_add(time));
         let value = wait.waiter.block(until)?;
-        if let Origin::End(driver) = &wait.origin {
-            driver.join_thread();
-        }
+        wait.origin.answered();
         self.state = State::Spent;
         Some(value)
     }
@@ -228,6 +246,7 @@ impl<T> Future for Pending<T> {
         let this = self.get_mut();
         if let State::Waiting(wait) = &this.state {
             let value = std::task::ready!(wait.waiter.poll(cx));
+            wait.origin.answered();
             this.state = State::Spent;
             return Poll::Ready(value);
         }

@@ -48,6 +48,7 @@ impl Driver {
         let mut ending = self.ending.lock();
         if ending.is_over {
             drop(ending);
+            self.join_thread();
             return Pending::here(Ok(()));
         }
         let waiter = Waiter::plain(None);
@@ -61,10 +62,16 @@ impl Driver {
         self.ending.lock().thread = Some(thread);
     }
 
-    /// Waits for the thread's last steps after it said that it is over.
+    /// Waits for the thread's last steps after it said that it is over, so that a program that ends next
+    /// ends without it. Does nothing on that thread itself.
     pub(crate) fn join_thread(&self) {
+        if self.is_forgotten() {
+            return;
+        }
         let thread = self.ending.lock().thread.take();
-        if let Some(thread) = thread {
+        if let Some(thread) = thread
+            && thread.thread().id() != std::thread::current().id()
+        {
             // It never panics: what it runs is caught inside.
             let _ = thread.join();
         }
