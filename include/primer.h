@@ -212,6 +212,11 @@ typedef struct primer_groups_t primer_groups_t;
 typedef struct primer_members_t primer_members_t;
 
 /**
+ * Policies at one moment. Free it with primer_policies_free; its texts are good until then.
+ */
+typedef struct primer_policies_t primer_policies_t;
+
+/**
  * A queue as seen from one member. Free it with primer_queue_free; that changes nothing in the queue.
  */
 typedef struct primer_queue_t primer_queue_t;
@@ -221,6 +226,12 @@ typedef struct primer_queue_t primer_queue_t;
  * until then.
  */
 typedef struct primer_reply_t primer_reply_t;
+
+/**
+ * Settings of a queue or a policy at one moment. Free it with primer_settings_free; its texts are good
+ * until then.
+ */
+typedef struct primer_settings_t primer_settings_t;
 
 /**
  * Counters and gauges at one moment. Free it with primer_stats_free; its texts are good until then.
@@ -1127,6 +1138,107 @@ primer_code_t primer_groups_at(const struct primer_groups_t *groups,
  * Frees the list. NULL is nothing.
  */
 void primer_groups_free(struct primer_groups_t *groups);
+
+/**
+ * Changes settings of the queue, for the whole cluster: here at once, elsewhere soon. `keys` and `values`
+ * hold `count` texts each; a setting that is not named stays, one whose value is "" is unset. They are what
+ * holds where a message or a call does not say. Keys (times in milliseconds, sizes in bytes): copies, on_short
+ * (degrade | fail | wait), enqueue_timeout_ms, lease_ms, max_attempts, ttl_ms, backoff_ms and backoff_ms_max (of
+ * a nack without a delay), dead_letters (a queue), messages_max and bytes_max (of the queue, or of each of its
+ * groups), overflow (refuse | drop_oldest), paused (none | in | out | both). Never waits.
+ * Errors: 101 (the message names the nearest known key), 104, 201, 203, 501.
+ */
+primer_code_t primer_queue_configure(const struct primer_queue_t *queue,
+                                     const char *const *keys,
+                                     const char *const *values,
+                                     size_t count);
+
+/**
+ * The settings that hold for the queue, as this member knows them: its own, and for what it does not set those
+ * of the longest policy that its name begins with. The caller frees them. Never waits. Errors: 101, 501.
+ */
+primer_code_t primer_queue_configuration(const struct primer_queue_t *queue,
+                                         struct primer_settings_t **settings);
+
+/**
+ * Stops the queue for the whole cluster: "in" for producers, who get 204; "out" for consumers, who get nothing
+ * more but keep what they have; or "both". Never waits. Errors: 101, 201, 203, 501.
+ */
+primer_code_t primer_queue_pause(const struct primer_queue_t *queue,
+                                 const char *direction);
+
+/**
+ * The queue goes on, in both directions. Never waits. Errors: 101, 201, 203, 501.
+ */
+primer_code_t primer_queue_resume(const struct primer_queue_t *queue);
+
+/**
+ * Ends everything that is in the queue and its groups by now, on every member, also what consumers have: their
+ * acks get 402. Never waits. Errors: 101, 201, 203, 501.
+ */
+primer_code_t primer_queue_purge(const struct primer_queue_t *queue);
+
+/**
+ * Settings, as primer_queue_configure's, for every queue whose name begins with `prefix`, "" for all, in place of
+ * those that the policy had. The longest prefix counts, whole; a queue's own settings are above it. Never waits.
+ * Errors: 101, 104, 201, 203, 501.
+ */
+primer_code_t primer_set_policy(const struct primer_t *primer,
+                                const char *prefix,
+                                const char *const *keys,
+                                const char *const *values,
+                                size_t count);
+
+/**
+ * Removes a policy; one that is not there is no error. Never waits. Errors: 101, 203, 501.
+ */
+primer_code_t primer_remove_policy(const struct primer_t *primer,
+                                   const char *prefix);
+
+/**
+ * The policies as this member knows them, by their prefixes; there may be none. The caller frees them. Never
+ * waits. Errors: 101, 501.
+ */
+primer_code_t primer_policies(const struct primer_t *primer,
+                              struct primer_policies_t **policies);
+
+/**
+ * How many settings. 0 for a handle that is not live.
+ */
+size_t primer_settings_len(const struct primer_settings_t *settings);
+
+/**
+ * Writes key and value of setting number `index`, from 0, in the order of their keys. PRIMER_EMPTY when there are
+ * no more. Errors: 101.
+ */
+primer_code_t primer_settings_at(const struct primer_settings_t *settings,
+                                 size_t index,
+                                 const char **key,
+                                 const char **value);
+
+/**
+ * Frees the settings. NULL is nothing.
+ */
+void primer_settings_free(struct primer_settings_t *settings);
+
+/**
+ * How many policies. 0 for a handle that is not live.
+ */
+size_t primer_policies_len(const struct primer_policies_t *policies);
+
+/**
+ * Writes the prefix of policy number `index`, from 0, in their order, and its settings, which the caller frees.
+ * PRIMER_EMPTY, and NULL, when there are no more. Errors: 101.
+ */
+primer_code_t primer_policies_at(const struct primer_policies_t *policies,
+                                 size_t index,
+                                 const char **prefix,
+                                 struct primer_settings_t **settings);
+
+/**
+ * Frees the policies. NULL is nothing.
+ */
+void primer_policies_free(struct primer_policies_t *policies);
 
 /**
  * Puts a message into the queue and waits up to `timeout_ms` (PRIMER_DEFAULT: 30 s) for the reply of

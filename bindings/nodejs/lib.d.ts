@@ -100,6 +100,53 @@ export interface InGroup {
 }
 
 /** Options of one enqueue; what is not given is the queue's default, then the member's. */
+/** What holds in a queue where a message or a call does not say; null unsets one. */
+export interface Settings {
+  /** Copies of a message. */
+  copies?: number | null
+  /** What to do with fewer copies. */
+  onShort?: OnShort | null
+  /** When "fewer" is decided. */
+  enqueueTimeout?: Duration | null
+  /** How long a consumer has a message. */
+  lease?: Duration | null
+  /** Given out this often, a message is a dead letter. */
+  maxAttempts?: number | null
+  /** How long a message may wait: then it expires. */
+  ttl?: Duration | null
+  /** The pause after a first nack without a delay; it doubles with each attempt. */
+  backoff?: Duration | null
+  /** The longest of these pauses. */
+  backoffMax?: Duration | null
+  /** The queue of its dead letters; '<queue>.dead'. */
+  deadLetters?: string | null
+  /** How many messages it may have in the cluster, or each of its groups. */
+  messagesMax?: number | null
+  /** How many bytes their bodies may have together. */
+  bytesMax?: number | null
+  /** At its maximum a queue refuses what comes (201), or its oldest message goes, as a dead letter. */
+  overflow?: 'refuse' | 'drop_oldest' | null
+  /** As `pause` and `resume` set it. */
+  paused?: 'none' | 'in' | 'out' | 'both' | null
+}
+
+/** Settings as they hold: numbers, with times in milliseconds, and words. */
+export interface CurrentSettings {
+  copies?: number
+  onShort?: OnShort
+  enqueueTimeout?: number
+  lease?: number
+  maxAttempts?: number
+  ttl?: number
+  backoff?: number
+  backoffMax?: number
+  deadLetters?: string
+  messagesMax?: number
+  bytesMax?: number
+  overflow?: 'refuse' | 'drop_oldest'
+  paused?: 'none' | 'in' | 'out' | 'both'
+}
+
 export interface EnqueueOptions extends Terms {
   /** Copies wanted, this member's included. */
   copies?: number
@@ -267,6 +314,15 @@ export class Primer implements AsyncDisposable {
   list(prefix?: string): Entry[]
   /** A reader of changes of the keys that begin with the prefix (all), from now on. */
   watch(prefix?: string, options?: { signal?: AbortSignal }): Watch
+  /**
+   * Settings for every queue whose name begins with the prefix ('' for all), in place of those before. The longest
+   * prefix counts, whole; a queue's own settings are above it.
+   */
+  setPolicy(prefix: string, settings: Settings): void
+  /** Removes a policy; one that is not there is no error. */
+  removePolicy(prefix: string): void
+  /** The policies as this member knows them, by their prefixes. */
+  policies(): Record<string, CurrentSettings>
 }
 
 /** A best-effort-order queue. `T` is what its JSON bodies are. */
@@ -298,6 +354,22 @@ export class Queue<T = unknown> {
   removeGroup(group: string): void
   /** The names of the queue's groups as this member knows them, ascending. */
   groups(): string[]
+  /**
+   * Changes the queue's settings, for the whole cluster: here at once, elsewhere soon. They hold where a message or a
+   * call does not say. Those that are not named stay; null unsets one.
+   */
+  configure(settings: Settings): void
+  /** The settings that hold here: the queue's own, then those of its policy. Times in milliseconds. */
+  configuration(): CurrentSettings
+  /**
+   * Stops the queue for the whole cluster: 'in' for producers, who get 204; 'out' for consumers, who get nothing more
+   * but keep what they have; or 'both' (the default).
+   */
+  pause(direction?: 'in' | 'out' | 'both'): void
+  /** The queue goes on, in both directions. */
+  resume(): void
+  /** Ends everything that is in the queue and its groups by now, on every member, also what is leased (402). */
+  purge(): void
   /** Calls `handler` for each message, `concurrency` at a time, from now on. */
   worker(handler: Handler<T>, options?: WorkerOptions): Worker
   /** As `delivery.ack()`. */

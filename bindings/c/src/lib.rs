@@ -25,6 +25,7 @@ mod primer;
 mod queue;
 mod queue_start;
 mod reader;
+mod settings;
 mod subscription;
 mod table;
 mod topic;

@@ -9,7 +9,7 @@ use crate::code::{PRIMER_EMPTY, PRIMER_OK, primer_code_t};
 use crate::completion::{later, primer_completions_t, ticket_out};
 use crate::handle::{borrow, free, give, held, look};
 use crate::options::{number, on_short, options, primer_options_t, span};
-use crate::values::{Out, handle_out, out, out_or_null, slice, text, text_or_null};
+use crate::values::{Out, handle_out, out, out_or_null, pairs, slice, text, text_or_null};
 
 /// This process's place in a cluster: one member. Free it with primer_free. The handles of its queues,
 /// subscriptions and deliveries stay good until they are freed; their verbs answer 501 once it is
@@ -61,7 +61,7 @@ pub unsafe extern "C" fn primer_open_pairs(
         // SAFETY: the header's promise.
         let out = unsafe { handle_out("primer", primer) }?;
         // SAFETY: the header's promise.
-        let options = unsafe { pairs(keys, values, count) }?;
+        let options = Options::from_pairs(unsafe { pairs(keys, values, count) }?)?;
         give(place(options.open_blocking()?), out)?;
         Ok(PRIMER_OK)
     })
@@ -80,7 +80,7 @@ pub unsafe extern "C" fn primer_start_pairs(
         // SAFETY: the header's promise.
         let out = unsafe { handle_out("primer", primer) }?;
         // SAFETY: the header's promise.
-        let options = unsafe { pairs(keys, values, count) }?;
+        let options = Options::from_pairs(unsafe { pairs(keys, values, count) }?)?;
         give(place(Primer::start(options)?), out)?;
         Ok(PRIMER_OK)
     })
@@ -377,23 +377,5 @@ unsafe fn open_options(given: *const primer_options_t) -> Result<Options> {
         // The pairs' words are the variants' names in small letters.
         pairs.push(("on_short", format!("{on_short:?}").to_lowercase()));
     }
-    Options::from_pairs(pairs)
-}
-
-/// # Safety
-/// `keys` and `values` are NULL or hold `count` texts that are NULL or end in a NUL.
-unsafe fn pairs(
-    keys: *const *const c_char,
-    values: *const *const c_char,
-    count: usize,
-) -> Result<Options> {
-    // SAFETY: the caller's promise.
-    let (keys, values) = unsafe { (slice("keys", keys, count)?, slice("values", values, count)?) };
-    let pairs = keys
-        .iter()
-        .zip(values)
-        // SAFETY: the caller's promise.
-        .map(|(key, value)| unsafe { Ok((text("key", *key)?, text("value", *value)?)) })
-        .collect::<Result<Vec<_>>>()?;
     Options::from_pairs(pairs)
 }

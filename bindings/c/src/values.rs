@@ -126,6 +126,24 @@ pub unsafe fn slice<'a, T>(argument: &'static str, data: *const T, len: usize) -
     Ok(unsafe { std::slice::from_raw_parts(data, len) })
 }
 
+/// `count` keys with their values.
+///
+/// # Safety
+/// `keys` and `values` are NULL or hold `count` texts that are NULL or end in a NUL, while the answer is used.
+pub unsafe fn pairs<'a>(
+    keys: *const *const c_char,
+    values: *const *const c_char,
+    count: usize,
+) -> Result<Vec<(&'a str, &'a str)>> {
+    // SAFETY: the caller's promise.
+    let (keys, values) = unsafe { (slice("keys", keys, count)?, slice("values", values, count)?) };
+    let pairs = keys.iter().zip(values);
+    pairs
+        // SAFETY: the caller's promise.
+        .map(|(key, value)| unsafe { Ok((text("key", *key)?, text("value", *value)?)) })
+        .collect()
+}
+
 /// Room for `len` values behind a pointer, which may be NULL when that is none.
 ///
 /// # Safety

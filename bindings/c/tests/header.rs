@@ -15,6 +15,7 @@ const SOURCES: &[&str] = &[
     "lists",
     "queue",
     "groups",
+    "settings",
     "calls",
     "delivery",
     "subscription",

@@ -44,6 +44,10 @@
 -export([subscribe/1, subscribe/2, next/1, next/2, take/2, credit/2]).
 -export([create_group/2, create_group/3, remove_group/2, groups/1]).
 -export([
+    configure/2, configuration/1, pause/1, pause/2, resume/1, purge/1,
+    set_policy/2, set_policy/3, remove_policy/1, remove_policy/2, policies/0, policies/1
+]).
+-export([
     broadcast/2, broadcast/3, on/1, on/2,
     put/2, put/3, get/1, get/2, delete/1, delete/2, list/1, list/2, watch/1, watch/2,
     evict/1, evict/2, reclaim/1, reclaim/2, rotate/1, rotate/2
@@ -55,7 +59,7 @@
 
 -export_type([
     handle/0, queue/0, name/0, delivery/0, lease/0, receipt/0, reply/0, member/0, error/0,
-    event/0, broadcast/0, change/0, entry/0, news/0,
+    event/0, broadcast/0, change/0, entry/0, news/0, settings/0,
     open_options/0, enqueue_options/0, receive_options/0, subscribe_options/0
 ]).
 
@@ -139,6 +143,7 @@
 -type receive_options() :: options().
 %% `max' (1), `wait' (0), `lease' (the member's default), `group' (the queue itself), `backlog' (`false').
 -type subscribe_options() :: options().
+-type settings() :: #{atom() | binary() => term()} | [{atom(), term()}].
 %% `credit' (64), `credit_bytes', `lease', `max_run' (for so long Primer itself extends the lease of an
 %% unsettled delivery), `mode' (`push' or `pull'), `group', `backlog'.
 
@@ -452,6 +457,79 @@ remove_group(Name, Group) ->
 -spec groups(queue()) -> {ok, [binary()]} | {error, error()}.
 groups(Queue) when is_reference(Queue) -> primer_nif:groups(Queue);
 groups(Name) -> with(queue(Name), fun groups/1).
+
+%%% Settings %%%
+
+%% @doc Changes the queue's settings, for the whole cluster: here at once, elsewhere soon. They hold where a message
+%% or a call does not say. Those that are not named stay, `undefined' unsets one. Errors: 101, 104, 201, 203, 501.
+-spec configure(queue(), settings()) -> ok | {error, error()}.
+configure(Queue, Settings) when is_reference(Queue) ->
+    with(primer_options:settings(Settings), fun(Pairs) -> primer_nif:configure(Queue, Pairs) end);
+configure(Name, Settings) ->
+    with(queue(Name), fun(Queue) -> configure(Queue, Settings) end).
+
+%% @doc The settings that hold for the queue: its own, and for what it does not set those of the longest policy that
+%% its name begins with. Errors: 501.
+-spec configuration(queue()) -> {ok, settings()} | {error, error()}.
+configuration(Queue) when is_reference(Queue) ->
+    with(primer_nif:configuration(Queue), fun(Pairs) -> {ok, primer_options:settings_map(Pairs)} end);
+configuration(Name) ->
+    with(queue(Name), fun configuration/1).
+
+%% @equiv pause(Queue, both)
+-spec pause(queue()) -> ok | {error, error()}.
+pause(Queue) -> pause(Queue, both).
+
+%% @doc Stops the queue for the whole cluster: `in' for producers, who get 204; `out' for consumers, who get nothing
+%% more but keep what they have; or `both'. Errors: 101, 201, 203, 501.
+-spec pause(queue(), in | out | both) -> ok | {error, error()}.
+pause(Queue, Direction) when is_reference(Queue) ->
+    with(primer_options:text(Direction), fun(Word) -> primer_nif:pause(Queue, Word) end);
+pause(Name, Direction) ->
+    with(queue(Name), fun(Queue) -> pause(Queue, Direction) end).
+
+%% @doc The queue goes on, in both directions. Errors: 201, 203, 501.
+-spec resume(queue()) -> ok | {error, error()}.
+resume(Queue) when is_reference(Queue) -> primer_nif:resume(Queue);
+resume(Name) -> with(queue(Name), fun resume/1).
+
+%% @doc Ends everything that is in the queue and its groups by now, on every member, also what consumers have: their
+%% acks get 402. Errors: 201, 203, 501.
+-spec purge(queue()) -> ok | {error, error()}.
+purge(Queue) when is_reference(Queue) -> primer_nif:purge(Queue);
+purge(Name) -> with(queue(Name), fun purge/1).
+
+%% @doc {@link set_policy/3} of the default member.
+-spec set_policy(text(), settings()) -> ok | {error, error()}.
+set_policy(Prefix, Settings) -> default(fun(Member) -> set_policy(Member, Prefix, Settings) end).
+
+%% @doc Settings for every queue whose name begins with the prefix, `""' for all, in place of those before. The longest
+%% prefix counts, whole; a queue's own settings are above it. Errors: 101, 104, 201, 203, 501.
+-spec set_policy(handle(), text(), settings()) -> ok | {error, error()}.
+set_policy(Member, Prefix, Settings) ->
+    with(primer_options:text(Prefix), fun(Text) ->
+        with(primer_options:settings(Settings), fun(Pairs) -> primer_nif:set_policy(Member, Text, Pairs) end)
+    end).
+
+%% @doc {@link remove_policy/2} of the default member.
+-spec remove_policy(text()) -> ok | {error, error()}.
+remove_policy(Prefix) -> default(fun(Member) -> remove_policy(Member, Prefix) end).
+
+%% @doc Removes a policy; one that is not there is no error. Errors: 101, 203, 501.
+-spec remove_policy(handle(), text()) -> ok | {error, error()}.
+remove_policy(Member, Prefix) ->
+    with(primer_options:text(Prefix), fun(Text) -> primer_nif:remove_policy(Member, Text) end).
+
+%% @doc {@link policies/1} of the default member.
+-spec policies() -> {ok, #{binary() => settings()}} | {error, error()}.
+policies() -> default(fun policies/1).
+
+%% @doc The policies as this member knows them, by their prefixes. Errors: 501.
+-spec policies(handle()) -> {ok, #{binary() => settings()}} | {error, error()}.
+policies(Member) ->
+    with(primer_nif:policies(Member), fun(Rows) ->
+        {ok, maps:from_list([{Prefix, primer_options:settings_map(Pairs)} || {Prefix, Pairs} <- Rows])}
+    end).
 
 %%% Topics %%%
 

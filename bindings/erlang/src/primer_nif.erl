@@ -5,7 +5,8 @@
 -export([
     open/1, join/2, leave/2, close/1, is_closed/1, address/1, members/1, stats/1, events/1,
     queue/2, enqueue/2, enqueue_with/3, enqueue_many/3, call/3, 'receive'/1, receive_with/2, subscribe/2,
-    create_group/3, remove_group/2, groups/1,
+    create_group/3, remove_group/2, groups/1, configure/2, configuration/1, pause/2, resume/1, purge/1,
+    set_policy/3, remove_policy/2, policies/1,
     ack/1, ack_many/1, reply/3, nack/2, reject/2, release/1, extend/2,
     credit/2, next/2,
     broadcast/3, on/2, put/3, get/2, delete/2, list/2, watch/2, evict/2, reclaim/2, rotate/2,
@@ -103,6 +104,30 @@ remove_group(_Queue, _Group) -> erlang:nif_error(not_loaded).
 
 -spec groups(handle()) -> {ok, [binary()]} | failed().
 groups(_Queue) -> erlang:nif_error(not_loaded).
+
+-spec configure(handle(), [{binary(), binary()}]) -> ok | failed().
+configure(_Queue, _Settings) -> erlang:nif_error(not_loaded).
+
+-spec configuration(handle()) -> {ok, [{binary(), binary()}]} | failed().
+configuration(_Queue) -> erlang:nif_error(not_loaded).
+
+-spec pause(handle(), binary()) -> ok | failed().
+pause(_Queue, _Direction) -> erlang:nif_error(not_loaded).
+
+-spec resume(handle()) -> ok | failed().
+resume(_Queue) -> erlang:nif_error(not_loaded).
+
+-spec purge(handle()) -> ok | failed().
+purge(_Queue) -> erlang:nif_error(not_loaded).
+
+-spec set_policy(handle(), binary(), [{binary(), binary()}]) -> ok | failed().
+set_policy(_Member, _Prefix, _Settings) -> erlang:nif_error(not_loaded).
+
+-spec remove_policy(handle(), binary()) -> ok | failed().
+remove_policy(_Member, _Prefix) -> erlang:nif_error(not_loaded).
+
+-spec policies(handle()) -> {ok, [{binary(), [{binary(), binary()}]}]} | failed().
+policies(_Member) -> erlang:nif_error(not_loaded).
 
 -spec ack(handle()) -> ok | failed().
 ack(_Lease) -> erlang:nif_error(not_loaded).

@@ -2,7 +2,7 @@
 %% or for `open' pairs of texts, bodies are binaries.
 -module(primer_options).
 
--export([text/1, texts/1, map/1, consuming/1, pairs/1, body/1, bodies/1]).
+-export([text/1, texts/1, map/1, consuming/1, pairs/1, settings/1, settings_map/1, body/1, bodies/1]).
 
 %% Bodies up to this size are copied into the member; a larger one is shared with it.
 -define(COPY_MAX, 4096).
@@ -91,6 +91,35 @@ value([First | _] = Values) when not is_integer(First) ->
     end;
 value(Value) ->
     text(Value).
+
+%% @doc The pairs that a queue's settings are made of: `undefined' unsets one. Errors: 101 with the setting's name.
+-spec settings(term()) -> {ok, [{binary(), binary()}]} | {error, primer:error()}.
+settings(Settings) ->
+    case map(Settings) of
+        {ok, Map} -> pairs(maps:map(fun(_, Value) -> unset(Value) end, Map));
+        {error, _} = Error -> Error
+    end.
+
+unset(undefined) -> <<>>;
+unset(Value) -> Value.
+
+%% @doc Settings by the names that {@link settings/1} takes, numbers as such. What only a later version knows keeps
+%% its name as a binary.
+-spec settings_map([{binary(), binary()}]) -> primer:settings().
+settings_map(Pairs) -> maps:from_list([setting(Key, Value) || {Key, Value} <- Pairs]).
+
+setting(Key, Value) ->
+    Words = [on_short, dead_letters, overflow, paused],
+    Numbers = [
+        copies, enqueue_timeout_ms, lease_ms, max_attempts, ttl_ms, backoff_ms, backoff_ms_max, messages_max, bytes_max
+    ],
+    case {named(Key, Words), named(Key, Numbers)} of
+        {[Name], _} -> {Name, Value};
+        {_, [Name]} -> {Name, binary_to_integer(Value)};
+        _ -> {Key, Value}
+    end.
+
+named(Key, Names) -> [Name || Name <- Names, atom_to_binary(Name) =:= Key].
 
 %% @doc A body. `badarg' for what is no iodata.
 -spec body(iodata()) -> binary().

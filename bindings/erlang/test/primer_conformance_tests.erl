@@ -148,6 +148,36 @@ do(#{verb := <<"groups">>, args := [A, {_, Name, _}], expect := Expect}, State) 
     with_queue(A, Name, State, fun(Queue) ->
         asked(fun() -> primer:groups(Queue) end, {ok, Wanted})
     end);
+do(#{verb := <<"configure">>, args := [A, {_, Name, _}, {_, Settings, _}]}, State) ->
+    with_queue(A, Name, State, fun(Queue) -> primer:configure(Queue, settings(Settings)) end);
+do(#{verb := <<"configuration">>, args := [A, {_, Name, _}], expect := Expect}, State) ->
+    with_queue(A, Name, State, fun(Queue) ->
+        Ask = fun() ->
+            case primer:configuration(Queue) of
+                {ok, Map} -> {ok, lists:sort([shown(Key, Value) || {Key, Value} <- maps:to_list(Map)])};
+                Error -> Error
+            end
+        end,
+        asked(Ask, {ok, wanted(Expect)})
+    end);
+do(#{verb := <<"pause">>, args := [A, {_, Name, _}, {_, Direction, _}]}, State) ->
+    with_queue(A, Name, State, fun(Queue) -> primer:pause(Queue, Direction) end);
+do(#{verb := <<"resume">>, args := [A, {_, Name, _}]}, State) ->
+    with_queue(A, Name, State, fun primer:resume/1);
+do(#{verb := <<"purge">>, args := [A, {_, Name, _}]}, State) ->
+    with_queue(A, Name, State, fun primer:purge/1);
+do(#{verb := <<"set_policy">>, args := [A, {_, Prefix, _}, {_, Settings, _}]}, State) ->
+    {primer:set_policy(member(A, State), Prefix, settings(Settings)), State};
+do(#{verb := <<"remove_policy">>, args := [A, {_, Prefix, _}]}, State) ->
+    {primer:remove_policy(member(A, State), Prefix), State};
+do(#{verb := <<"policies">>, args := [A], expect := Expect}, State) ->
+    Ask = fun() ->
+        case primer:policies(member(A, State)) of
+            {ok, Policies} -> {ok, lists:sort(maps:keys(Policies))};
+            Error -> Error
+        end
+    end,
+    {asked(Ask, {ok, wanted(Expect)}), State};
 do(#{verb := <<"next">>, args := [S], options := Options}, State) ->
     {A, Subscription} = subscription(S, State),
     case primer:next(Subscription, maps:get(wait, numbers(Options), 0)) of
@@ -331,6 +361,20 @@ event(Events, Kind) ->
     end.
 
 %% Asks until that is the answer, or an error.
+%% Settings between spaces; one without a value is unset.
+settings(Text) ->
+    Pairs = [binary:split(Pair, <<"=">>) || Pair <- binary:split(Text, <<" ">>, [global])],
+    maps:from_list([{Key, unset(Value)} || [Key, Value] <- Pairs]).
+
+unset(<<>>) -> undefined;
+unset(Value) -> Value.
+
+shown(Key, Value) when is_integer(Value) -> shown(Key, integer_to_binary(Value));
+shown(Key, Value) -> <<(atom_to_binary(Key))/binary, "=", Value/binary>>.
+
+wanted([[{_, <<"empty">>, false}]]) -> [];
+wanted(Expect) -> [Text || [{_, Text, _} | _] <- Expect].
+
 asked(Ask, Wanted) ->
     Last = fun() ->
         case Ask() of

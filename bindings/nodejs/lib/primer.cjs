@@ -7,6 +7,7 @@ const native = require('./native.cjs')
 const { wrong } = require('./errors.cjs')
 const { checkSignal, milliseconds, optionsOf, pairsOf, secretsOf, shown, text } = require('./values.cjs')
 const { Queue } = require('./queue.cjs')
+const { settingPairs, settingsOf } = require('./settings.cjs')
 const { Events, Topic, Watch, changesOf, entriesOf } = require('./news.cjs')
 const { attach, bytesNow, failure, found, handleOf, host, nothing, scratchDone, trayNow } = require('./host.cjs')
 
@@ -156,6 +157,23 @@ class Primer {
   watch(prefix = '', options) {
     const signal = checkSignal(optionsOf(options)?.signal)
     return new Watch(this, handleOf(native.watch(this.#handle, text(prefix, 'prefix'))), signal, prefix)
+  }
+
+  /** Settings for every queue whose name begins with the prefix, in place of those before. */
+  setPolicy(prefix, settings) {
+    handleOf(native.setPolicy(this.#handle, text(prefix, 'prefix'), settingPairs(settings)))
+  }
+
+  /** Removes a policy; one that is not there is no error. */
+  removePolicy(prefix) {
+    handleOf(native.removePolicy(this.#handle, text(prefix, 'prefix')))
+  }
+
+  /** The policies as this member knows them, by their prefixes. */
+  policies() {
+    const rows = native.policies(this.#handle)
+    if (typeof rows === 'number') throw failure(rows)
+    return Object.fromEntries(rows.map(([prefix, ...pairs]) => [prefix, settingsOf(pairs)]))
   }
 
   [inspect.custom](depth, options) {

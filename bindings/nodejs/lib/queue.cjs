@@ -9,6 +9,7 @@ const values = require('./values.cjs')
 const { RECEIPT, idOf } = require('./tray.cjs')
 const { Delivery, ackMany, checkDelivery, deliveriesOf } = require('./delivery.cjs')
 const { replyOf } = require('./reply.cjs')
+const { settingPairs, settingsOf } = require('./settings.cjs')
 const { Subscription } = require('./reader.cjs')
 const { Worker } = require('./worker.cjs')
 const {
@@ -231,6 +232,33 @@ class Queue {
     const names = native.groups(this.#handle)
     if (typeof names === 'number') throw failure(names)
     return names
+  }
+
+  /** Changes the queue's settings, for the whole cluster; null unsets one. */
+  configure(settings) {
+    handleOf(native.configure(this.#handle, settingPairs(settings)))
+  }
+
+  /** The settings that hold here: the queue's own, then those of its policy. */
+  configuration() {
+    const pairs = native.configuration(this.#handle)
+    if (typeof pairs === 'number') throw failure(pairs)
+    return settingsOf(pairs)
+  }
+
+  /** Stops the queue for the whole cluster: 'in' for producers, 'out' for consumers, or 'both'. */
+  pause(direction = 'both') {
+    handleOf(native.pause(this.#handle, values.text(direction, 'direction')))
+  }
+
+  /** The queue goes on, in both directions. */
+  resume() {
+    handleOf(native.resume(this.#handle))
+  }
+
+  /** Ends everything that is in the queue and its groups by now, on every member, also what is leased. */
+  purge() {
+    handleOf(native.purge(this.#handle))
   }
 
   /** Calls `handler` for each message, `concurrency` at a time; see Worker. */

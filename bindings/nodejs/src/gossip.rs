@@ -1,12 +1,13 @@
 //! Verbs of what everyone hears: topics and keys. All of them are answered at once.
 
-use napi::bindgen_prelude::Uint8ArraySlice;
+use napi::bindgen_prelude::{Either, Uint8ArraySlice};
 use napi_derive::napi;
 use primer::{Bytes, Change, Primer, Result};
 
+use crate::member::either;
 use crate::pack::bytes_of;
 use crate::parcel::Parcel;
-use crate::queue::too_short;
+use crate::queue::{headers_of, settings_of, too_short};
 use crate::room::{Owned, Reader, verb};
 
 /// Tells everyone who listens to `topic` the first `length` bytes of `body`. 0.
@@ -68,6 +69,41 @@ pub fn list(member: u32, prefix: String, mut tray: Uint8ArraySlice, at: u32) -> 
         let Owned { host, value } = room.member(member)?;
         let (host, entries) = (*host, value.list(&prefix)?);
         room.hand_over(host, Parcel::Entries(entries), tray, at)
+    })
+}
+
+/// Sets a policy: keys and values in turn. 0.
+#[napi(catch_unwind)]
+pub fn set_policy(member: u32, prefix: String, settings: Vec<String>) -> f64 {
+    verb(|room| {
+        let options = headers_of(Some(settings)).into_iter().collect();
+        let primer = &room.member(member)?.value;
+        primer.set_policy(&prefix, &options).map(|()| 0.0)
+    })
+}
+
+/// Removes a policy. 0.
+#[napi(catch_unwind)]
+pub fn remove_policy(member: u32, prefix: String) -> f64 {
+    verb(|room| {
+        room.member(member)?
+            .value
+            .remove_policy(&prefix)
+            .map(|()| 0.0)
+    })
+}
+
+/// The policies, each its prefix and then its settings' keys and values in turn, or minus the place of a failure.
+#[napi(catch_unwind)]
+pub fn policies(member: u32) -> Either<f64, Vec<Vec<String>>> {
+    either(|room| {
+        let policies = room.member(member)?.value.policies()?.into_iter();
+        let rows = policies.map(|(prefix, options)| {
+            let mut row = settings_of(&options);
+            row.insert(0, prefix);
+            row
+        });
+        Ok(rows.collect())
     })
 }
 

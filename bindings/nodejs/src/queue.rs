@@ -5,8 +5,8 @@ use std::time::SystemTime;
 use napi::bindgen_prelude::{Either, Uint8ArraySlice, Uint32ArraySlice};
 use napi_derive::napi;
 use primer::{
-    Bytes, Delivery, EnqueueOptions, Error, ErrorKind, IfNoGroup, OnShort, Receipt, ReceiveOptions,
-    Result, SubscribeOptions,
+    Bytes, Delivery, EnqueueOptions, Error, ErrorKind, IfNoGroup, OnShort, QueueOptions, Receipt,
+    ReceiveOptions, Result, SubscribeOptions,
 };
 
 use crate::member::either;
@@ -350,6 +350,48 @@ pub fn remove_group(queue: u32, group: String) -> f64 {
 #[napi(catch_unwind)]
 pub fn groups(queue: u32) -> Either<f64, Vec<String>> {
     either(|room| room.queue(queue)?.value.groups())
+}
+
+/// Changes settings: keys and values in turn, an empty value unsets one. 0.
+#[napi(catch_unwind)]
+pub fn configure(queue: u32, settings: Vec<String>) -> f64 {
+    verb(|room| {
+        let options = headers_of(Some(settings)).into_iter().collect();
+        let queue = &room.queue(queue)?.value;
+        queue.configure(&options).map(|()| 0.0)
+    })
+}
+
+/// The settings that hold, keys and values in turn, or minus the place of a failure.
+#[napi(catch_unwind)]
+pub fn configuration(queue: u32) -> Either<f64, Vec<String>> {
+    either(|room| Ok(settings_of(&room.queue(queue)?.value.configuration()?)))
+}
+
+/// Pauses a queue. 0.
+#[napi(catch_unwind)]
+pub fn pause(queue: u32, direction: String) -> f64 {
+    verb(|room| room.queue(queue)?.value.pause(&direction).map(|()| 0.0))
+}
+
+/// A queue goes on. 0.
+#[napi(catch_unwind)]
+pub fn resume(queue: u32) -> f64 {
+    verb(|room| room.queue(queue)?.value.resume().map(|()| 0.0))
+}
+
+/// Purges a queue. 0.
+#[napi(catch_unwind)]
+pub fn purge(queue: u32) -> f64 {
+    verb(|room| room.queue(queue)?.value.purge().map(|()| 0.0))
+}
+
+/// Settings, keys and values in turn.
+pub(crate) fn settings_of(options: &QueueOptions) -> Vec<String> {
+    let settings = options.iter();
+    settings
+        .flat_map(|(key, value)| [key.to_string(), value.to_string()])
+        .collect()
 }
 
 /// Acks the deliveries at `handles`; each word becomes its number, 0 or the error's. What is finished loses

@@ -201,6 +201,21 @@ const VERBS = {
     const wanted = expect[0][0].is('empty') ? [] : expect.map(([group]) => group.text)
     return isError(expect) ? ask() : becomes(ask, JSON.stringify(wanted))
   },
+  configure: (stage, { args: [a, queue, settings] }) => stage.queue(a, queue).configure(settingsIn(settings.text)),
+  configuration: (stage, { args: [a, queue], expect }) => {
+    const ask = () => JSON.stringify(shownSettings(stage.queue(a, queue).configuration()))
+    return isError(expect) ? ask() : becomes(ask, JSON.stringify(textsIn(expect)))
+  },
+  pause: (stage, { args: [a, queue, direction] }) => stage.queue(a, queue).pause(direction.text),
+  resume: (stage, { args: [a, queue] }) => stage.queue(a, queue).resume(),
+  purge: (stage, { args: [a, queue] }) => stage.queue(a, queue).purge(),
+  set_policy: (stage, { args: [a, prefix, settings] }) =>
+    stage.member(a).setPolicy(prefix.text, settingsIn(settings.text)),
+  remove_policy: (stage, { args: [a, prefix] }) => stage.member(a).removePolicy(prefix.text),
+  policies: (stage, { args: [a], expect }) => {
+    const ask = () => JSON.stringify(Object.keys(stage.member(a).policies()))
+    return isError(expect) ? ask() : becomes(ask, JSON.stringify(textsIn(expect)))
+  },
   broadcast: (stage, { args: [a, topic, body] }) => stage.member(a).broadcast(topic.text, body.bytes),
   on: (stage, { args: [a, topic] }) => stage.member(a).on(topic.text),
   async heard(stage, { args: [t, body], options: words }) {
@@ -241,6 +256,20 @@ const latin1 = (bytes) => bytes && bytes.toString('latin1')
 const valueOf = (word) => (word.is('none') ? null : word.latin1)
 
 const isError = ([[first] = []]) => first?.is('error') === true
+
+/** The texts that a step names; "empty" is none. */
+const textsIn = (expect) => (expect[0][0].is('empty') ? [] : expect.map(([word]) => word.text))
+
+/** Settings between spaces, by the names of the table, which pass; one without a value is unset. */
+const settingsIn = (text) => Object.fromEntries(text.split(' ').map((pair) => {
+  const [key, value] = pair.split('=')
+  return [key, value || null]
+}))
+
+/** Settings as the table names them, in the order of their keys. */
+const shownSettings = (settings) => Object.entries(settings)
+  .map(([name, value]) => `${name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}=${value}`)
+  .sort()
 
 const wantedNumber = (expect) => Number(expect[0][0].text)
 

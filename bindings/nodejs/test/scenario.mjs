@@ -20,6 +20,8 @@ const SHAPES = {
   put: [3, 3, []], get: [2, 2, []], delete: [2, 2, []], list: [2, 2, []], watch: [2, 2, []], changed: [1, 3, []],
   evict: [2, 2, []], reclaim: [1, 1, ['keep']], rotate: [2, 2, []],
   create_group: [3, 3, ['backlog']], remove_group: [3, 3, []], groups: [2, 2, []],
+  configure: [3, 3, []], configuration: [2, 2, []], pause: [3, 3, []], resume: [2, 2, []], purge: [2, 2, []],
+  set_policy: [3, 3, []], remove_policy: [2, 2, []], policies: [1, 1, []],
 }
 
 /** One word: `name`, `"text"`, `bytes:8`, or `key=` any of these. Its bytes are a string of latin1. */

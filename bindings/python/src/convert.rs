@@ -82,6 +82,17 @@ impl<'py> FromPyObject<'_, 'py> for Headers {
     }
 }
 
+/// Pairs of texts.
+pub type Pairs = Vec<(String, String)>;
+
+/// Settings as pairs.
+pub fn settings(options: &primer::QueueOptions) -> Pairs {
+    let settings = options.iter();
+    settings
+        .map(|(key, value)| (key.into(), value.into()))
+        .collect()
+}
+
 /// A handler's reply.
 pub fn reply(body: Body, headers: Option<Headers>) -> primer::Reply {
     primer::Reply {

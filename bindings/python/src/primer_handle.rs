@@ -6,6 +6,7 @@ use pyo3::types::{PyBytes, PyDict, PyList};
 
 use crate::alive::Alive;
 use crate::completions::{Completions, queue_of};
+use crate::convert;
 use crate::convert::{Body, Int, Value, millis};
 use crate::error::OrRaise;
 use crate::queue::Queue;
@@ -164,6 +165,29 @@ impl Primer {
             list.append(entry(py, one)?)?;
         }
         Ok(list)
+    }
+
+    fn set_policy(
+        &self,
+        py: Python<'_>,
+        prefix: &str,
+        settings: Vec<(String, String)>,
+    ) -> PyResult<()> {
+        let options = settings.into_iter().collect();
+        let primer = self.alive.get(py)?;
+        primer.set_policy(prefix, &options).or_raise(py)
+    }
+
+    fn remove_policy(&self, py: Python<'_>, prefix: &str) -> PyResult<()> {
+        self.alive.get(py)?.remove_policy(prefix).or_raise(py)
+    }
+
+    fn policies(&self, py: Python<'_>) -> PyResult<Vec<(String, convert::Pairs)>> {
+        let policies = self.alive.get(py)?.policies().or_raise(py)?;
+        let policies = policies.into_iter();
+        Ok(policies
+            .map(|(prefix, options)| (prefix, convert::settings(&options)))
+            .collect())
     }
 
     fn watch(&self, py: Python<'_>, prefix: &str) -> PyResult<Watch> {

@@ -234,6 +234,28 @@ impl Queue {
         self.alive.get(py)?.groups().or_raise(py)
     }
 
+    fn configure(&self, py: Python<'_>, settings: Vec<(String, String)>) -> PyResult<()> {
+        let options = settings.into_iter().collect();
+        self.alive.get(py)?.configure(&options).or_raise(py)
+    }
+
+    fn configuration(&self, py: Python<'_>) -> PyResult<Vec<(String, String)>> {
+        let options = self.alive.get(py)?.configuration().or_raise(py)?;
+        Ok(convert::settings(&options))
+    }
+
+    fn pause(&self, py: Python<'_>, direction: &str) -> PyResult<()> {
+        self.alive.get(py)?.pause(direction).or_raise(py)
+    }
+
+    fn resume(&self, py: Python<'_>) -> PyResult<()> {
+        self.alive.get(py)?.resume().or_raise(py)
+    }
+
+    fn purge(&self, py: Python<'_>) -> PyResult<()> {
+        self.alive.get(py)?.purge().or_raise(py)
+    }
+
     #[pyo3(signature = (delivery, body, headers=None))]
     fn reply(
         &self,

@@ -65,6 +65,14 @@ _SHAPES: dict[str, tuple[int, int, tuple[str, ...]]] = {
     "create_group": (3, 3, ("backlog",)),
     "remove_group": (3, 3, ()),
     "groups": (2, 2, ()),
+    "configure": (3, 3, ()),
+    "configuration": (2, 2, ()),
+    "pause": (3, 3, ()),
+    "resume": (2, 2, ()),
+    "purge": (2, 2, ()),
+    "set_policy": (3, 3, ()),
+    "remove_policy": (2, 2, ()),
+    "policies": (1, 1, ()),
 }
 
 

@@ -292,6 +292,43 @@ class World:
         wanted = [] if step.wanted == ["empty"] else step.wanted
         self._await(wanted, lambda: self.do(queue.groups()))
 
+    # ---- what queues are told ----
+
+    def _configure(self, step: Step) -> None:
+        queue = self._member(step).queue(step.arg(1))
+        self.do(queue.configure(**settings_in(step.arg(2))))
+        self._same(step, "ok")
+
+    def _configuration(self, step: Step) -> None:
+        queue = self._member(step).queue(step.arg(1))
+        wanted = [] if step.wanted == ["empty"] else step.wanted
+        self._await(wanted, lambda: [f"{key}={value}" for key, value in self.do(queue.configuration()).items()])
+
+    def _pause(self, step: Step) -> None:
+        self.do(self._member(step).queue(step.arg(1)).pause(step.arg(2)))
+        self._same(step, "ok")
+
+    def _resume(self, step: Step) -> None:
+        self.do(self._member(step).queue(step.arg(1)).resume())
+        self._same(step, "ok")
+
+    def _purge(self, step: Step) -> None:
+        self.do(self._member(step).queue(step.arg(1)).purge())
+        self._same(step, "ok")
+
+    def _set_policy(self, step: Step) -> None:
+        self.do(self._member(step).set_policy(step.arg(1), **settings_in(step.arg(2))))
+        self._same(step, "ok")
+
+    def _remove_policy(self, step: Step) -> None:
+        self.do(self._member(step).remove_policy(step.arg(1)))
+        self._same(step, "ok")
+
+    def _policies(self, step: Step) -> None:
+        member = self._member(step)
+        wanted = [] if step.wanted == ["empty"] else step.wanted
+        self._await(wanted, lambda: list(self.do(member.policies())))
+
     # ---- what everyone hears, and who may be a member ----
 
     def _evict(self, step: Step) -> None:
@@ -421,3 +458,9 @@ class World:
 
     def _received(self, step: Step, index: int) -> Any:
         return self.deliveries[step.arg(0), step.arg(index)][-1]
+
+
+def settings_in(text: str) -> dict[str, Any]:
+    """Settings between spaces, by the names of the table, which pass; one without a value is unset."""
+    pairs = (pair.partition("=") for pair in text.split())
+    return {key: value or None for key, _, value in pairs}

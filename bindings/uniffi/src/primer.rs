@@ -10,7 +10,7 @@ use crate::events::Events;
 use crate::owned::Owned;
 use crate::queue::Queue;
 use crate::topic::Topic;
-use crate::values::{Entry, Member};
+use crate::values::{Entry, Member, settings};
 use crate::watch::Watch;
 
 /// This process's place in a cluster. Closed when the last handle of it is gone.
@@ -145,6 +145,31 @@ impl Primer {
     pub fn list(&self, prefix: String) -> Result<Vec<Entry>, PrimerError> {
         let entries = self.0.get()?.0.list(&prefix)?;
         Ok(entries.into_iter().map(Into::into).collect())
+    }
+
+    /// Settings, as `configure`'s, for every queue whose name begins with `prefix`, "" for all, in place of
+    /// those that the policy had. The longest prefix counts, whole; a queue's own settings are above it.
+    /// Errors: 101, 104, 201, 203, 501.
+    pub fn set_policy(
+        &self,
+        prefix: String,
+        settings: HashMap<String, String>,
+    ) -> Result<(), PrimerError> {
+        let options = settings.into_iter().collect();
+        Ok(self.0.get()?.0.set_policy(&prefix, &options)?)
+    }
+
+    /// Removes a policy; one that is not there is no error. Errors: 203, 501.
+    pub fn remove_policy(&self, prefix: String) -> Result<(), PrimerError> {
+        Ok(self.0.get()?.0.remove_policy(&prefix)?)
+    }
+
+    /// The policies as this member knows them, by their prefixes. Errors: 501.
+    pub fn policies(&self) -> Result<HashMap<String, HashMap<String, String>>, PrimerError> {
+        let policies = self.0.get()?.0.policies()?.into_iter();
+        Ok(policies
+            .map(|(prefix, options)| (prefix, settings(&options)))
+            .collect())
     }
 
     /// A reader of changes of the keys that begin with `prefix`, from now on.

@@ -1,5 +1,6 @@
 //! [`Queue`]: a best-effort-order queue.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,9 @@ use crate::delivery::Delivery;
 use crate::error::PrimerError;
 use crate::owned::Owned;
 use crate::subscription::Subscription;
-use crate::values::{EnqueueOptions, Header, Receipt, ReceiveOptions, Reply, SubscribeOptions};
+use crate::values::{
+    EnqueueOptions, Header, Receipt, ReceiveOptions, Reply, SubscribeOptions, settings,
+};
 
 /// A best-effort-order queue, as seen from this member.
 #[derive(uniffi::Object)]
@@ -116,6 +119,40 @@ impl Queue {
     /// The names of the queue's groups as this member knows them, ascending. Errors: 501.
     pub fn groups(&self) -> Result<Vec<String>, PrimerError> {
         Ok(self.0.get()?.0.groups()?)
+    }
+
+    /// Changes the queue's settings, for the whole cluster: here at once, elsewhere soon. Those that are not
+    /// named stay; an empty value unsets one. Keys (times in ms, sizes in bytes): copies, on_short,
+    /// enqueue_timeout_ms, lease_ms, max_attempts, ttl_ms, backoff_ms, backoff_ms_max, dead_letters,
+    /// messages_max, bytes_max, overflow (refuse | drop_oldest), paused (none | in | out | both).
+    /// Errors: 101, 104, 201, 203, 501.
+    pub fn configure(&self, settings: HashMap<String, String>) -> Result<(), PrimerError> {
+        let options = settings.into_iter().collect();
+        Ok(self.0.get()?.0.configure(&options)?)
+    }
+
+    /// The settings that hold for the queue, as this member knows them: its own, and for what it does not
+    /// set those of the longest policy that its name begins with. Errors: 501.
+    pub fn configuration(&self) -> Result<HashMap<String, String>, PrimerError> {
+        Ok(settings(&self.0.get()?.0.configuration()?))
+    }
+
+    /// Stops the queue for the whole cluster: "in" for producers, who get 204; "out" for consumers, who get
+    /// nothing more but keep what they have; or "both". Errors: 101, 201, 203, 501.
+    #[uniffi::method(default(direction = "both"))]
+    pub fn pause(&self, direction: String) -> Result<(), PrimerError> {
+        Ok(self.0.get()?.0.pause(&direction)?)
+    }
+
+    /// The queue goes on, in both directions. Errors: 201, 203, 501.
+    pub fn resume(&self) -> Result<(), PrimerError> {
+        Ok(self.0.get()?.0.resume()?)
+    }
+
+    /// Ends everything that is in the queue and its groups by now, on every member, also what consumers
+    /// have: their acks get 402. Errors: 201, 203, 501.
+    pub fn purge(&self) -> Result<(), PrimerError> {
+        Ok(self.0.get()?.0.purge()?)
     }
 
     /// The message is finished. A late ack of an unfinished message succeeds. Errors: 402, 501.

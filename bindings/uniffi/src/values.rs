@@ -1,5 +1,6 @@
 //! The values that cross, as records: identities are text, times milliseconds.
 
+use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use primer::{Error, ErrorKind};
@@ -378,4 +379,12 @@ impl From<primer::Change> for Change {
             value: change.value.map(Into::into),
         }
     }
+}
+
+/// Settings of a queue or a policy.
+pub(crate) fn settings(options: &primer::QueueOptions) -> HashMap<String, String> {
+    let settings = options.iter();
+    settings
+        .map(|(key, value)| (key.into(), value.into()))
+        .collect()
 }

@@ -35,9 +35,10 @@ private val ENQUEUE =
         "copies", "on_short", "timeout", "header.", "priority", "delay", "at", "ttl", "max_attempts", "at_most_once", "if_no_group",
     )
 
-private val SHAPES = shapes(1..1, "members address unsubscribe close unlisten replied") +
-    shapes(2..2, "join event stats ack release drop credit on get delete list watch evict rotate groups") +
-    shapes(3..3, "broadcast put remove_group") +
+private val SHAPES = shapes(1..1, "members address unsubscribe close unlisten replied policies") +
+    shapes(2..2, "join event stats ack release drop credit on get delete list watch evict rotate groups " +
+        "configuration resume purge remove_policy") +
+    shapes(3..3, "broadcast put remove_group configure pause set_policy") +
     mapOf(
         "open" to Shape(1..1, ""),
         "enqueue" to Shape(3..3, *ENQUEUE),

@@ -35,6 +35,10 @@ suspend fun awaited(step: Step, wanted: List<String>, ask: suspend () -> List<St
     }
 }
 
+/** Settings between spaces; one without a value is unset. */
+private fun settingsIn(text: String) =
+    text.split(' ').associate { it.substringBefore('=') to it.substringAfter('=') }
+
 class World {
     private class Host(val primer: Primer, val events: Events)
     private class Reader(val member: String, val queue: Queue, val subscription: Subscription)
@@ -83,6 +87,15 @@ class World {
         "create_group" -> done { queue(step).createGroup(step.name(2), isBacklog(step)) }
         "remove_group" -> done { queue(step).removeGroup(step.name(2)) }
         "groups" -> awaited(step, step.wanted - "empty") { queue(step).groups() }
+        "configure" -> done { queue(step).configure(settingsIn(step.name(2))) }
+        "configuration" ->
+            awaited(step, step.wanted - "empty") { queue(step).configuration().map { "${it.key}=${it.value}" }.sorted() }
+        "pause" -> done { queue(step).pause(step.name(2)) }
+        "resume" -> done { queue(step).resume() }
+        "purge" -> done { queue(step).purge() }
+        "set_policy" -> done { member(step).setPolicy(step.name(1), settingsIn(step.name(2))) }
+        "remove_policy" -> done { member(step).removePolicy(step.name(1)) }
+        "policies" -> awaited(step, step.wanted - "empty") { member(step).policies().keys.sorted() }
         "next" -> listOfNotNull(reader(step).subscription.next(step.number("wait") ?: 0uL))
         "credit" -> done { reader(step).subscription.credit(step.name(1).toUInt()) }
         "unsubscribe" -> done { reader(step).subscription.shutdown() }

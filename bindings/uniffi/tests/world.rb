@@ -158,16 +158,59 @@ class World
     :done
   end
 
+  def do_groups(step) = becomes(step) { queue(step).groups }
+
+  def do_configure(step)
+    queue(step).configure(settings_in(step.name(2)))
+    :done
+  end
+
+  def do_configuration(step)
+    becomes(step) { queue(step).configuration.map { |key, value| "#{key}=#{value}" }.sort }
+  end
+
+  def do_pause(step)
+    queue(step).pause(step.name(2))
+    :done
+  end
+
+  def do_resume(step)
+    queue(step).resume
+    :done
+  end
+
+  def do_purge(step)
+    queue(step).purge
+    :done
+  end
+
+  def do_set_policy(step)
+    member(step).set_policy(step.name(1), settings_in(step.name(2)))
+    :done
+  end
+
+  def do_remove_policy(step)
+    member(step).remove_policy(step.name(1))
+    :done
+  end
+
+  def do_policies(step) = becomes(step) { member(step).policies.keys.sort }
+
   # Waits until the member knows just these.
-  def do_groups(step)
+  def becomes(step)
     wanted = step.expect.flatten.map(&:text)
     wanted = [] if wanted == ["empty"]
     ends = now_ms + PATIENCE_MS
-    until (known = queue(step).groups) == wanted
+    until (known = yield) == wanted
       differ(wanted, known.join(" ")) if now_ms > ends
       sleep 0.01
     end
     :compared
+  end
+
+  # Settings between spaces; one without a value is unset.
+  def settings_in(text)
+    text.split.to_h { |pair| pair.split("=", 2) }
   end
 
   def do_next(step)

@@ -9,6 +9,7 @@
 
 mod call;
 mod completions;
+mod configure;
 mod delivery;
 mod handler;
 mod net;
@@ -25,6 +26,7 @@ mod worker;
 
 pub use crate::call::{Call, Reply};
 pub use crate::completions::{Answer, Completion, Completions, Outcome};
+pub use crate::configure::QueueOptions;
 pub use crate::delivery::Delivery;
 pub use crate::handler::BroadcastHandler;
 pub use crate::options::{Discover, EnqueueOptions, Options, ReceiveOptions, SubscribeOptions};

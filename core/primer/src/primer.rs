@@ -72,7 +72,7 @@ impl Primer {
         Ok(primer)
     }
 
-    fn driver(&self) -> &Arc<Driver> {
+    pub(crate) fn driver(&self) -> &Arc<Driver> {
         &self.place.driver
     }
 

@@ -22,7 +22,7 @@ use primer_proto::copies::{Holder, Item, Owed, Own, Refused, Repl, ReplNo, ReplO
 use primer_proto::engine::{HostExchange, Message, Writer, cut, decode};
 use primer_proto::membership::greeting::{self, Greeting, Prover, Refused as Ended, Turn};
 use primer_proto::membership::{Card, CardList, Heartbeat, Hello, Meta, Probe, Refusal, Rival};
-use primer_proto::metadata::{Exchange, Exchanges, Stock, Table};
+use primer_proto::metadata::{Exchange, Exchanges, Length, Stock, Table};
 use primer_proto::queue::Message as Queue;
 use primer_proto::queue::{
     Claim, Deliver, Demand, Done, Ending, Forget, Header as QueueHeader, Replied, Settle, Settled,
@@ -337,6 +337,19 @@ fn control() -> Vec<(&'static str, Message)> {
                 stocked: vec!["jobs".into(), "mails".into()],
                 empty: vec!["old".into()],
                 is_hint: true,
+                lengths: vec![],
+            }),
+        ),
+        (
+            "stock_lengths",
+            Message::Stock(Stock {
+                version: 5,
+                lengths: vec![Length {
+                    queue: "jobs".into(),
+                    messages: 300,
+                    bytes: 70_000,
+                }],
+                ..Stock::default()
             }),
         ),
         ("stock_ask", Message::StockAsk),

@@ -83,6 +83,8 @@ const SHAPES: &[Shape] = &[
     ("watch", 2, 2, &[]), ("changed", 1, 3, &[]), ("evict", 2, 2, &[]), ("reclaim", 1, 1, &["keep"]),
     ("rotate", 2, 2, &[]),
     ("create_group", 3, 3, &["backlog"]), ("remove_group", 3, 3, &[]), ("groups", 2, 2, &[]),
+    ("configure", 3, 3, &[]), ("configuration", 2, 2, &[]), ("pause", 3, 3, &[]), ("resume", 2, 2, &[]),
+    ("purge", 2, 2, &[]), ("set_policy", 3, 3, &[]), ("remove_policy", 2, 2, &[]), ("policies", 1, 1, &[]),
 ];
 
 /// The steps of a file's text. Errors: `name:line: what is wrong`.

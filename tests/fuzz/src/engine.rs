@@ -10,11 +10,11 @@ use primer_proto::base::{
 };
 use primer_proto::copies::Holder;
 use primer_proto::engine::{
-    Asked, Command, Config, Effect, EnqueueOptions, Flow, Handle, IfNoGroup, InGroup, Message,
-    NewCall, NewMessage, Reply, ReplyTo, Response, Writer, cut, decode,
+    Asked, Command, Config, Configure, Effect, EnqueueOptions, Flow, Handle, IfNoGroup, InGroup,
+    Message, NewCall, NewMessage, Reply, ReplyTo, Response, Writer, cut, decode,
 };
 use primer_proto::membership::Hello;
-use primer_proto::queue::Message as Queue;
+use primer_proto::queue::{Message as Queue, SETTINGS};
 use primer_proto::{Engine, Input};
 
 use crate::make::{self, Pool};
@@ -389,13 +389,44 @@ impl Bench {
     }
 }
 
-/// Mostly nothing.
+/// A change of groups, or of what queues are told.
 fn change_group(queue: QueueKey, chance: &mut Chance) -> Command {
     match in_group(chance) {
         Some(group) if chance.percent(50) => Command::CreateGroup(queue, group),
         Some(group) => Command::RemoveGroup(queue, group.name),
-        None => Command::Joined,
+        None => Command::Configure(configure(queue, chance)),
     }
+}
+
+fn configure(queue: QueueKey, chance: &mut Chance) -> Configure {
+    let settings = (0..chance.below(3)).map(|_| setting(chance)).collect();
+    match chance.below(6) {
+        0 => Configure::Purge(queue),
+        1 => Configure::Policy("jo".into(), settings),
+        _ => Configure::Queue(queue, settings),
+    }
+}
+
+/// Mostly one that is there, with a value that it may have, or none.
+fn setting(chance: &mut Chance) -> (String, String) {
+    let key = *make::pick(SETTINGS, chance);
+    let words = [
+        "drop_oldest",
+        "refuse",
+        "in",
+        "out",
+        "both",
+        "none",
+        "fail",
+        "",
+        "1",
+        "3",
+    ];
+    let value = match chance.below(4) {
+        0 => make::number(chance).to_string(),
+        _ => make::pick(&words, chance).to_string(),
+    };
+    (key.into(), value)
 }
 
 /// One way to settle a delivery.

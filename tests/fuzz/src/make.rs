@@ -14,7 +14,7 @@ use primer_proto::copies::{
 use primer_proto::crdt::DotMap;
 use primer_proto::engine::{HOST_BODIES_MAX, HostExchange, Message};
 use primer_proto::membership::{Card, CardList, Heartbeat, Meta, Probe, Rival};
-use primer_proto::metadata::{Exchange, Stock};
+use primer_proto::metadata::{Exchange, Length, Stock};
 use primer_proto::queue::Message as Queue;
 use primer_proto::queue::{
     Claim, Deliver, Demand, Done, Ending, Forget, Header, Replied, Settle, Settled,
@@ -208,14 +208,24 @@ fn stock(pool: &Pool, chance: &mut Chance) -> Stock {
             .map(|_| queue_name(pool, chance))
             .collect()
     };
-    let (stocked, empty) = (names(), names());
+    let (stocked, empty, long) = (names(), names(), names());
     Stock {
         version: number(chance),
         is_whole: chance.percent(30),
         stocked,
         empty,
         is_hint: chance.percent(20),
+        lengths: lengths(long, chance),
     }
+}
+
+fn lengths(queues: Vec<String>, chance: &mut Chance) -> Vec<Length> {
+    let lengths = queues.into_iter().map(|queue| Length {
+        queue,
+        messages: number(chance),
+        bytes: number(chance),
+    });
+    lengths.collect()
 }
 
 fn settle(pool: &Pool, chance: &mut Chance) -> Settle {

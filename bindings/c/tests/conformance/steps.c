@@ -7,6 +7,7 @@
 #include "expect.h"
 #include "gossip.h"
 #include "groups.h"
+#include "settings.h"
 #include "verbs.h"
 #include "world.h"
 
@@ -335,6 +336,14 @@ static const shape_t SHAPES[] = {
     {"create_group", 3, 3, create_group},
     {"remove_group", 3, 3, remove_group},
     {"groups", 2, 2, await_groups},
+    {"configure", 3, 3, configure},
+    {"configuration", 2, 2, await_configuration},
+    {"pause", 3, 3, pause_queue},
+    {"resume", 2, 2, resume_queue},
+    {"purge", 2, 2, purge_queue},
+    {"set_policy", 3, 3, set_policy},
+    {"remove_policy", 2, 2, remove_policy},
+    {"policies", 1, 1, await_policies},
     {"leave", 1, 1, leave},
     {"close", 1, 1, close_member},
 };

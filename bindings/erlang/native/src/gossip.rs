@@ -5,7 +5,7 @@ use rustler::{Binary, Encoder, Env, NifResult, Term};
 
 use crate::member::MemberRes;
 use crate::reader::{News, ReaderRes};
-use crate::terms::{failed, result};
+use crate::terms::{failed, list, result, settings, text};
 use crate::{atoms, body, options};
 
 /// Secrets that are read from a list: more than the verb takes, so that it sees that there are too many.
@@ -79,6 +79,38 @@ fn delete<'a>(env: Env<'a>, member: &MemberRes, key: &str) -> Term<'a> {
 #[rustler::nif(schedule = "DirtyCpu")]
 fn list<'a>(env: Env<'a>, member: &MemberRes, prefix: &str) -> Term<'a> {
     result(env, &member.face, member.face.primer().list(prefix))
+}
+
+#[rustler::nif]
+fn set_policy<'a>(
+    env: Env<'a>,
+    member: &MemberRes,
+    prefix: &str,
+    settings: Vec<(String, String)>,
+) -> Term<'a> {
+    let options = settings.into_iter().collect();
+    let set = member.face.primer().set_policy(prefix, &options);
+    result(env, &member.face, set)
+}
+
+#[rustler::nif]
+fn remove_policy<'a>(env: Env<'a>, member: &MemberRes, prefix: &str) -> Term<'a> {
+    let removed = member.face.primer().remove_policy(prefix);
+    result(env, &member.face, removed)
+}
+
+/// `{ok, [{Prefix, [{Key, Value}]}]}`.
+#[rustler::nif]
+fn policies<'a>(env: Env<'a>, member: &MemberRes) -> Term<'a> {
+    match member.face.primer().policies() {
+        Ok(policies) => {
+            let rows = policies.iter();
+            let rows = rows
+                .map(|(prefix, options)| (text(env, prefix), settings(env, options)).encode(env));
+            (atoms::ok(), list(env, rows)).encode(env)
+        }
+        Err(error) => failed(env, &error),
+    }
 }
 
 /// Changes of the keys that begin with `prefix` go to the calling process as messages.

@@ -9,7 +9,7 @@ use rustler::{Binary, Encoder, Env, NifResult, Resource, ResourceArc, Term};
 use crate::courier::{Face, Stream};
 use crate::later::{Waiting, answer, later};
 use crate::subscription::SubscriptionRes;
-use crate::terms::{failed, result};
+use crate::terms::{failed, result, settings};
 use crate::{atoms, body, options};
 
 /// A queue as seen from one member.
@@ -145,6 +145,36 @@ fn create_group<'a>(env: Env<'a>, queue: &QueueRes, group: &str, map: Term<'a>) 
 #[rustler::nif]
 fn remove_group<'a>(env: Env<'a>, queue: &QueueRes, group: &str) -> Term<'a> {
     result(env, &queue.face, queue.queue.remove_group(group))
+}
+
+#[rustler::nif]
+fn configure<'a>(env: Env<'a>, queue: &QueueRes, settings: Vec<(String, String)>) -> Term<'a> {
+    let options = settings.into_iter().collect();
+    result(env, &queue.face, queue.queue.configure(&options))
+}
+
+/// `{ok, [{Key, Value}]}`.
+#[rustler::nif]
+fn configuration<'a>(env: Env<'a>, queue: &QueueRes) -> Term<'a> {
+    match queue.queue.configuration() {
+        Ok(options) => (atoms::ok(), settings(env, &options)).encode(env),
+        Err(error) => failed(env, &error),
+    }
+}
+
+#[rustler::nif]
+fn purge<'a>(env: Env<'a>, queue: &QueueRes) -> Term<'a> {
+    result(env, &queue.face, queue.queue.purge())
+}
+
+#[rustler::nif]
+fn pause<'a>(env: Env<'a>, queue: &QueueRes, direction: &str) -> Term<'a> {
+    result(env, &queue.face, queue.queue.pause(direction))
+}
+
+#[rustler::nif]
+fn resume<'a>(env: Env<'a>, queue: &QueueRes) -> Term<'a> {
+    result(env, &queue.face, queue.queue.resume())
 }
 
 #[rustler::nif]

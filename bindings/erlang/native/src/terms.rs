@@ -87,6 +87,14 @@ pub(crate) fn text<'a>(env: Env<'a>, string: &str) -> Term<'a> {
     NewBinary::from_slice(env, string.as_bytes()).into()
 }
 
+/// `[{Key, Value}]`, in the order of the keys.
+pub(crate) fn settings<'a>(env: Env<'a>, options: &primer::QueueOptions) -> Term<'a> {
+    let pairs = options.iter();
+    let pairs = pairs.map(|(key, value)| (text(env, key), text(env, value)).encode(env));
+    let pairs: Vec<Term> = pairs.collect();
+    list(env, pairs.into_iter())
+}
+
 /// A map. Sorted keys are cheapest. None when a key is there twice.
 pub(crate) fn map<'a>(env: Env<'a>, keys: &[Term<'a>], values: &[Term<'a>]) -> Option<Term<'a>> {
     Term::map_from_term_arrays(env, keys, values).ok()

@@ -24,6 +24,7 @@ from ._node import Primer, Queue, Subscription, open, start
 from ._options import Discover, IfNoGroup, OnShort, Options, Terms
 from ._primer import Receipt, __version__
 from ._readers import Events, Topic, Watch
+from ._settings import Direction, Overflow, Settings
 from ._values import Broadcast, Change, Entry, Event, Member, Reply
 from ._workers import Worker
 
@@ -36,6 +37,7 @@ __all__ = [
     "Broadcast",
     "Change",
     "Delivery",
+    "Direction",
     "Discover",
     "Duration",
     "Entry",
@@ -48,12 +50,14 @@ __all__ = [
     "NotNow",
     "OnShort",
     "Options",
+    "Overflow",
     "Primer",
     "PrimerError",
     "Queue",
     "Receipt",
     "Reject",
     "Reply",
+    "Settings",
     "Subscription",
     "Terms",
     "TooLate",

@@ -17,6 +17,7 @@ from ._errors import PrimerError
 from ._lifetime import watch
 from ._options import OnShort, Options, Terms, asked, pairs, secrets_of
 from ._readers import Events, Stream, Topic, Watch
+from ._settings import Direction, Settings, settings_of, settings_pairs
 from ._workers import MAX_RUN, Handler, Worker, check
 
 if TYPE_CHECKING:
@@ -214,6 +215,21 @@ class Primer:
         """A reader of changes of the keys that begin with ``prefix``: ``for change in node.watch("jobs/")``."""
         return Watch(self._native.watch(prefix), self._native, prefix)
 
+    def set_policy(self, prefix: str, **settings: Unpack[Settings]) -> None:
+        """Settings for every queue whose name begins with ``prefix`` ("" for all), in place of those before.
+
+        The longest prefix counts, whole; a queue's own settings are above it. Errors: 101, 104, 201, 203, 501.
+        """
+        self._native.set_policy(prefix, settings_pairs(settings))
+
+    def remove_policy(self, prefix: str) -> None:
+        """Removes a policy; one that is not there is no error. Errors: 203, 501."""
+        self._native.remove_policy(prefix)
+
+    def policies(self) -> dict[str, dict[str, int | float | str]]:
+        """The policies as this member knows them, by their prefixes. Errors: 501."""
+        return {prefix: settings_of(pairs) for prefix, pairs in self._native.policies()}
+
     def __enter__(self) -> Self:
         return self
 
@@ -392,6 +408,35 @@ class Queue:
     def groups(self) -> list[str]:
         """The names of the queue's groups as this member knows them, ascending. Errors: 501."""
         return self._native.groups()
+
+    def configure(self, **settings: Unpack[Settings]) -> None:
+        """Changes the queue's settings, for the whole cluster: here at once, elsewhere soon; None unsets one.
+
+        They hold where a message or a call does not say. Those that are not named stay. Errors: 101, 104, 201, 203, 501.
+        """
+        self._native.configure(settings_pairs(settings))
+
+    def configuration(self) -> dict[str, int | float | str]:
+        """The settings that hold here: the queue's own, then those of its policy. Times in seconds. Errors: 501."""
+        return settings_of(self._native.configuration())
+
+    def pause(self, direction: Direction = "both") -> None:
+        """Stops the queue for the whole cluster: "in" for producers (204), "out" for consumers, or "both".
+
+        Who has a message keeps it. Errors: 101, 201, 203, 501.
+        """
+        self._native.pause(direction)
+
+    def resume(self) -> None:
+        """The queue goes on, in both directions. Errors: 201, 203, 501."""
+        self._native.resume()
+
+    def purge(self) -> None:
+        """Ends everything that is in the queue and its groups by now, on every member, also what is leased.
+
+        Errors: 201, 203, 501.
+        """
+        self._native.purge()
 
     def worker(
         self,

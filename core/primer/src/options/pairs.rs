@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use primer_proto::base::nearest;
+
 use super::{Discover, Options};
 use crate::trust::Secret;
 use crate::{Error, ErrorKind, OnShort, Result};
@@ -130,49 +132,12 @@ fn wrong(reason: &str, key: &'static str, value: &str) -> Error {
 }
 
 fn unknown(key: &str) -> Error {
-    // A beginning is nearer than any word that only looks alike.
-    let nearest = KEYS
-        .iter()
-        .min_by_key(|known| (!known.starts_with(key), distance(key, known)));
     Error::new(ErrorKind::InvalidArgument)
         .because("an unknown option")
         .with("option", shorten(key))
-        .with("nearest", nearest.unwrap_or(&""))
+        .with("nearest", nearest(key, KEYS))
 }
 
 fn shorten(text: &str) -> String {
     text.chars().take(100).collect()
-}
-
-/// Letters to insert, remove or change to make one word of the other (Levenshtein).
-fn distance(from: &str, to: &str) -> usize {
-    let from: Vec<char> = from.chars().take(64).collect();
-    let to: Vec<char> = to.chars().collect();
-    // Row by row: how far the letters so far are from each beginning of `to`.
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (done, letter) in from.iter().enumerate() {
-        let mut next = vec![done + 1];
-        let mut left = done + 1;
-        for ((above_left, above), other) in row.iter().zip(row.iter().skip(1)).zip(&to) {
-            left = (left + 1)
-                .min(above + 1)
-                .min(above_left + usize::from(letter != other));
-            next.push(left);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn distance_counts_changed_letters() {
-        assert_eq!(distance("", "abc"), 3);
-        assert_eq!(distance("abc", "abc"), 0);
-        assert_eq!(distance("kitten", "sitting"), 3);
-        assert_eq!(distance("lease", "lease_ms"), 3);
-    }
 }

@@ -482,7 +482,8 @@ impl Driver {
         self.ask(|engine| engine.members())
     }
 
-    fn ask<T>(&self, question: impl FnOnce(&mut Engine) -> T) -> Result<T> {
+    /// Asks the engine something. Errors: 501, 599 when it failed.
+    pub(crate) fn ask<T>(&self, question: impl FnOnce(&mut Engine) -> T) -> Result<T> {
         if self.is_forgotten() {
             return Err(closed());
         }

@@ -36,6 +36,12 @@ pub const HOLDERS_MAX: usize = 128;
 pub const QUEUES_MAX: usize = 1 << 20;
 /// Named groups of one queue (protocol.md 4.4).
 pub const GROUPS_MAX: usize = 64;
+/// Settings of one queue or policy.
+pub const SETTINGS_MAX: usize = 64;
+/// Bytes of their names and values.
+pub const SETTINGS_BYTES_MAX: usize = 8 << 10;
+/// Names of queues that members told their lengths of: those with a maximum.
+pub const LENGTHS_MAX: usize = 1 << 16;
 /// Members of one cluster. The mesh is designed for 100 (protocol.md 1.4).
 pub const MEMBERS_MAX: usize = 1_024;
 /// Seeds in the options.

@@ -7,6 +7,7 @@ pub mod chance;
 pub mod error;
 pub mod id;
 pub mod limits;
+pub mod nearest;
 pub mod runs;
 pub mod time;
 pub mod wheel;
@@ -17,6 +18,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use id::{
     Birth, BootId, ClusterId, LinkId, MemberId, MessageId, QueueKey, SessionId, StoreId, Ticket,
 };
+pub use nearest::nearest;
 pub use runs::RunMap;
 pub use time::{Clock, Instant, Millis, Now, Stamp};
 pub use wheel::Wheel;

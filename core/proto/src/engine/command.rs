@@ -76,6 +76,9 @@ pub enum Command {
     CreateGroup(QueueKey, InGroup),
     /// Remove a group of a queue, and what it was owed. Answers [`Reply::Done`], 203.
     RemoveGroup(QueueKey, Arc<str>),
+    /// Tell queues what to do where messages and calls do not say. Answers [`Reply::Done`], 101, 104,
+    /// 201, 203.
+    Configure(Configure),
     /// Raise a session's credit. Answers [`Reply::Done`], or 501 when it is closed.
     Credit(SessionId, u32),
     /// End a session. With `abandon` every unsettled delivery of it is released, also those that
@@ -169,8 +172,21 @@ impl Command {
                 | Command::Delete(_)
                 | Command::CreateGroup(..)
                 | Command::RemoveGroup(..)
+                | Command::Configure(..)
         )
     }
+}
+
+/// What queues are told.
+#[derive(Debug)]
+pub enum Configure {
+    /// One queue: these settings change, and one without a value is unset.
+    Queue(QueueKey, Vec<(String, String)>),
+    /// All queues whose names begin like that: these settings, in place of those before. None at all
+    /// removes the policy.
+    Policy(String, Vec<(String, String)>),
+    /// Everything that is in the queue by now is over, wherever it is.
+    Purge(QueueKey),
 }
 
 /// A group that somebody consumes in, or creates.

@@ -263,6 +263,7 @@ impl Engine {
         let count = self.queues.set_aside();
         self.queues.reset(now, self.config.store);
         self.reread_groups(now);
+        self.reread_configs(now);
         let own = own_info(&self.config);
         self.view.renew(self.me, own);
         self.plumtree.raise(self.config.incarnation);

@@ -237,6 +237,7 @@ impl Engine {
         for queue in self.board.forget(member) {
             self.queues.peer_stocked(now, member, &queue, false);
         }
+        self.queues.forget_lengths(member);
         self.exchanges.forget(member);
         self.plumtree.link_down(now.mono, member);
         self.tell_broadcasts(now);
@@ -307,7 +308,9 @@ impl Engine {
             Message::Probe(probe) => self.probe(now, link, &probe),
             Message::Host(part) => self.hear_host(link, from, *part),
             Message::Rival(rival) => self.hear_of_rival(now, &rival),
-            Message::Stock(stock) => {
+            Message::Stock(mut stock) => {
+                let lengths = core::mem::take(&mut stock.lengths);
+                self.hear_lengths(now, from, stock.is_whole, lengths);
                 for (queue, is_stocked) in self.board.hear(from, stock) {
                     self.queues.peer_stocked(now, from, &queue, is_stocked);
                 }

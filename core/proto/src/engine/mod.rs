@@ -5,6 +5,7 @@
 //! `membership` says that a member came, and the queue hears of a peer. `links` holds that part.
 
 mod command;
+mod configs;
 mod effect;
 mod frame;
 mod gossip;
@@ -22,8 +23,8 @@ mod tell;
 mod watch;
 
 pub use command::{
-    Answer, Broadcast, Change, Command, EnqueueOptions, Entry, Event, EventKind, Flow, Glimpse,
-    InGroup, Member, NewCall, NewMessage, Reply, ReplyTo, Response,
+    Answer, Broadcast, Change, Command, Configure, EnqueueOptions, Entry, Event, EventKind, Flow,
+    Glimpse, InGroup, Member, NewCall, NewMessage, Reply, ReplyTo, Response,
 };
 pub use effect::{Effect, Lane};
 pub use frame::{HEADER_BYTES, KIND_HELLO, KIND_REFUSAL, Message, Writer, cut, decode};
@@ -304,6 +305,7 @@ impl Engine {
             },
             Command::CreateGroup(queue, group) => self.create_group(now, ticket, queue, &group),
             Command::RemoveGroup(queue, group) => self.remove_group(now, ticket, queue, &group),
+            Command::Configure(what) => self.configure(now, ticket, what),
             Command::Credit(session, more) => queues.credit(now, ticket, session, more),
             Command::Unsubscribe { session, abandon } => {
                 queues.unsubscribe(now, ticket, session, abandon);
@@ -524,6 +526,8 @@ fn settings(config: &Config) -> Settings {
 
 #[cfg(test)]
 mod calls_tests;
+#[cfg(test)]
+mod configs_tests;
 #[cfg(test)]
 mod groups_tests;
 #[cfg(test)]

@@ -136,6 +136,7 @@ impl Engine {
         let changes = self.view.reread(self.table.map(), &keys);
         self.changed(now, &changes);
         self.reread_groups(now);
+        self.reread_configs(now);
         // Each of a pair dials, whoever has the lower id: the other one may be elsewhere by now.
         // Where members are may be known though their keys were damaged.
         for card in &self.cards.whole().cards {

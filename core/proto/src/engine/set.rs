@@ -38,6 +38,7 @@ impl Engine {
             self.look_again(now);
         }
         self.groups_changed(now, keys);
+        self.configs_changed(now, keys);
         for key in keys.iter().filter_map(|key| user_key(key)) {
             let entry = self.table.get(key);
             self.out.push(Effect::Change(Written {

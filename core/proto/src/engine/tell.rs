@@ -60,6 +60,9 @@ impl Engine {
                 }
             }
             Out::Stock(queue, is_stocked) => self.board.set(&queue, is_stocked),
+            Out::Length(queue, messages, bytes) => {
+                self.board.set_length(&queue, (messages, bytes));
+            }
             Out::TookOver(owner, count) => {
                 let detail = format!("{count} messages");
                 self.event(now, EventKind::Takeover, owner, detail);

@@ -13,7 +13,7 @@ fn at(ms: u64) -> Now {
 /// One engine with a clock by hand.
 pub(super) struct Bench {
     pub(super) engine: Engine,
-    now: u64,
+    pub(super) now: u64,
     ticket: u64,
 }
 

@@ -33,6 +33,23 @@ pub struct Stock {
     /// True for a hint to one consumer only: it changes no version.
     #[prost(bool, tag = "5")]
     pub is_hint: bool,
+    /// How much there is of queues that have a maximum; those of a whole row are all but the empty ones.
+    #[prost(message, repeated, tag = "6")]
+    pub lengths: Vec<Length>,
+}
+
+/// How much of a queue that has a maximum its sender has.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct Length {
+    /// The queue, or the shelf of its group.
+    #[prost(string, tag = "1")]
+    pub queue: String,
+    /// Messages that it owns.
+    #[prost(uint64, tag = "2")]
+    pub messages: u64,
+    /// Bytes of their bodies.
+    #[prost(uint64, tag = "3")]
+    pub bytes: u64,
 }
 
 #[derive(Debug, Default)]
@@ -50,6 +67,10 @@ pub struct Board {
     /// What is to be told.
     dirty: BTreeMap<Arc<str>, bool>,
     rows: BTreeMap<MemberId, Row>,
+    /// The lengths last told, and when.
+    lengths_told: BTreeMap<Arc<str>, ((u64, u64), Instant)>,
+    /// Those that are to be told.
+    lengths: BTreeMap<Arc<str>, (u64, u64)>,
 }
 
 impl Board {
@@ -63,10 +84,20 @@ impl Board {
         }
     }
 
+    /// Notes how many messages and bytes this member has of a queue that has a maximum.
+    pub fn set_length(&mut self, queue: &Arc<str>, length: (u64, u64)) {
+        let told = self.lengths_told.get(queue).map_or((0, 0), |told| told.0);
+        if told == length {
+            self.lengths.remove(queue);
+        } else {
+            self.lengths.insert(queue.clone(), length);
+        }
+    }
+
     /// True when some edge waits to be told.
     #[must_use]
     pub fn has_news(&self) -> bool {
-        !self.dirty.is_empty()
+        !self.dirty.is_empty() || !self.lengths.is_empty()
     }
 
     /// The edges that may be told now.
@@ -89,7 +120,8 @@ impl Board {
             names.push(queue.as_ref().into());
             false
         });
-        if stock.stocked.is_empty() && stock.empty.is_empty() {
+        self.flush_lengths(now, &mut stock);
+        if stock == Stock::default() {
             return None;
         }
         // Empty ones are only remembered while their interval lasts.
@@ -100,6 +132,20 @@ impl Board {
         Some(stock)
     }
 
+    fn flush_lengths(&mut self, now: Instant, stock: &mut Stock) {
+        let told = &mut self.lengths_told;
+        let is_early = |at: &Instant| now.since(*at) < EDGE_MS;
+        self.lengths.retain(|queue, length| {
+            if told.get(queue).is_some_and(|(_, at)| is_early(at)) {
+                return true;
+            }
+            told.insert(queue.clone(), (*length, now));
+            stock.lengths.push(length_of(queue, *length));
+            false
+        });
+        told.retain(|_, (length, at)| *length != (0, 0) || is_early(at));
+    }
+
     /// When [`Board::flush`] will have something to tell.
     #[must_use]
     pub fn next(&self) -> Instant {
@@ -107,17 +153,26 @@ impl Board {
             Some((_, at)) => *at + EDGE_MS,
             None => Instant(0),
         });
-        times.min().unwrap_or(Instant::NEVER)
+        let lengths = self.lengths.keys();
+        let lengths = lengths.map(|queue| match self.lengths_told.get(queue) {
+            Some((_, at)) => *at + EDGE_MS,
+            None => Instant(0),
+        });
+        times.chain(lengths).min().unwrap_or(Instant::NEVER)
     }
 
     /// This member's whole row, for a new link or one that missed something.
     #[must_use]
     pub fn whole(&self) -> Stock {
         let stocked = self.told.iter().filter(|(_, (is_stocked, _))| *is_stocked);
+        let lengths = self.lengths_told.iter();
+        let lengths = lengths.filter(|(_, (length, _))| *length != (0, 0));
+        let lengths = lengths.map(|(queue, (length, _))| length_of(queue, *length));
         Stock {
             version: self.version,
             is_whole: true,
             stocked: stocked.map(|(queue, _)| queue.as_ref().into()).collect(),
+            lengths: lengths.collect(),
             ..Stock::default()
         }
     }
@@ -173,6 +228,14 @@ impl Board {
     }
 }
 
+fn length_of(queue: &Arc<str>, (messages, bytes): (u64, u64)) -> Length {
+    Length {
+        queue: queue.as_ref().into(),
+        messages,
+        bytes,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,6 +257,25 @@ mod tests {
         assert_eq!(board.next(), Instant(10 + EDGE_MS));
         assert_eq!(board.flush(board.next()).unwrap().empty, ["jobs"]);
         assert_eq!(board.version(), 2);
+    }
+
+    #[test]
+    fn lengths_are_told_once_an_interval_and_a_whole_row_has_all_but_empty_ones() {
+        let mut board = Board::default();
+        let jobs: Arc<str> = "jobs".into();
+        board.set_length(&jobs, (3, 30));
+        assert!(board.has_news());
+        let first = board.flush(Instant(10)).unwrap();
+        assert_eq!(first.lengths, [length_of(&jobs, (3, 30))]);
+        board.set_length(&jobs, (4, 40));
+        assert_eq!(board.flush(Instant(20)), None);
+        assert_eq!(board.next(), Instant(10 + EDGE_MS));
+        assert_eq!(board.whole().lengths, [length_of(&jobs, (3, 30))]);
+        board.set_length(&jobs, (0, 0));
+        let last = board.flush(board.next()).unwrap();
+        assert_eq!(last.lengths, [length_of(&jobs, (0, 0))]);
+        assert_eq!(board.whole().lengths, []);
+        assert_eq!(board.next(), Instant::NEVER);
     }
 
     #[test]

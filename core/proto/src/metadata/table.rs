@@ -187,10 +187,11 @@ impl Table {
         self.spend(now.mono)?;
         let replaced = self.records(&raw).map(|(_, record)| Stamp(record.stamp));
         let replaced = replaced.max();
+        let (member_high, member_low) = self.me_halves();
         let record = Record {
             stamp: self.clock.stamp(now, replaced).0,
-            member_high: (self.me.0 >> 64) as u64,
-            member_low: self.me.0 as u64,
+            member_high,
+            member_low,
             value,
         };
         Ok(self.map.write(self.actor, &raw, record.encode_to_vec()))
@@ -314,6 +315,9 @@ impl Table {
         if let Some(created) = super::groups::created(key, value) {
             self.clock.hear(now, created);
         }
+        if let Some(stamp) = super::configs::stamps(key, value) {
+            self.clock.hear(now, stamp);
+        }
     }
 
     /// Errors: 201 where a new key has no room.
@@ -324,6 +328,11 @@ impl Table {
         Err(Error::new(ErrorKind::Full)
             .because("the metadata has no room for another key")
             .with("keys_max", KEYS_MAX))
+    }
+
+    /// This member, as records have it.
+    pub(super) fn me_halves(&self) -> (u64, u64) {
+        ((self.me.0 >> 64) as u64, self.me.0 as u64)
     }
 
     /// The stamp of a write here, above that of what it replaces.

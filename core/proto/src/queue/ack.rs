@@ -84,14 +84,17 @@ impl Queues {
         let Some(index) = self.index.get(handle.id) else {
             return false;
         };
-        let is_plain = self.slab.get(index).is_some_and(|slot| {
-            slot.place == Place::Leased
-                && slot.lessee == Lessee::Here(None)
-                && slot.is_alone()
-                && slot.own.store == self.me.store
-                && handle.own.store == self.me.store
-        });
+        let Some(slot) = self.slab.get(index) else {
+            return false;
+        };
+        let is_plain = slot.place == Place::Leased
+            && slot.lessee == Lessee::Here(None)
+            && slot.is_alone()
+            && slot.own.store == self.me.store
+            && handle.own.store == self.me.store;
         if is_plain {
+            let (queue, bytes) = (slot.queue, slot.body.len());
+            self.discount_one(queue, bytes);
             self.index.take(handle.id);
             self.wheel.clear(index);
             self.memory_used = self.memory_used.saturating_sub(self.slab.empty(index));
@@ -193,6 +196,9 @@ impl Queues {
         self.wheel.clear(index);
         let slot = self.slab.remove(index)?;
         self.memory_used = self.memory_used.saturating_sub(slot.weight());
+        if self.counts(&slot) {
+            self.discount_one(slot.queue, slot.body.len());
+        }
         match slot.place {
             Place::Ready => {
                 if let Some(shelf) = self.shelves.get_mut(slot.queue.0 as usize) {

@@ -8,7 +8,6 @@ use alloc::vec::Vec;
 use super::batch::Caller;
 use super::delivery::{EnqueueOptions, Headers, NewMessage, OnShort};
 use super::message::Ending;
-use super::settle::back_off;
 use super::slot::{Lessee, Place, Slot};
 use super::span::Span;
 use super::{Queues, limits};
@@ -26,6 +25,8 @@ pub(super) enum Cause {
     Attempts,
     /// A consumer refused it, and said why.
     Rejected(String),
+    /// Its queue was at its maximum length, and it was the oldest.
+    Overflow,
 }
 
 impl Cause {
@@ -33,6 +34,7 @@ impl Cause {
         match self {
             Cause::Attempts => "attempts",
             Cause::Rejected(_) => "rejected",
+            Cause::Overflow => "overflow",
         }
     }
 }
@@ -71,13 +73,19 @@ impl Queues {
         let Some(slot) = self.slab.get_mut(index) else {
             return;
         };
-        slot.place = Place::Dying;
+        let was = core::mem::replace(&mut slot.place, Place::Dying);
         slot.lessee = Lessee::Nobody;
         self.wheel.clear(index);
         let (source, attempts) = (slot.id, slot.attempts);
+        let (queue, bytes) = (slot.queue, slot.body.len());
+        if was != Place::Dying {
+            self.discount_one(queue, bytes);
+        }
         if self.enqueue_dead_letter(now, index, &cause).is_err() {
             // Nobody is given the message meanwhile.
-            self.wheel.set(index, now.mono + back_off(attempts));
+            let pause = self.back_off(queue, attempts);
+            self.wheel
+                .set(index, now.mono + pause.max(limits::NACK_MS_MIN));
             self.dying.insert(source, cause);
         }
     }
@@ -105,16 +113,25 @@ impl Queues {
             self.died(now, source);
             return Ok(());
         }
-        let queue = self.queue(&dead_queue(&name))?;
+        let queue = match self
+            .rules(slot.queue)
+            .and_then(|rules| rules.dead_letters.clone())
+        {
+            Some(named) => self.queue(&named)?,
+            None => self.queue(&dead_queue(&name))?,
+        };
         let options = EnqueueOptions {
             on_short: Some(OnShort::Degrade),
             ..EnqueueOptions::default()
         };
         let bytes = message.body.len() as u64 + limits::MESSAGE_OVERHEAD_BYTES;
+        self.check_length(queue, core::slice::from_ref(&message))?;
         let mut admitted = self.admit(now, queue, bytes, 1, options)?;
         admitted.terms = Some(Arc::new(Terms {
             priority,
             is_dead_letter: true,
+            // Only what its queue is told.
+            expires: admitted.terms.map_or(0, |terms| terms.expires),
             ..Terms::default()
         }));
         if admitted.needed > 1 {

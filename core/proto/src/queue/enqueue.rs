@@ -37,9 +37,10 @@ impl Queues {
             let caller = Caller::One(ticket);
             return self.enqueue_fanned(now, caller, queue, Vec::from([message]), options);
         }
-        let admitted = self
-            .check(&message)
-            .and_then(|bytes| self.admit(now, queue, bytes, 1, options));
+        let admitted = self.check(&message).and_then(|bytes| {
+            self.check_length(queue, core::slice::from_ref(&message))?;
+            self.admit(now, queue, bytes, 1, options)
+        });
         let admitted = match admitted {
             Ok(admitted) => admitted,
             Err(error) => return self.refuse(ticket, error),
@@ -73,9 +74,10 @@ impl Queues {
             let caller = Caller::Many(ticket);
             return self.enqueue_fanned(now, caller, queue, messages, options);
         }
-        let admitted = self
-            .check_all(&messages)
-            .and_then(|bytes| self.admit(now, queue, bytes, messages.len(), options));
+        let admitted = self.check_all(&messages).and_then(|bytes| {
+            self.check_length(queue, &messages)?;
+            self.admit(now, queue, bytes, messages.len(), options)
+        });
         let admitted = match admitted {
             Ok(admitted) => admitted,
             Err(error) => return self.refuse(ticket, error),
@@ -167,6 +169,9 @@ impl Queues {
                 .with("messages", count)
                 .with("messages_max", limits::BATCH_MAX));
         }
+        let mut options = options;
+        self.check_paused(queue)?;
+        self.fill_in(queue, &mut options);
         let terms = options.terms.terms(now)?;
         let wanted = self.wanted_copies(&options)?;
         if self.is_leaving() {
@@ -200,6 +205,16 @@ impl Queues {
             terms,
             deadline: now.mono + timeout,
         })
+    }
+
+    /// What the queue is told counts where the message says nothing.
+    fn fill_in(&self, queue: QueueKey, options: &mut EnqueueOptions) {
+        if let Some(rules) = self.rules(queue) {
+            options.copies = options.copies.or(rules.copies);
+            options.on_short = options.on_short.or(rules.on_short);
+            options.timeout = options.timeout.or(rules.enqueue_timeout);
+            options.terms.ttl = options.terms.ttl.or(rules.ttl);
+        }
     }
 
     /// Copies asked for. Errors: 101.
@@ -278,7 +293,7 @@ impl Queues {
         admitted: &Admitted,
         (place, batch): (Place, u32),
     ) -> u32 {
-        let (first_stamp, first_own) = (self.clock.next(now), self.first_own(id));
+        let (first_stamp, first_own) = (self.next_stamp(now, queue), self.first_own(id));
         let index = self.slab.vacant();
         let Some(slot) = self.slab.get_mut(index) else {
             return index;
@@ -313,6 +328,16 @@ impl Queues {
         let weight = slot.weight();
         self.shelve(index, (id, first_stamp, queue, place), weight);
         index
+    }
+
+    /// The stamp of a message that is accepted now. A purge by a member whose clock is far ahead may be
+    /// beyond what this clock follows: what comes after it is younger all the same.
+    fn next_stamp(&mut self, now: Now, queue: QueueKey) -> Stamp {
+        let stamp = self.clock.next(now);
+        match self.rules(queue) {
+            Some(rules) => stamp.max(Stamp(rules.purged_before.0.saturating_add(1))),
+            None => stamp,
+        }
     }
 
     /// The ownership that a message accepted here begins with.
@@ -355,6 +380,12 @@ impl Queues {
     ) {
         self.memory_used += weight;
         self.index.insert(id, index);
+        if let Some(slot) = self.slab.get(index)
+            && self.counts(slot)
+        {
+            let bytes = slot.body.len();
+            self.count_one(queue, bytes);
+        }
         if place == Place::Ready
             && let Some(shelf) = self.shelves.get_mut(queue.0 as usize)
         {

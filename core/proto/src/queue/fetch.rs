@@ -39,7 +39,7 @@ impl Queues {
                 .with("max", max)
                 .with("max_max", limits::BATCH_MAX));
         }
-        let lease = lease.unwrap_or(self.settings.lease);
+        let lease = lease.unwrap_or_else(|| self.usual_lease(queue));
         if lease == 0 || lease > limits::LEASE_MS_MAX {
             return Err(Error::new(ErrorKind::InvalidArgument)
                 .because("the lease is out of its range")
@@ -63,7 +63,7 @@ impl Queues {
             return;
         };
         let is_patient = wait > 0;
-        if !is_patient && shelf.sources.is_empty() {
+        if !is_patient && (shelf.sources.is_empty() || shelf.is_paused_out()) {
             return self.reply(ticket, Ok(Reply::Deliveries(Vec::new())));
         }
         if self.waiters.len() >= limits::WAITERS_MAX {
@@ -120,7 +120,7 @@ impl Queues {
         let Some(shelf) = self.shelves.get(queue.0 as usize) else {
             return;
         };
-        if !shelf.is_thirsty() {
+        if !shelf.is_thirsty() || shelf.is_paused_out() {
             return;
         }
         if !shelf.listed.is_empty() {

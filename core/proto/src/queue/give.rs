@@ -49,8 +49,8 @@ impl Queues {
         let Some(shelf) = self.shelves.get(queue.0 as usize) else {
             return Vec::new();
         };
-        if self.is_parting {
-            // What is left here is dropped in a moment: nobody could settle it.
+        // What is left here of a member that goes is dropped in a moment: nobody could settle it.
+        if self.is_parting || shelf.is_paused_out() {
             return Vec::new();
         }
         let count = shelf.ready.count().min(max as usize);
@@ -131,14 +131,14 @@ impl Queues {
     /// Makes an owned message available as soon as its terms allow, whatever it was before. Answers
     /// the queue that the caller is to serve.
     pub(super) fn make_ready(&mut self, now: Now, index: u32) -> Option<QueueKey> {
-        let attempts_max = self.attempts_max(index);
+        let limits = self.limits_of(index);
         let slot = self.slab.get_mut(index)?;
         if slot.place == Place::Ready {
             return None;
         }
         self.wheel.clear(index);
         slot.lessee = Lessee::Nobody;
-        if let Some(stays) = slot.waits_or_ends(now, attempts_max) {
+        if let Some(stays) = slot.waits_or_ends(now, limits) {
             self.stay(now, index, stays);
             return None;
         }
@@ -160,13 +160,14 @@ impl Queues {
         let Some(shelf) = self.shelves.get(queue.0 as usize) else {
             return;
         };
-        if shelf.is_thirsty() {
+        if shelf.is_thirsty() && !shelf.is_paused_out() {
             if shelf.ready.count() > 0 && !self.is_parting {
                 self.serve_waiters(now, queue);
                 self.serve_sessions(now, queue);
             }
             self.fetch(now, queue);
         }
+        self.trim(now, queue);
         self.tell_wanted(queue);
         self.note_stock(queue);
     }
@@ -227,7 +228,7 @@ impl Queues {
         let Some(shelf) = self.shelf(queue) else {
             return;
         };
-        if shelf.ready.count() == 0 || shelf.wanted.is_empty() {
+        if shelf.ready.count() == 0 || shelf.wanted.is_empty() || shelf.is_paused_out() {
             return;
         }
         let name = shelf.name.clone();
@@ -245,11 +246,12 @@ impl Queues {
         };
         let is_full = self.peers.get(&from).is_none_or(|peer| peer.is_full);
         if let Some(queue) = self.shelf_known(&demand.queue, &demand.group) {
-            if !is_full {
+            let is_closed = is_full || self.is_paused_out(queue);
+            if !is_closed {
                 self.give_remote(now, queue, from, demand, &mut answer);
             }
             if let Some(shelf) = self.shelf(queue) {
-                answer.has_more = shelf.ready.count() > 0 && !is_full;
+                answer.has_more = shelf.ready.count() > 0 && !is_closed;
                 if !answer.has_more {
                     shelf.wanted.insert(from);
                 }

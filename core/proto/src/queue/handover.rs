@@ -156,6 +156,10 @@ impl Queues {
         if slot.is_at_most_once() {
             return self.move_at_most_once(now, index, target);
         }
+        if self.counts(slot) {
+            let (queue, bytes) = (slot.queue, slot.body.len());
+            self.discount_one(queue, bytes);
+        }
         self.unlist(now, index);
         if let Some(slot) = self.slab.get_mut(index) {
             slot.holders = crate::copies::with(&holders, &[target]);
@@ -271,6 +275,8 @@ impl Queues {
         let Some(slot) = self.slab.get_mut(index) else {
             return;
         };
+        let was_counted = slot.own.store == me.store;
+        let (queue, bytes) = (slot.queue, slot.body.len());
         slot.own = Own {
             epoch: slot.own.epoch.saturating_add(1),
             rank: rank(slot.id, me.store),
@@ -283,6 +289,9 @@ impl Queues {
             own: slot.own,
             holders: slot.holders.clone(),
         };
+        if !was_counted {
+            self.count_one(queue, bytes);
+        }
         self.make_ready(now, index);
         self.plan_repair(now.mono + SETTLE_DOWN_MS);
         self.send_claim(&claim, None);
@@ -341,6 +350,8 @@ impl Queues {
         }
         self.is_parting = false;
         self.forget_groups();
+        self.forget_rules();
+        self.reset_lengths();
         self.me.store = store;
         self.settings.me = self.me;
         self.alone = [self.me].into();

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use super::Queues;
 use super::delivery::Glimpse;
+use super::length::Load;
 use super::slot::Place;
 use crate::base::MessageId;
 
@@ -67,6 +68,7 @@ impl Queues {
     /// Checks that the room agrees with itself; the text says what does not.
     pub fn audit(&self) -> Result<(), String> {
         let mut ready: BTreeMap<u32, usize> = BTreeMap::new();
+        let mut loads: BTreeMap<u32, Load> = BTreeMap::new();
         let (mut count, mut bytes) = (0, 0);
         for index in 0..self.slab.end() {
             let Some(slot) = self.slab.get(index) else {
@@ -82,6 +84,11 @@ impl Queues {
             }
             if self.is_done(slot.id) {
                 return Err(format!("{} is held and done", slot.id));
+            }
+            if self.counts(slot) {
+                let load = loads.entry(slot.queue.0).or_default();
+                load.messages += 1;
+                load.bytes += slot.body.len() as u64;
             }
             if slot.place == Place::Ready {
                 *ready.entry(slot.queue.0).or_default() += 1;
@@ -119,7 +126,21 @@ impl Queues {
                 "{count} messages of {bytes} bytes, counted otherwise"
             ));
         }
+        self.audit_loads(&loads)?;
         self.audit_shelves(&ready)
+    }
+
+    fn audit_loads(&self, loads: &BTreeMap<u32, Load>) -> Result<(), String> {
+        for (queue, shelf) in self.shelves.iter().enumerate() {
+            let expected = loads.get(&(queue as u32)).copied().unwrap_or_default();
+            if shelf.load != expected {
+                return Err(format!(
+                    "{} counts {:?} owned, has {expected:?}",
+                    shelf.name, shelf.load
+                ));
+            }
+        }
+        Ok(())
     }
 
     fn audit_shelves(&self, ready: &BTreeMap<u32, usize>) -> Result<(), String> {

@@ -58,6 +58,7 @@ impl Queues {
                 };
             }
         }
+        self.count_all();
         self.resync_all(now);
         self.alarms.set_earlier(Alarm::Recheck, now.mono);
         self.plan_repair(now.mono + SETTLE_DOWN_MS);

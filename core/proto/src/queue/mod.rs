@@ -8,7 +8,8 @@
 //! `groups` (who gets a message),
 //! `calls` (replies),
 //! `settle` (nack, release, extend, reject), `terms` and `dead` (dates, limits, dead letters), `ack` and `round` (the end of a message), `takeover` and
-//! `handover` (owners that went or go), `repair` (copies that went). It knows members only as [`Peer`]s that the engine tells it
+//! `handover` (owners that went or go), `repair` (copies that went), `rules` (what a queue is told to do),
+//! `length` and `purge` (too much of it, and all of it). It knows members only as [`Peer`]s that the engine tells it
 //! of, and says what it wants as [`Out`]s.
 
 mod ack;
@@ -26,11 +27,14 @@ mod handover;
 mod inspect;
 mod keep;
 mod kept;
+mod length;
 mod life;
 mod message;
 mod peers;
+mod purge;
 mod repair;
 mod round;
+mod rules;
 mod send;
 mod session;
 mod settle;
@@ -50,6 +54,7 @@ pub use message::{
     Claim, Deliver, Demand, Done, Ending, Forget, Header, Message, Replied, Settle, Settled,
 };
 pub use peers::Peer;
+pub use rules::{SETTINGS, check_setting};
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -78,6 +83,8 @@ pub enum Out {
     Deliver(SessionId, Vec<Leased>),
     /// Send to a member, if it is linked.
     Send(MemberId, Box<Message>),
+    /// A queue that has a maximum has so many messages and bytes of bodies here.
+    Length(Arc<str>, u64, u64),
     /// Tell one member that this queue has stock again.
     Hint(MemberId, Arc<str>),
     /// The stock of a queue changed between empty and not.
@@ -150,6 +157,12 @@ enum Alarm {
     Repair,
     /// The next look for messages of groups that came or went.
     Groups,
+    /// The next shelves hear of changed policies.
+    Rules,
+    /// The next look for messages of queues that were purged.
+    Purge,
+    /// A shelf has more than it may, still.
+    Trim(QueueKey),
 }
 
 macro_rules! counters {
@@ -224,6 +237,10 @@ counters! {
     dropped_with_group,
     /// Messages that no group wanted, as their producer asked.
     dropped_ungrouped,
+    /// Messages that were purged, at their owner.
+    purged,
+    /// Messages of queues at their maximum that were dropped for good.
+    dropped_overflow,
     /// Messages given out at most once that came to nobody.
     at_most_once_lost,
     /// Calls made here.
@@ -287,6 +304,12 @@ pub struct Queues {
     began: Stamp,
     /// What there is to do about groups that came or went.
     groups: groups::Pass,
+    /// The settings of all queues.
+    book: rules::Book,
+    /// Where the look for purged messages stands.
+    purge_cursor: u32,
+    /// How long queues are that have a maximum.
+    lengths: length::Lengths,
     /// Some message here may have fewer copies than were asked for.
     has_short: bool,
     memory_used: u64,
@@ -347,6 +370,9 @@ impl Queues {
             pass: repair::Pass::default(),
             began: Stamp(now.wall_ms << 16),
             groups: groups::Pass::default(),
+            book: rules::Book::default(),
+            purge_cursor: 0,
+            lengths: length::Lengths::default(),
             has_short: false,
             memory_used: 0,
             leaving: None,
@@ -372,7 +398,9 @@ impl Queues {
         self.check_room_for_queue()?;
         let key = QueueKey(self.shelves.len() as u32);
         let name: Arc<str> = name.into();
-        self.shelves.push(Shelf::new(name.clone(), key));
+        let mut shelf = Shelf::new(name.clone(), key);
+        shelf.rules = self.book.rules(&name);
+        self.shelves.push(shelf);
         self.names.insert(name, key);
         Ok(key)
     }
@@ -426,6 +454,9 @@ impl Queues {
             Alarm::Handover => self.handover_step(now),
             Alarm::Repair => self.repair(now),
             Alarm::Groups => self.groups_step(now),
+            Alarm::Rules => self.rules_step(now),
+            Alarm::Purge => self.purge_step(now),
+            Alarm::Trim(queue) => self.trim(now, queue),
         }
     }
 
@@ -500,7 +531,7 @@ impl Queues {
         let Some(shelf) = self.shelves.get_mut(queue.0 as usize) else {
             return;
         };
-        let is_stocked = shelf.ready.count() > 0;
+        let is_stocked = shelf.ready.count() > 0 && !shelf.is_paused_out();
         if shelf.was_stocked != is_stocked {
             shelf.was_stocked = is_stocked;
             let name = shelf.name.clone();

@@ -131,7 +131,10 @@ impl Queues {
         self.spare(member);
         if !self.is_announcing {
             self.is_announcing = true;
-            (0..self.shelves.len()).for_each(|queue| self.note_stock(QueueKey(queue as u32)));
+            for queue in 0..self.shelves.len() {
+                self.note_stock(QueueKey(queue as u32));
+                self.note_length(QueueKey(queue as u32));
+            }
         }
         self.choose_candidates(now);
         self.resend_copies(now, Holder { member, store });

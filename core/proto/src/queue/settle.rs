@@ -47,7 +47,7 @@ impl Queues {
 
     /// It needs this long from now, none for the default.
     pub fn extend(&mut self, now: Now, ticket: Ticket, handle: &Handle, lease: Option<Millis>) {
-        let lease = lease.unwrap_or(self.settings.lease);
+        let lease = lease.unwrap_or_else(|| self.usual_lease(handle.queue));
         if lease == 0 || lease > limits::LEASE_MS_MAX {
             let error = Error::new(ErrorKind::InvalidArgument)
                 .because("the lease is out of its range")
@@ -175,9 +175,9 @@ impl Queues {
         }
         let span = settle.span.checked_sub(1);
         if settle.verb == EXTEND {
-            let lease = span
-                .unwrap_or(self.settings.lease)
-                .clamp(1, limits::LEASE_MS_MAX);
+            let queue = slot.queue;
+            let lease = span.unwrap_or_else(|| self.usual_lease(queue));
+            let lease = lease.clamp(1, limits::LEASE_MS_MAX);
             self.wheel.set(index, now.mono + lease);
             return Ok(());
         }
@@ -201,9 +201,9 @@ impl Queues {
             slot.attempts = slot.attempts.saturating_sub(1);
             self.counters.released += 1;
         } else {
-            delay = span
-                .unwrap_or_else(|| back_off(slot.attempts))
-                .min(limits::DELAY_MS_MAX);
+            let (queue, attempts) = (slot.queue, slot.attempts);
+            delay = span.unwrap_or_else(|| self.back_off(queue, attempts));
+            delay = delay.min(limits::DELAY_MS_MAX);
             self.counters.redeliveries_nack += 1;
         }
         if let Some(queue) = self.delay(now, index, delay) {
@@ -212,27 +212,10 @@ impl Queues {
     }
 }
 
-/// 1 s, doubling with each attempt, 10 min at most.
-pub(super) fn back_off(attempts: u32) -> Millis {
-    let doublings = attempts.saturating_sub(1).min(20);
-    (limits::NACK_MS_MIN << doublings).min(limits::NACK_MS_MAX)
-}
-
 fn lease_lost() -> Error {
     Error::new(ErrorKind::LeaseLost).because("the lease ran out; a late ack would still count")
 }
 
 pub(super) fn done_already() -> Error {
     Error::new(ErrorKind::AlreadyDone).because("the message is finished already")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_back_off_doubles_up_to_ten_minutes() {
-        let pauses: Vec<Millis> = [1, 2, 3, 10, 11, 999].map(back_off).to_vec();
-        assert_eq!(pauses, [1_000, 2_000, 4_000, 512_000, 600_000, 600_000]);
-    }
 }

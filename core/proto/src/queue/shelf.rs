@@ -5,6 +5,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::groups::{Branch, GroupOf, split};
+use super::length::Load;
+use super::rules::Rules;
 use super::slot::Ready;
 use crate::base::{Instant, MemberId, MessageId, Millis, QueueKey, SessionId, Ticket};
 use crate::copies::Own;
@@ -17,6 +19,10 @@ pub(super) struct Shelf {
     pub(super) of: Option<GroupOf>,
     /// The queue's groups: what is put into it goes to each of them.
     pub(super) branches: Vec<Branch>,
+    /// What is settled for its queue; nothing for most.
+    pub(super) rules: Option<Arc<Rules>>,
+    /// What is owned here of it.
+    pub(super) load: Load,
     /// What fails here for good has nowhere to go: it stays.
     pub(super) is_of_dead_letters: bool,
     pub(super) ready: Ready,
@@ -41,6 +47,8 @@ impl Shelf {
         Self {
             of: None,
             branches: Vec::new(),
+            rules: None,
+            load: Load::default(),
             is_of_dead_letters: split(&name).0.ends_with(super::dead::SUFFIX),
             name,
             ready: Ready::new(key),
@@ -52,6 +60,11 @@ impl Shelf {
             wanted: BTreeSet::new(),
             was_stocked: false,
         }
+    }
+
+    /// True while nothing goes out of it.
+    pub(super) fn is_paused_out(&self) -> bool {
+        self.rules.as_ref().is_some_and(|rules| rules.is_paused_out)
     }
 
     /// True when somebody here wants messages.

@@ -435,6 +435,34 @@ impl Ready {
         }
     }
 
+    /// The oldest one of the lowest priority; the caller moves it out of [`Place::Ready`].
+    pub(super) fn pop_oldest(&mut self, slab: &Slab) -> Option<u32> {
+        loop {
+            let last = self.again.last_key_value().map(|((turn, ..), _)| *turn);
+            let turn = match (self.fresh.is_empty(), last) {
+                (true, None) => return None,
+                (true, Some(last)) => last,
+                (false, last) => last.unwrap_or(USUAL).max(USUAL),
+            };
+            let first = (turn, Stamp(0), MessageId::default());
+            let again = self.again.range(first..).next();
+            let again = again.map(|(key, index)| (*key, *index));
+            let fresh = self.fresh.front().filter(|_| turn == USUAL).copied();
+            let (stamp, index) = match (fresh, again) {
+                (Some(fresh), Some((key, _))) if fresh.0 <= key.1 => self.fresh.pop_front()?,
+                (_, Some((key, index))) => {
+                    self.again.remove(&key);
+                    (key.1, index)
+                }
+                _ => self.fresh.pop_front()?,
+            };
+            if self.is_live(slab, stamp, index) {
+                self.count -= 1;
+                return Some(index);
+            }
+        }
+    }
+
     /// A ready message ended without being given.
     pub(super) fn lost_one(&mut self, slab: &Slab) {
         self.count = self.count.saturating_sub(1);

@@ -124,6 +124,8 @@ impl Queues {
             let Some(slot) = self.slab.get_mut(*index) else {
                 continue;
             };
+            let was_counted = slot.own.store == me.store;
+            let (queue, bytes) = (slot.queue, slot.body.len());
             slot.own = Own {
                 epoch: slot.own.epoch.saturating_add(1),
                 rank: rank(slot.id, me.store),
@@ -133,6 +135,9 @@ impl Queues {
             add_claim(&mut claims, slot.id, slot.own, &slot.holders);
             self.counters.takeovers += 1;
             self.counters.redeliveries_takeover += 1;
+            if !was_counted {
+                self.count_one(queue, bytes);
+            }
             queues.extend(self.make_ready(now, *index));
         }
         for claim in claims {
@@ -234,6 +239,15 @@ impl Queues {
             return;
         }
         let had = core::mem::replace(&mut slot.own, own);
+        let (queue, bytes, place) = (slot.queue, slot.body.len(), slot.place);
+        match (had.store == me.store, own.store == me.store) {
+            (true, false) if place != Place::Dying => self.discount_one(queue, bytes),
+            (false, true) => self.count_one(queue, bytes),
+            _ => {}
+        }
+        let Some(slot) = self.slab.get_mut(index) else {
+            return;
+        };
         if own.store == me.store {
             if slot.place == Place::Standby {
                 slot.confirmed = Self::bit(&slot.holders, me);

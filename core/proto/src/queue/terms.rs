@@ -5,7 +5,7 @@ use super::Queues;
 use super::delivery::Leased;
 use super::message::Ending;
 use super::slot::{Lessee, Place, Slot};
-use crate::base::{Instant, Millis, Now, QueueKey};
+use crate::base::{Instant, Millis, Now, QueueKey, Stamp};
 
 /// Why a message is not ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,12 +16,27 @@ pub(super) enum Stays {
     Expired,
     /// It was tried often enough.
     Dead,
+    /// Its queue was purged since it came.
+    Purged,
+}
+
+/// What a queue sets its messages.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// How often one may be given out that does not say itself.
+    pub(super) attempts_max: u32,
+    /// What is stamped so or earlier is over.
+    pub(super) purged_before: Stamp,
 }
 
 impl Slot {
     /// What keeps an owned message from being given out; nothing, for nearly all.
     #[inline]
-    pub(super) fn waits_or_ends(&self, now: Now, attempts_max: u32) -> Option<Stays> {
+    pub(super) fn waits_or_ends(&self, now: Now, limits: Limits) -> Option<Stays> {
+        let attempts_max = limits.attempts_max;
+        if self.stamp <= limits.purged_before {
+            return Some(Stays::Purged);
+        }
         let Some(terms) = &self.terms else {
             return (self.attempts >= attempts_max).then_some(Stays::Dead);
         };
@@ -52,27 +67,44 @@ impl Queues {
                 }
             }
             Stays::Expired => self.expire(now, index),
+            Stays::Purged => {
+                if let Some(id) = self.slab.get(index).map(|slot| slot.id) {
+                    self.end_purged(now, id);
+                }
+            }
             Stays::Dead => self.die(now, index, super::dead::Cause::Attempts),
         }
     }
 
-    /// How often a message of its queue may be given out, where it does not say itself.
-    pub(super) fn attempts_max(&self, index: u32) -> u32 {
+    /// What the queue of a message sets it.
+    pub(super) fn limits_of(&self, index: u32) -> Limits {
         let queue = self.slab.get(index).map(|slot| slot.queue.0 as usize);
         let shelf = queue.and_then(|queue| self.shelves.get(queue));
-        if shelf.is_some_and(|shelf| shelf.is_of_dead_letters) {
-            return u32::MAX;
+        let rules = shelf.and_then(|shelf| shelf.rules.as_deref());
+        let attempts_max = match rules.and_then(|rules| rules.max_attempts) {
+            _ if shelf.is_some_and(|shelf| shelf.is_of_dead_letters) => u32::MAX,
+            Some(most) => most,
+            None => self.settings.max_attempts,
+        };
+        Limits {
+            attempts_max,
+            purged_before: rules.map_or(Stamp(0), |rules| rules.purged_before),
         }
-        self.settings.max_attempts
+    }
+
+    /// What fails in this queue for good stays in it.
+    pub(super) fn is_of_dead_letters(&self, queue: QueueKey) -> bool {
+        let shelf = self.shelves.get(queue.0 as usize);
+        shelf.is_some_and(|shelf| shelf.is_of_dead_letters)
     }
 
     /// An owned message is given out again after `delay`, or ends meanwhile.
     pub(super) fn delay(&mut self, now: Now, index: u32, delay: Millis) -> Option<QueueKey> {
-        let attempts_max = self.attempts_max(index);
+        let limits = self.limits_of(index);
         let slot = self.slab.get_mut(index)?;
         let ends = matches!(
-            slot.waits_or_ends(now, attempts_max),
-            Some(Stays::Expired | Stays::Dead)
+            slot.waits_or_ends(now, limits),
+            Some(Stays::Expired | Stays::Dead | Stays::Purged)
         );
         if ends || delay == 0 {
             return self.make_ready(now, index);

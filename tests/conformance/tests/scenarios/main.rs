@@ -7,6 +7,7 @@ mod calls;
 mod expect;
 mod gossip;
 mod groups;
+mod settings;
 mod world;
 
 use primer_conformance::{files, folder, scenario};

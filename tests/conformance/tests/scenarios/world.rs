@@ -57,6 +57,8 @@ impl World {
             "call" | "reply" | "replied" => self.call(step),
             "receive" => self.receive(step),
             "create_group" | "remove_group" | "groups" => self.group(step),
+            "configure" | "configuration" | "pause" | "resume" | "purge" | "set_policy"
+            | "remove_policy" | "policies" => self.setting(step),
             "broadcast" | "on" | "heard" | "put" | "delete" | "get" | "list" | "watch"
             | "changed" | "evict" | "reclaim" | "rotate" | "unlisten" => self.gossip(step),
             "subscribe" | "next" | "credit" | "unsubscribe" => self.subscription(step),

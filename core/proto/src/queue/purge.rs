@@ -1,0 +1,52 @@
+//! Purging: what a queue held when it was purged is over, wherever it is (protocol.md 3.2).
+//!
+//! The mark is a stamp in the metadata. Each owner ends its own messages that are not younger, told to
+//! their holders as an ack is; whoever comes to own one later ends it then. So a purge reaches what is
+//! cut off from the member that asked for it.
+
+use alloc::vec::Vec;
+
+use super::message::Ending;
+use super::slot::Place;
+use super::{Alarm, Queues, limits};
+use crate::base::{MessageId, Now};
+
+impl Queues {
+    /// Some queue was purged: the messages held here are looked at from the beginning.
+    pub(super) fn begin_purge(&mut self, now: Now) {
+        self.purge_cursor = 0;
+        self.alarms.set_earlier(Alarm::Purge, now.mono);
+    }
+
+    /// One bounded step through the messages held here.
+    pub(super) fn purge_step(&mut self, now: Now) {
+        let from = self.purge_cursor;
+        let step = limits::STEP_MESSAGES_MAX as u32;
+        let end = self.slab.end().min(from.saturating_add(step));
+        let over: Vec<MessageId> = (from..end).filter_map(|index| self.purged(index)).collect();
+        for id in over {
+            self.end_purged(now, id);
+        }
+        self.purge_cursor = end;
+        if end < self.slab.end() {
+            self.alarms.set_earlier(Alarm::Purge, now.mono);
+        }
+    }
+
+    /// A message that is this member's to end.
+    fn purged(&self, index: u32) -> Option<MessageId> {
+        let slot = self.slab.get(index)?;
+        let is_its_turn = matches!(slot.place, Place::Ready | Place::Delayed | Place::Leased);
+        let rules = self.rules(slot.queue).filter(|_| is_its_turn)?;
+        (slot.stamp <= rules.purged_before).then_some(slot.id)
+    }
+
+    /// Ends an owned message that was purged.
+    pub(super) fn end_purged(&mut self, now: Now, id: MessageId) {
+        if let Some(slot) = self.take_out(now, id) {
+            self.counters.purged += 1;
+            let span = (id.origin, id.sequence, id.sequence);
+            self.bury(now, span, &slot.holders, Ending::Expired, true);
+        }
+    }
+}
