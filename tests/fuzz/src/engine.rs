@@ -11,7 +11,7 @@ use primer_proto::base::{
 use primer_proto::copies::Holder;
 use primer_proto::engine::{
     Asked, Command, Config, Effect, EnqueueOptions, Flow, Handle, IfNoGroup, InGroup, Message,
-    NewCall, NewMessage, Reply, ReplyTo, Response, Writer, cut, decode,
+    NewBrowse, NewCall, NewMessage, Reply, ReplyTo, Response, Spot, State, Writer, cut, decode,
 };
 use primer_proto::membership::Hello;
 use primer_proto::queue::Message as Queue;
@@ -201,7 +201,7 @@ impl Bench {
             headers: None,
         };
         let span = chance.percent(50).then(|| make::number(chance));
-        let command = match chance.below(17) {
+        let command = match chance.below(18) {
             0 | 1 => Command::Enqueue {
                 queue,
                 message,
@@ -247,6 +247,7 @@ impl Bench {
                 }
                 None => Command::Joined,
             },
+            17 => Command::Browse(browse(queue, chance)),
             9 => change_group(queue, chance),
             _ => match self.draw_handle(chance) {
                 Some(handle) => settle(handle, span, chance),
@@ -398,6 +399,20 @@ fn change_group(queue: QueueKey, chance: &mut Chance) -> Command {
     }
 }
 
+/// A look, often at more than may be asked for.
+fn browse(queue: QueueKey, chance: &mut Chance) -> NewBrowse {
+    NewBrowse {
+        queue,
+        group: in_group(chance).map(|group| group.name),
+        max: make::number(chance) as u32,
+        after: chance.percent(20).then(Spot::default),
+        states: vec![State::Ready; chance.below(2) as usize],
+        headers: vec![("n".into(), "v".into()); chance.below(2) as usize],
+        body_bytes_max: make::number(chance) as u32,
+        timeout: make::number(chance) % 5_000,
+    }
+}
+
 /// One way to settle a delivery.
 fn settle(handle: Handle, span: Option<u64>, chance: &mut Chance) -> Command {
     match chance.below(6) {
@@ -421,6 +436,7 @@ fn known(message: &Message) -> bool {
             Queue::Repl(_) | Queue::ReplOk(_) | Queue::ReplNo(_) | Queue::Demand(_) => true,
             Queue::Deliver(_) | Queue::SetDone(_) | Queue::DoneOk(_) | Queue::Forget(_) => true,
             Queue::Claim(_) | Queue::Settle(_) | Queue::Settled(_) | Queue::Replied(_) => true,
+            Queue::Browse(_) | Queue::Browsed(_) => true,
         },
     }
 }
