@@ -129,6 +129,28 @@ export interface ReceiveOptions extends InGroup {
   signal?: AbortSignal
 }
 
+/** What a message is doing: anyone may have it, it waits for its time, somebody has it. */
+export type State = 'ready' | 'delayed' | 'leased'
+
+/** What a look at a queue's messages asks for. */
+export interface BrowseOptions {
+  /** At most this many on a page, 1 to 1,000. Default: 100. */
+  max?: number
+  /** The cursor of the page before. Default: the oldest message. */
+  after?: string | null
+  /** Messages of that group, the queue's own by default. One that does not exist is not created. */
+  group?: string
+  /** Those in one of these states. Default: all. */
+  states?: Iterable<State>
+  /** Those that have all of these headers. */
+  headers?: Headers
+  /** How much of each body comes along. Default: 65,536. */
+  bodyBytesMax?: number
+  /** How long to wait for the other members, a minute at most. Default: 2 s. */
+  timeout?: Duration
+  signal?: AbortSignal
+}
+
 /** Options of one subscription. */
 export interface SubscribeOptions extends InGroup {
   /** Unsettled deliveries at most, 1 to 65,536. Default: 64. */
@@ -287,6 +309,13 @@ export class Queue<T = unknown> {
   receive(options?: ReceiveOptions): Promise<Delivery<T> | null>
   /** Leases up to `max` messages; empty when there is none in time. */
   receiveMany(max: number, options?: ReceiveOptions): Promise<Delivery<T>[]>
+  /**
+   * Looks at messages without taking them, at every member that answers in time; changes nothing. A page may be shorter
+   * than `max` and not the last: that one has no cursor.
+   */
+  browse(options?: BrowseOptions): Promise<Page<T>>
+  /** All pages one after the other, each asked for when it is wanted. */
+  browseAll(options?: BrowseOptions): AsyncGenerator<Page<T>, void, undefined>
   /** Push: at most `credit` unsettled deliveries at a time. */
   subscribe(options?: SubscribeOptions): Subscription<T>
   /**
@@ -419,6 +448,55 @@ export class Receipt {
   /** Copies that were asked for. */
   readonly wanted: number
   toJSON(): { id: string; copies: number; durableCopies: number; wanted: number }
+}
+
+/** A part of a queue's messages, oldest first; iterating over it gives them. */
+export class Page<T = unknown> implements Iterable<Browsed<T>> {
+  private constructor()
+  readonly messages: readonly Browsed<T>[]
+  /** The next page's `after`; null where this is the last one. */
+  readonly cursor: string | null
+  /** The ids of members whose messages are not in it: unreachable, too busy, or too slow. */
+  readonly missing: readonly string[]
+  [Symbol.iterator](): Iterator<Browsed<T>>
+}
+
+/** A message that was looked at: nobody has it for that, and it may be gone by now. */
+export class Browsed<T = unknown> {
+  private constructor()
+  /** Its identity, the same in every group. */
+  readonly id: string
+  /** Null for the queue's own. */
+  readonly group: string | null
+  readonly state: State
+  /** The producer's bytes, the first of them. Small ones share memory: keep a copy to keep it for long. */
+  readonly body: Buffer
+  /** How many there are. */
+  readonly bodyBytes: number
+  /** The producer's headers; of several with one name the last. */
+  readonly headers: Readonly<Record<string, string>>
+  /** The producer's headers in their order. */
+  readonly headerPairs: [string, string][]
+  /** How often it was given out. */
+  readonly attempts: number
+  /** 0 (last) to 9 (first). */
+  readonly priority: number
+  /** When it was accepted, by the clock of the member that did: milliseconds since 1970. */
+  readonly acceptedMs: number
+  /** Of a delayed one, when it is ready: milliseconds since 1970. */
+  readonly readyAtMs: number | null
+  /** When it expires: milliseconds since 1970. */
+  readonly expiresMs: number | null
+  /** Of a leased one, how long its lease lasts. */
+  readonly leaseMs: number | null
+  /** Members that are known to hold it. */
+  readonly copies: number
+  /** The id of the member that owns it. */
+  readonly owner: string
+  /** The body as text. */
+  text(): string
+  /** The body as the value that its JSON describes; all of it must be here. */
+  json(): T
 }
 
 /** What a call is answered with. */

@@ -16,6 +16,7 @@ const SOURCES: &[&str] = &[
     "queue",
     "groups",
     "calls",
+    "browse",
     "delivery",
     "subscription",
     "event",

@@ -38,7 +38,7 @@
     queue/1, queue/2
 ]).
 -export([
-    enqueue/2, enqueue/3, enqueue_many/2, enqueue_many/3, call/2, call/3, 'receive'/1, 'receive'/2,
+    enqueue/2, enqueue/3, enqueue_many/2, enqueue_many/3, call/2, call/3, browse/1, browse/2, 'receive'/1, 'receive'/2,
     ack/1, ack_many/1, reply/2, reply/3, nack/1, nack/2, reject/2, release/1, extend/1, extend/2
 ]).
 -export([subscribe/1, subscribe/2, next/1, next/2, take/2, credit/2]).
@@ -54,9 +54,9 @@
 -import(primer_options, [body/1, bodies/1]).
 
 -export_type([
-    handle/0, queue/0, name/0, delivery/0, lease/0, receipt/0, reply/0, member/0, error/0,
+    handle/0, queue/0, name/0, delivery/0, lease/0, receipt/0, reply/0, page/0, browsed/0, member/0, error/0,
     event/0, broadcast/0, change/0, entry/0, news/0,
-    open_options/0, enqueue_options/0, receive_options/0, subscribe_options/0
+    open_options/0, enqueue_options/0, browse_options/0, receive_options/0, subscribe_options/0
 ]).
 
 -type handle() :: reference().
@@ -82,6 +82,17 @@
 }.
 -type reply() :: #{body := binary(), headers := [{binary(), binary()}]}.
 %% What a call is answered with.
+-type page() :: #{messages := [browsed()], cursor := binary() | undefined, missing := [binary()]}.
+%% A part of a queue's messages, oldest first. The cursor is the next page's `after', `undefined' at the last one;
+%% missing are the ids of members that did not answer.
+-type browsed() :: #{
+    id := binary(), group := binary() | undefined, state := ready | delayed | leased,
+    body := binary(), body_bytes := non_neg_integer(), headers := [{binary(), binary()}],
+    attempts := non_neg_integer(), priority := 0..9, copies := non_neg_integer(), owner := binary(),
+    accepted_ms := non_neg_integer(), ready_at_ms := non_neg_integer() | undefined,
+    expires_ms := non_neg_integer() | undefined, lease_ms := non_neg_integer() | undefined
+}.
+%% A message that was looked at; `body' may be its beginning, of `body_bytes'.
 -type member() :: #{
     id := binary(),
     name := binary(),
@@ -136,6 +147,9 @@
 -type enqueue_options() :: options().
 %% `copies', `on_short', `timeout', `headers' (a map or pairs of binaries), `priority' (0 to 9), `delay', `at'
 %% (ms since 1970), `ttl', `max_attempts', `at_most_once' (`true'), `if_no_group' (`hold', `drop' or `refuse').
+-type browse_options() :: options().
+%% `max' (100, up to 1,000), `after' (a page's cursor), `group' (the queue itself), `states' (a list of `ready',
+%% `delayed', `leased'), `headers' (a map or pairs of binaries), `body_bytes_max' (65,536), `timeout' (2,000).
 -type receive_options() :: options().
 %% `max' (1), `wait' (0), `lease' (the member's default), `group' (the queue itself), `backlog' (`false').
 -type subscribe_options() :: options().
@@ -302,6 +316,19 @@ call(Queue, Body, Options) when is_reference(Queue) ->
     with(primer_options:map(Options), fun(Map) -> answer(primer_nif:call(Queue, body(Body), Map)) end);
 call(Name, Body, Options) ->
     with(queue(Name), fun(Queue) -> call(Queue, Body, Options) end).
+
+%% @equiv browse(Queue, #{})
+-spec browse(queue()) -> {ok, page()} | {error, error()}.
+browse(Queue) -> browse(Queue, #{}).
+
+%% @doc Looks at messages without taking them, at every member that answers within `timeout' (2,000): those
+%% in one of the `states', with all of the `headers', of the `group' (one that does not exist is not created), up to
+%% `max' (100) on a page, with up to `body_bytes_max' (65,536) of each body. The next page is the one `after' this
+%% one's cursor; the last page has none, and one that has may be shorter than `max'. Errors: 101, 203, 501.
+-spec browse(queue(), browse_options()) -> {ok, page()} | {error, error()}.
+browse(Queue, Options) when is_reference(Queue) ->
+    with(primer_options:consuming(Options), fun(Map) -> answer(primer_nif:browse(Queue, Map)) end);
+browse(Name, Options) -> with(queue(Name), fun(Queue) -> browse(Queue, Options) end).
 
 %% @doc Leases one message if there is one. An empty list is not an error. Errors: 501.
 -spec 'receive'(queue()) -> {ok, [delivery()]} | {error, error()}.

@@ -96,15 +96,60 @@ module Primer
     private_class_method :date
   end
 
+  class BrowseOptions
+    STATES = { ready: State::READY, delayed: State::DELAYED, leased: State::LEASED }.freeze
+
+    # From a Rubyist's words: states as symbols, headers as a hash or as pairs, group as any name.
+    def self.from(states: [], headers: {}, group: nil, **others)
+      new(states: states.map { |state| number(state) }, headers: Header.list(headers), group: group&.to_s, **others)
+    end
+
+    def self.number(state)
+      STATES.fetch(state.to_sym) do
+        raise ArgumentError, "states are #{STATES.keys.join(', ')}, not #{state}"
+      end
+    end
+    private_class_method :number
+  end
+
+  class Browsed
+    alias native_headers headers
+    alias native_state state
+    private :native_headers, :native_state
+
+    # The producer's headers as pairs in their order; `headers.to_h` where names do not repeat.
+    def headers
+      native_headers.map { |header| [header.key, header.value] }
+    end
+
+    # What it was doing: :ready, :delayed or :leased.
+    def state
+      BrowseOptions::STATES.key(native_state)
+    end
+  end
+
+  # Its messages, oldest first.
+  class Page
+    include Enumerable
+
+    def each(&block)
+      return enum_for unless block
+
+      messages.each(&block)
+      self
+    end
+  end
+
   class Queue
     alias native_enqueue enqueue
+    alias native_browse browse
     alias native_enqueue_many enqueue_many
     alias native_call call
     alias native_reply reply
     alias native_receive receive
     alias native_subscribe subscribe
     alias native_create_group create_group
-    private :native_enqueue, :native_enqueue_many, :native_call, :native_reply, :native_receive, :native_subscribe,
+    private :native_browse, :native_enqueue, :native_enqueue_many, :native_call, :native_reply, :native_receive, :native_subscribe,
             :native_create_group
 
     # Puts a message into the queue and answers its Receipt.
@@ -133,6 +178,26 @@ module Primer
     # As Delivery#reply.
     def reply(delivery, body, headers: {})
       native_reply(delivery, body, Header.list(headers))
+    end
+
+    # Looks at messages without taking them, at every member that answers in time, and answers a Page, which
+    # is Enumerable. Options: max: (100), after: (the cursor of the page before), group:, states: (of :ready,
+    # :delayed, :leased), headers:, body_bytes_max:, timeout_ms:.
+    def browse(**options)
+      native_browse(BrowseOptions.from(**options))
+    end
+
+    # All Pages one after the other, each asked for when it is wanted. Options: as browse.
+    def browse_all(**options)
+      return enum_for(:browse_all, **options) unless block_given?
+
+      loop do
+        page = browse(**options)
+        yield page
+        break unless page.cursor
+
+        options[:after] = page.cursor
+      end
     end
 
     # The next Delivery, waiting for it up to wait_ms; nil when there was none. Options: as receive_many.
@@ -214,7 +279,7 @@ module Primer
     end
   end
 
-  [Receipt, Reply, Member, Event, Broadcast, Entry, Change].each { |type| type.prepend(Value) }
+  [Receipt, Reply, Page, Browsed, Member, Event, Broadcast, Entry, Change].each { |type| type.prepend(Value) }
 
   # What is read as it comes: a Subscription's Deliveries, a Topic's Broadcasts, a Watch's Changes,
   # Events. Enumerable; but the last three have the table's `take`: what is here already. `first`

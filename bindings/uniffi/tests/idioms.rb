@@ -408,6 +408,20 @@ test "what a settle's block answers is the reply of whoever called" do
   end
 end
 
+test "a page is enumerable, and all pages are read one after the other" do
+  Primer.open do |primer|
+    jobs = primer.queue("jobs")
+    ids = jobs.enqueue_many(%w[one two three], headers: { "kind" => "x" }).map(&:id)
+    page = jobs.browse(max: 2, states: [:ready], headers: { kind: "x" })
+    equal(ids.first(2), page.map(&:id))
+    equal([:ready, "one", [%w[kind x]], nil], [page.first.state, page.first.body, page.first.headers, page.first.group])
+    equal([2, 1], jobs.browse_all(max: 2).map(&:count))
+    equal([], jobs.browse(group: :nobody).to_a)
+    raises(ArgumentError) { jobs.browse(states: [:lost]) }
+    equal(0, primer.stats["delivered"])
+  end
+end
+
 test "calls leave no descriptors behind" do
   Primer.open do |primer|
     jobs = primer.queue("jobs")

@@ -7,6 +7,7 @@
 //! for it on a plain thread, or let a [`Completions`] queue bring the answer to a host's own loop.
 #![forbid(unsafe_code)]
 
+mod browse;
 mod call;
 mod completions;
 mod delivery;
@@ -23,6 +24,7 @@ mod subscription;
 mod trust;
 mod worker;
 
+pub use crate::browse::{BrowseOptions, Browsed, Page};
 pub use crate::call::{Call, Reply};
 pub use crate::completions::{Answer, Completion, Completions, Outcome};
 pub use crate::delivery::Delivery;
@@ -39,5 +41,6 @@ pub use bytes::Bytes;
 pub use primer_proto::base::{BootId, MemberId, MessageId, limits};
 pub use primer_proto::engine::{
     Broadcast, Change, Entry, Event, EventKind, IfNoGroup, Member, OnShort, REPLY_TO, Receipt,
+    State,
 };
 pub use primer_proto::{Error, ErrorKind, Result};

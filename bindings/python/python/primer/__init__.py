@@ -21,10 +21,10 @@ from ._delivery import Delivery
 from ._durations import Duration, When
 from ._errors import InDoubt, MemberDown, NotNow, PrimerError, Reject, TooLate, WrongCall
 from ._node import Primer, Queue, Subscription, open, start
-from ._options import Discover, IfNoGroup, OnShort, Options, Terms
+from ._options import Browse, Discover, IfNoGroup, OnShort, Options, State, Terms
 from ._primer import Receipt, __version__
 from ._readers import Events, Topic, Watch
-from ._values import Broadcast, Change, Entry, Event, Member, Reply
+from ._values import Broadcast, Browsed, Change, Entry, Event, Member, Page, Reply
 from ._workers import Worker
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Broadcast",
+    "Browse",
+    "Browsed",
     "Change",
     "Delivery",
     "Discover",
@@ -48,12 +50,14 @@ __all__ = [
     "NotNow",
     "OnShort",
     "Options",
+    "Page",
     "Primer",
     "PrimerError",
     "Queue",
     "Receipt",
     "Reject",
     "Reply",
+    "State",
     "Subscription",
     "Terms",
     "TooLate",

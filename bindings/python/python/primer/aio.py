@@ -8,7 +8,7 @@ gives its message back. A member may be used from several loops in several threa
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import AsyncIterator, Callable, Generator, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
@@ -18,8 +18,8 @@ from ._delivery import BaseDelivery
 from ._durations import Duration, millis, millis_or_none
 from ._errors import PrimerError, Reject
 from ._lifetime import watch
-from ._node import CALL_TIMEOUT, Headers, describe
-from ._options import OnShort, Options, Terms, asked, pairs, secrets_of
+from ._node import CALL_TIMEOUT, describe
+from ._options import Browse, Headers, OnShort, Options, Terms, asked, looked, pairs, secrets_of
 from ._readers_aio import Events, Stream, Topic, Watch
 from ._workers import MAX_RUN, check
 from ._workers_aio import Handler, Worker
@@ -27,7 +27,7 @@ from ._workers_aio import Handler, Worker
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    from ._values import Entry, Member, Reply
+    from ._values import Entry, Member, Page, Reply
 
 __all__ = ["Delivery", "Events", "Primer", "Queue", "Subscription", "Topic", "Watch", "Worker", "open", "start"]
 
@@ -347,6 +347,23 @@ class Queue:
         if isinstance(answer, int):
             return cast("Reply", await bridge.late(answer))
         return answer
+
+    async def browse(self, **look: Unpack[Browse]) -> Page:
+        """Looks at messages without taking them. See ``primer.Queue.browse``. Errors: 101, 203, 501."""
+        bridge = self._loops.here()
+        answer = self._native.browse(*looked(**look), bridge.native)
+        if isinstance(answer, int):
+            return cast("Page", await bridge.late(answer))
+        return answer
+
+    async def browse_all(self, **look: Unpack[Browse]) -> AsyncIterator[Page]:
+        """All pages one after the other, each asked for when it is wanted. Options and errors: as ``browse``."""
+        page = await self.browse(**look)
+        yield page
+        while page.cursor is not None:
+            look["after"] = page.cursor
+            page = await self.browse(**look)
+            yield page
 
     async def receive(
         self,
