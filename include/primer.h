@@ -50,6 +50,9 @@
      PRIMER_DEFAULT}
 #define PRIMER_RECEIVE_OPTIONS_INIT \
     {sizeof(primer_receive_options_t), 0, PRIMER_DEFAULT, NULL, PRIMER_DEFAULT}
+#define PRIMER_BROWSE_OPTIONS_INIT \
+    {sizeof(primer_browse_options_t), PRIMER_DEFAULT, NULL, NULL, PRIMER_DEFAULT, NULL, 0, \
+     PRIMER_DEFAULT, PRIMER_DEFAULT}
 #define PRIMER_SUBSCRIBE_OPTIONS_INIT \
     {sizeof(primer_subscribe_options_t), PRIMER_DEFAULT, PRIMER_DEFAULT, NULL, PRIMER_DEFAULT, \
      PRIMER_DEFAULT, PRIMER_DEFAULT}
@@ -109,6 +112,21 @@
 #define PRIMER_IF_NO_GROUP_REFUSE 2
 
 /**
+ * A state: anyone may have the message.
+ */
+#define PRIMER_STATE_READY 1
+
+/**
+ * A state: it waits for its time.
+ */
+#define PRIMER_STATE_DELAYED 2
+
+/**
+ * A state: somebody has it.
+ */
+#define PRIMER_STATE_LEASED 4
+
+/**
  * primer_completion_kind: it failed; primer_completion_code tells why.
  */
 #define PRIMER_COMPLETION_FAILED 0
@@ -153,6 +171,11 @@
  * primer_completion_kind: the reply to a call.
  */
 #define PRIMER_COMPLETION_REPLY 8
+
+/**
+ * primer_completion_kind: a page of messages that were looked at.
+ */
+#define PRIMER_COMPLETION_PAGE 9
 
 /**
  * What a member told everyone who listens to a topic. Free it with primer_broadcast_free; its texts and
@@ -210,6 +233,12 @@ typedef struct primer_groups_t primer_groups_t;
  * The member set at one moment. Free it with primer_members_free; its texts are good until then.
  */
 typedef struct primer_members_t primer_members_t;
+
+/**
+ * A part of a queue's messages, oldest first. Free it with primer_page_free; its texts and bytes are good
+ * until then.
+ */
+typedef struct primer_page_t primer_page_t;
 
 /**
  * Policies at one moment. Free it with primer_policies_free; its texts are good until then.
@@ -573,6 +602,114 @@ typedef struct primer_receive_options_t {
      */
     int64_t backlog;
 } primer_receive_options_t;
+
+/**
+ * Options of a browse; begin with PRIMER_BROWSE_OPTIONS_INIT.
+ */
+typedef struct primer_browse_options_t {
+    /**
+     * sizeof(primer_browse_options_t).
+     */
+    size_t size;
+    /**
+     * At most this many messages, 1 to 1,000: 100.
+     */
+    int64_t max;
+    /**
+     * The cursor of the page before, NULL for the oldest message. Copied.
+     */
+    const char *after;
+    /**
+     * Messages of that group, NULL for the queue's own; one that does not exist is not created. Copied.
+     */
+    const char *group;
+    /**
+     * Those in one of these states: a sum of PRIMER_STATE_READY, _DELAYED, _LEASED. All.
+     */
+    int64_t states;
+    /**
+     * Those that have all of these headers; NULL for none. Copied.
+     */
+    const struct primer_header_t *headers;
+    /**
+     * How many.
+     */
+    size_t headers_len;
+    /**
+     * How much of each body comes along, in bytes: 65,536.
+     */
+    int64_t body_bytes_max;
+    /**
+     * How long to wait for the other members, in ms, a minute at most: 2,000.
+     */
+    int64_t timeout_ms;
+} primer_browse_options_t;
+
+/**
+ * A message that was looked at: nobody has it for that, and it may be gone by now.
+ */
+typedef struct primer_browsed_t {
+    /**
+     * Its identity, the same in every group.
+     */
+    struct primer_message_id_t id;
+    /**
+     * The group; NULL for the queue's own.
+     */
+    const char *group;
+    /**
+     * What it was doing: PRIMER_STATE_READY, _DELAYED or _LEASED.
+     */
+    int64_t state;
+    /**
+     * The producer's bytes, the first of them.
+     */
+    struct primer_bytes_t body;
+    /**
+     * How many there are.
+     */
+    uint64_t body_bytes;
+    /**
+     * How many headers it has; see primer_page_header.
+     */
+    size_t headers_len;
+    /**
+     * How often it was given out.
+     */
+    uint32_t attempts;
+    /**
+     * 0 (last) to 9 (first).
+     */
+    uint32_t priority;
+    /**
+     * When it was accepted, in ms since 1970 by the clock of the member that did.
+     */
+    uint64_t accepted_ms;
+    /**
+     * Of a delayed one, when it is ready, in ms since 1970; else 0.
+     */
+    uint64_t ready_at_ms;
+    /**
+     * When it expires, in ms since 1970; 0 for never.
+     */
+    uint64_t expires_ms;
+    /**
+     * Of a leased one, how long its lease lasts, in ms; else 0.
+     */
+    uint64_t lease_ms;
+    /**
+     * Members that are known to hold it.
+     */
+    uint32_t copies;
+    /**
+     * Always 0.
+     */
+    uint32_t reserved;
+    /**
+     * The id of the member that owns it, 32 hexadecimal digits.
+     */
+    const char *owner;
+} primer_browsed_t;
 
 /**
  * Options of a subscription; begin with PRIMER_SUBSCRIBE_OPTIONS_INIT.
@@ -1308,6 +1445,69 @@ primer_code_t primer_reply_header(const struct primer_reply_t *reply,
 void primer_reply_free(struct primer_reply_t *reply);
 
 /**
+ * Looks at messages without taking them, at every member that answers in time; changes nothing. `options`
+ * may be NULL. The page may be shorter than `max` and not the last: that one has no cursor.
+ * Errors: 101, 203 with too many browses at a time, 501.
+ */
+primer_code_t primer_queue_browse(const struct primer_queue_t *queue,
+                                  const struct primer_browse_options_t *options,
+                                  struct primer_page_t **page);
+
+/**
+ * primer_queue_browse that does not wait: see primer_queue_enqueue_start. The page is in the completion,
+ * see primer_completion_page.
+ */
+primer_code_t primer_queue_browse_start(const struct primer_queue_t *queue,
+                                        const struct primer_browse_options_t *options,
+                                        const struct primer_completions_t *completions,
+                                        struct primer_page_t **page,
+                                        uint64_t *ticket);
+
+/**
+ * How many messages are on the page. 0 for a handle that is not live.
+ */
+size_t primer_page_len(const struct primer_page_t *page);
+
+/**
+ * Writes message number `index`, from 0. PRIMER_EMPTY when there are no more. Errors: 101.
+ */
+primer_code_t primer_page_at(const struct primer_page_t *page,
+                             size_t index,
+                             struct primer_browsed_t *browsed);
+
+/**
+ * Writes header number `header_index` of message number `index`, both from 0, in the producer's order.
+ * PRIMER_EMPTY when there are no more. Errors: 101.
+ */
+primer_code_t primer_page_header(const struct primer_page_t *page,
+                                 size_t index,
+                                 size_t header_index,
+                                 struct primer_header_t *header);
+
+/**
+ * The next page's `after`; NULL where this is the last one, or for a handle that is not live.
+ */
+const char *primer_page_cursor(const struct primer_page_t *page);
+
+/**
+ * How many members' messages are not on the page: unreachable, too busy, or too slow. 0 for a handle that
+ * is not live.
+ */
+size_t primer_page_missing_len(const struct primer_page_t *page);
+
+/**
+ * Writes the id of missing member number `index`, from 0. PRIMER_EMPTY when there are no more. Errors: 101.
+ */
+primer_code_t primer_page_missing_at(const struct primer_page_t *page,
+                                     size_t index,
+                                     const char **member);
+
+/**
+ * Frees a page. NULL is nothing.
+ */
+void primer_page_free(struct primer_page_t *page);
+
+/**
  * The message's body. Empty for a handle that is not live.
  */
 struct primer_bytes_t primer_delivery_body(const struct primer_delivery_t *delivery);
@@ -1807,7 +2007,7 @@ uint64_t primer_completion_ticket(const struct primer_completion_t *completion);
 
 /**
  * What the answer holds: PRIMER_COMPLETION_FAILED, _DONE, _RECEIPTS, _DELIVERIES, _EVENT, _BROADCAST,
- * _CHANGE, _REPLY or _READY.
+ * _CHANGE, _REPLY, _PAGE or _READY.
  */
 int32_t primer_completion_kind(const struct primer_completion_t *completion);
 
@@ -1842,6 +2042,13 @@ primer_code_t primer_completion_deliveries(const struct primer_completion_t *com
  */
 primer_code_t primer_completion_reply(const struct primer_completion_t *completion,
                                       struct primer_reply_t **reply);
+
+/**
+ * Takes the page out of the answer; the caller frees it. PRIMER_EMPTY when there is none (any more).
+ * Errors: 101.
+ */
+primer_code_t primer_completion_page(const struct primer_completion_t *completion,
+                                     struct primer_page_t **page);
 
 /**
  * Takes the event out of the answer; the caller frees it. PRIMER_EMPTY when there is none (any more).

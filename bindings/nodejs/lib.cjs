@@ -12,12 +12,13 @@ const { Delivery } = require('./lib/delivery.cjs')
 const { Broadcast, Events, Topic, Watch } = require('./lib/news.cjs')
 const { Subscription } = require('./lib/reader.cjs')
 const { Queue, Receipt } = require('./lib/queue.cjs')
+const { Browsed, Page } = require('./lib/page.cjs')
 const { Reply } = require('./lib/reply.cjs')
 const { Reject, Worker } = require('./lib/worker.cjs')
 const { Primer, open, start } = require('./lib/primer.cjs')
 
 module.exports = {
   open, start,
-  Primer, Queue, Subscription, Events, Topic, Watch, Broadcast, Delivery, Receipt, Reply, Worker, Reject,
+  Primer, Queue, Subscription, Events, Topic, Watch, Broadcast, Delivery, Receipt, Reply, Page, Browsed, Worker, Reject,
   PrimerError, WrongCall, NotNow, InDoubt, TooLate, MemberDown,
 }

@@ -14,6 +14,7 @@ use primer::{
 };
 
 use crate::boundary::{boundary, contained, leave, wrong};
+use crate::browse::{self, Shown, primer_page_t};
 use crate::calls::{Replied, Waiting, primer_reply_t};
 use crate::code::{PRIMER_EMPTY, PRIMER_LATER, PRIMER_OK, primer_code_t};
 use crate::delivery::{hand_out, primer_delivery_t};
@@ -55,6 +56,7 @@ pub struct Late {
     /// An event, a broadcast or a change.
     news: Mutex<Option<Outcome>>,
     reply: Waiting,
+    page: browse::Waiting,
 }
 
 /// primer_completion_kind: it failed; primer_completion_code tells why.
@@ -76,6 +78,8 @@ pub const PRIMER_COMPLETION_BROADCAST: i32 = 6;
 pub const PRIMER_COMPLETION_CHANGE: i32 = 7;
 /// primer_completion_kind: the reply to a call.
 pub const PRIMER_COMPLETION_REPLY: i32 = 8;
+/// primer_completion_kind: a page of messages that were looked at.
+pub const PRIMER_COMPLETION_PAGE: i32 = 9;
 
 /// Makes a queue of late answers. Errors: 502 when the system gives no descriptor.
 #[unsafe(no_mangle)]
@@ -187,7 +191,7 @@ pub unsafe extern "C" fn primer_completion_ticket(completion: *const primer_comp
 }
 
 /// What the answer holds: PRIMER_COMPLETION_FAILED, _DONE, _RECEIPTS, _DELIVERIES, _EVENT, _BROADCAST,
-/// _CHANGE, _REPLY or _READY.
+/// _CHANGE, _REPLY, _PAGE or _READY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn primer_completion_kind(completion: *const primer_completion_t) -> i32 {
     contained(PRIMER_COMPLETION_FAILED, || {
@@ -284,6 +288,30 @@ pub unsafe extern "C" fn primer_completion_reply(
             return Ok(PRIMER_EMPTY);
         };
         give(Replied(reply), out)?;
+        Ok(PRIMER_OK)
+    })
+}
+
+/// Takes the page out of the answer; the caller frees it. PRIMER_EMPTY when there is none (any more).
+/// Errors: 101.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn primer_completion_page(
+    completion: *const primer_completion_t,
+    page: *mut *mut primer_page_t,
+) -> primer_code_t {
+    boundary(|| {
+        // SAFETY: the header's promise.
+        let out = unsafe { handle_out("page", page) }?;
+        let late = borrow::<Late>(completion)?;
+        let taken = late
+            .page
+            .lock()
+            .unwrap_or_else(|held| held.into_inner())
+            .take();
+        let Some(page) = taken else {
+            return Ok(PRIMER_EMPTY);
+        };
+        give(Shown::from(page), out)?;
         Ok(PRIMER_OK)
     })
 }
@@ -425,6 +453,7 @@ impl Late {
             deliveries: Mutex::default(),
             news: Mutex::default(),
             reply: Waiting::default(),
+            page: browse::Waiting::default(),
         };
         match completion.outcome {
             Ok(outcome) => late.open(outcome),
@@ -457,6 +486,10 @@ impl Late {
             Outcome::Reply(reply) => {
                 self.reply = Mutex::new(Some(reply));
                 PRIMER_COMPLETION_REPLY
+            }
+            Outcome::Page(page) => {
+                self.page = Mutex::new(Some(page));
+                PRIMER_COMPLETION_PAGE
             }
             Outcome::Receipts(receipts) => {
                 self.receipts = receipts;

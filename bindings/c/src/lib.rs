@@ -11,6 +11,7 @@
 )]
 
 mod boundary;
+mod browse;
 mod calls;
 mod code;
 mod completion;

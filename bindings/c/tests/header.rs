@@ -17,6 +17,7 @@ const SOURCES: &[&str] = &[
     "groups",
     "settings",
     "calls",
+    "browse",
     "delivery",
     "subscription",
     "event",

@@ -38,7 +38,7 @@
     queue/1, queue/2
 ]).
 -export([
-    enqueue/2, enqueue/3, enqueue_many/2, enqueue_many/3, call/2, call/3, 'receive'/1, 'receive'/2,
+    enqueue/2, enqueue/3, enqueue_many/2, enqueue_many/3, call/2, call/3, browse/1, browse/2, 'receive'/1, 'receive'/2,
     ack/1, ack_many/1, reply/2, reply/3, nack/1, nack/2, reject/2, release/1, extend/1, extend/2
 ]).
 -export([subscribe/1, subscribe/2, next/1, next/2, take/2, credit/2]).
@@ -58,94 +58,12 @@
 -import(primer_options, [body/1, bodies/1]).
 
 -export_type([
-    handle/0, queue/0, name/0, delivery/0, lease/0, receipt/0, reply/0, member/0, error/0,
+    handle/0, queue/0, name/0, delivery/0, lease/0, receipt/0, reply/0, page/0, browsed/0, member/0, error/0,
     event/0, broadcast/0, change/0, entry/0, news/0, settings/0,
-    open_options/0, enqueue_options/0, receive_options/0, subscribe_options/0
+    open_options/0, enqueue_options/0, browse_options/0, receive_options/0, subscribe_options/0
 ]).
 
--type handle() :: reference().
-%% A member, a queue, a subscription or a reader of news; opaque.
--type name() :: binary() | atom() | string().
--type queue() :: handle() | name().
--type text() :: binary() | string() | atom().
--type lease() :: reference().
--type delivery() :: #{
-    id := binary(),
-    body := binary(),
-    headers := [{binary(), binary()}],
-    attempts := pos_integer(),
-    priority := 0..9,
-    queue := binary(),
-    handle := lease()
-}.
--type receipt() :: #{
-    id := binary(),
-    copies := non_neg_integer(),
-    durable_copies := non_neg_integer(),
-    wanted := non_neg_integer()
-}.
--type reply() :: #{body := binary(), headers := [{binary(), binary()}]}.
-%% What a call is answered with.
--type member() :: #{
-    id := binary(),
-    name := binary(),
-    address := binary(),
-    boot := binary(),
-    is_self := boolean(),
-    is_reachable := boolean()
-}.
--type event() :: #{
-    at_ms := non_neg_integer(),
-    kind :=
-        joined | left | suspect | unreachable | reachable | split | healed | conflict | evicted | takeover
-        | atom(),
-    member := binary(),
-    name := binary(),
-    detail := binary(),
-    missed := non_neg_integer()
-}.
--type broadcast() :: #{
-    topic := binary(),
-    from := binary(),
-    body := binary(),
-    missed := non_neg_integer()
-}.
--type change() :: #{
-    key := binary(),
-    value := binary() | undefined,
-    missed := non_neg_integer()
-}.
-%% Of a key that was removed the value is `undefined'.
--type news() :: event() | broadcast() | change().
-%% What a reader hears; `missed' is how much it has missed so far, because it was too slow.
--type entry() :: #{
-    key := binary(),
-    value := binary(),
-    at_ms := non_neg_integer(),
-    others := [binary()]
-}.
-%% `others' are values that were written at the same time as this one, not knowing of it.
--type error() :: {
-    wrong_call | not_now | in_doubt | too_late | member_down,
-    Kind :: atom(),
-    #{number := pos_integer(), reason := binary(), atom() => binary() | pos_integer()}
-}.
--type options() :: #{atom() => term()} | [{atom(), term()}].
--type open_options() :: options().
-%% `cluster', `name', `listen' (an address or `none'), `seeds' (a list of addresses), `advertise',
-%% `discover' (`local', `none', `nodes', or a list such as `[none, nodes]'), `data_dir', `copies',
-%% `on_short' (`degrade', `fail' or `wait'), `enqueue_timeout_ms', `lease_ms', `max_attempts',
-%% `takeover_after_ms', `retire_after_ms', `memory_bytes_max', `body_bytes_max', `secret' (one, or a list of up to three),
-%% `tls_ca', `tls_cert', `tls_key' (paths of PEM files).
--type enqueue_options() :: options().
-%% `copies', `on_short', `timeout', `headers' (a map or pairs of binaries), `priority' (0 to 9), `delay', `at'
-%% (ms since 1970), `ttl', `max_attempts', `at_most_once' (`true'), `if_no_group' (`hold', `drop' or `refuse').
--type receive_options() :: options().
-%% `max' (1), `wait' (0), `lease' (the member's default), `group' (the queue itself), `backlog' (`false').
--type subscribe_options() :: options().
--type settings() :: #{atom() | binary() => term()} | [{atom(), term()}].
-%% `credit' (64), `credit_bytes', `lease', `max_run' (for so long Primer itself extends the lease of an
-%% unsettled delivery), `mode' (`push' or `pull'), `group', `backlog'.
+-include("primer_types.hrl").
 
 %%% Members %%%
 
@@ -307,6 +225,19 @@ call(Queue, Body, Options) when is_reference(Queue) ->
     with(primer_options:map(Options), fun(Map) -> answer(primer_nif:call(Queue, body(Body), Map)) end);
 call(Name, Body, Options) ->
     with(queue(Name), fun(Queue) -> call(Queue, Body, Options) end).
+
+%% @equiv browse(Queue, #{})
+-spec browse(queue()) -> {ok, page()} | {error, error()}.
+browse(Queue) -> browse(Queue, #{}).
+
+%% @doc Looks at messages without taking them, at every member that answers within `timeout' (2,000): those
+%% in one of the `states', with all of the `headers', of the `group' (one that does not exist is not created), up to
+%% `max' (100) on a page, with up to `body_bytes_max' (65,536) of each body. The next page is the one `after' this
+%% one's cursor; the last page has none, and one that has may be shorter than `max'. Errors: 101, 203, 501.
+-spec browse(queue(), browse_options()) -> {ok, page()} | {error, error()}.
+browse(Queue, Options) when is_reference(Queue) ->
+    with(primer_options:consuming(Options), fun(Map) -> answer(primer_nif:browse(Queue, Map)) end);
+browse(Name, Options) -> with(queue(Name), fun(Queue) -> browse(Queue, Options) end).
 
 %% @doc Leases one message if there is one. An empty list is not an error. Errors: 501.
 -spec 'receive'(queue()) -> {ok, [delivery()]} | {error, error()}.

@@ -29,7 +29,7 @@ tests(File) ->
 run(Name, Steps, Mode) ->
     Table = ets:new(deliveries, [set]),
     State = #{name => Name, mode => Mode, table => Table, members => #{}, events => #{}, ids => #{},
-        subscriptions => #{}, readers => #{}, calls => #{}},
+        subscriptions => #{}, readers => #{}, calls => #{}, cursors => #{}},
     End = lists:foldl(fun run_step/2, State, Steps),
     [ok = primer:close(Member) || Member <- maps:values(maps:get(members, End))],
     ets:delete(Table).
@@ -117,6 +117,12 @@ do(#{verb := <<"receive">>, args := [A, {_, Name, _}], options := Options}, Stat
         end
     end),
     {keep(A, Answer, State), After};
+do(#{verb := <<"browse">>, args := [A, {_, Name, _}], options := Options}, State) ->
+    {Answer, After} = with_queue(A, Name, State, fun(Queue) -> primer:browse(Queue, browse_options(Options, State)) end),
+    case Answer of
+        {ok, Page} -> {{page, Page, Options}, After};
+        Error -> {Error, After}
+    end;
 do(#{verb := <<"ack_many">>, args := [A | Messages]}, State) ->
     case primer:ack_many([delivery(A, M, State) || M <- Messages]) of
         {ok, Codes} -> {{codes, Codes}, State};
@@ -360,6 +366,42 @@ event(Events, Kind) ->
         _ -> event(Events, Kind)
     end.
 
+browse_options(Options, #{cursors := Cursors}) ->
+    Headers = [{Key, Value} || {<<"header.", Key/binary>>, Value, _} <- Options],
+    Given = lists:foldl(fun
+        ({<<"after">>, Name, false}, Map) -> Map#{'after' => maps:get(Name, Cursors)};
+        ({<<"after">>, Text, true}, Map) -> Map#{'after' => Text};
+        ({<<"group">>, Group, _}, Map) -> Map#{group => Group};
+        ({<<"states">>, States, _}, Map) ->
+            Map#{states => [binary_to_existing_atom(State) || State <- binary:split(States, <<",">>, [global])]};
+        ({<<"body_bytes">>, Bytes, _}, Map) -> Map#{body_bytes_max => binary_to_integer(Bytes)};
+        ({<<"max">>, Max, _}, Map) -> Map#{max => binary_to_integer(Max)};
+        ({<<"timeout">>, Timeout, _}, Map) -> Map#{timeout => binary_to_integer(Timeout)};
+        (_, Map) -> Map
+    end, #{timeout => ?LIMIT}, Options),
+    case Headers of
+        [] -> Given;
+        _ -> Given#{headers => Headers}
+    end.
+
+%% What a step says of a page beside its messages.
+seen_whole(#{cursor := Cursor, missing := Missing}, Options, #{cursors := Cursors} = State) ->
+    Wanted = [binary_to_integer(Count) || {<<"missing">>, Count, _} <- Options],
+    ?assertEqual(lists:sum(Wanted), length(Missing)),
+    case [Name || {<<"cursor">>, Name, _} <- Options] of
+        [] -> State;
+        [<<"none">>] ->
+            ?assertEqual(undefined, Cursor),
+            State;
+        [Name] ->
+            ?assert(is_binary(Cursor)),
+            State#{cursors := Cursors#{Name => Cursor}}
+    end.
+
+dated(#{accepted_ms := Accepted, state := State, ready_at_ms := Ready, lease_ms := Lease}) ->
+    ?assert(Accepted > 0),
+    ?assertEqual({State =:= delayed, State =:= leased}, {is_integer(Ready), is_integer(Lease)}).
+
 %% Asks until that is the answer, or an error.
 %% Settings between spaces; one without a value is unset.
 settings(Text) ->
@@ -420,6 +462,15 @@ expect(Answer, [[{_, <<"error">>, false}, {_, Wanted, _}]], _State) ->
 expect({replied, Reply}, [Words], State) ->
     [checked(Word, Reply) || Word <- Words],
     State;
+expect({page, #{messages := Messages} = Page, Options}, Expect, State) ->
+    Groups = case Expect of
+        [[{_, <<"empty">>, false}]] -> [];
+        _ -> Expect
+    end,
+    length(Messages) =:= length(Groups) orelse error({page, Page}),
+    After = lists:foldl(fun({M, Words}, Acc) -> same(M, Words, Acc) end, State, lists:zip(Messages, Groups)),
+    [dated(Message) || Message <- Messages],
+    seen_whole(Page, Options, After);
 expect({codes, Codes}, [Wanted], State) ->
     ?assertEqual([binary_to_integer(Code) || {_, Code, _} <- Wanted], Codes),
     State;
@@ -452,5 +503,11 @@ checked({none, Body, true}, Got) ->
     ?assertEqual(Body, maps:get(body, Got));
 checked({<<"header.", Key/binary>>, Value, _}, Got) ->
     ?assertEqual({Key, Value}, lists:keyfind(Key, 1, maps:get(headers, Got)));
+checked({<<"bytes">>, Value, _}, Got) ->
+    ?assertEqual(binary_to_integer(Value), maps:get(body_bytes, Got));
+checked({<<"state">>, Value, _}, Got) ->
+    ?assertEqual(binary_to_existing_atom(Value), maps:get(state, Got));
+checked({<<"group">>, Value, _}, Got) ->
+    ?assertEqual(Value, maps:get(group, Got));
 checked({Key, Value, _}, Got) ->
     ?assertEqual({Key, binary_to_integer(Value)}, {Key, maps:get(binary_to_existing_atom(Key), Got)}).

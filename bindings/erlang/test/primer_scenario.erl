@@ -144,6 +144,11 @@ shape(<<"call">>) -> {3, 3, ?ENQUEUE};
 shape(<<"reply">>) -> {3, 3, [<<"header.">>]};
 shape(<<"replied">>) -> {1, 1, []};
 shape(<<"receive">>) -> {2, 2, [<<"max">>, <<"wait">>, <<"lease">>, <<"group">>, <<"backlog">>]};
+shape(<<"browse">>) ->
+    {2, 2, [
+        <<"max">>, <<"after">>, <<"group">>, <<"states">>, <<"header.">>, <<"body_bytes">>, <<"timeout">>, <<"cursor">>,
+        <<"missing">>
+    ]};
 shape(<<"ack">>) -> {2, 2, []};
 shape(<<"ack_many">>) -> {2, 99, []};
 shape(<<"nack">>) -> {2, 2, [<<"delay">>]};

@@ -5,13 +5,14 @@
 const native = require('./native.cjs')
 const { errorOf } = require('./errors.cjs')
 const { bytesOf, jsonOf } = require('./values.cjs')
-const { HEAD, RECEIPT, TRAY, TRAY_LEFT, Tray, afterDelivery, afterReply, padded } = require('./tray.cjs')
+const { HEAD, RECEIPT, TRAY, TRAY_LEFT, Tray, afterDelivery, afterPage, afterReply, padded } = require('./tray.cjs')
 
 /** Kinds of late answers (bindings/nodejs/src/pack.rs). */
 const FAILURE = 0
 const DELIVERIES = 3
 const READY = 4
 const REPLY = 5
+const PAGE = 6
 
 /** Scratch memory larger than this is not kept. */
 const SCRATCH_MAX = 1 << 20
@@ -236,6 +237,7 @@ function settle(tray, at) {
   }
   if (isAwaited) wait.resolve(wait.read(tray, first, count))
   if (kind === REPLY) return afterReply(words, first)
+  if (kind === PAGE) return afterPage(words, first)
   if (kind !== DELIVERIES) return first + (kind === 2 ? count * RECEIPT : 0)
   let next = first
   for (let i = 0; i < count; i += 1) {

@@ -8,6 +8,7 @@ const { wrong } = require('./errors.cjs')
 const values = require('./values.cjs')
 const { RECEIPT, idOf } = require('./tray.cjs')
 const { Delivery, ackMany, checkDelivery, deliveriesOf } = require('./delivery.cjs')
+const { pageReader } = require('./page.cjs')
 const { replyOf } = require('./reply.cjs')
 const { settingPairs, settingsOf } = require('./settings.cjs')
 const { Subscription } = require('./reader.cjs')
@@ -18,6 +19,8 @@ const {
 
 /** How long a call waits for its reply, unless told otherwise. */
 const CALL_MS = 30_000
+/** What a look asks for, unless told otherwise. */
+const LOOK = { max: 100, bodyBytesMax: 65_536, timeout: 2_000 }
 /** The longest wait of one call; longer ones are several. */
 const WAIT_MAX = 86_400_000
 
@@ -200,6 +203,36 @@ class Queue {
       }
       const isEmpty = answer === null || answer.length === 0
       if (!isEmpty || wait !== Infinity) return answer
+    }
+  }
+
+  /** Looks at messages without taking them, at every member that answers in time. */
+  async browse(options) {
+    const given = { ...LOOK, ...values.optionsOf(options) }
+    const signal = values.checkSignal(given.signal)
+    const { group } = values.groupOf(given)
+    const read = pageReader(group ?? null)
+    const max = values.whole(given.max, 'max', 0)
+    const bytes = values.whole(given.bodyBytesMax, 'bodyBytesMax', 0)
+    const timeout = values.milliseconds(given.timeout, 'timeout')
+    const states = values.statesOf(given.states)
+    const headers = values.headersOf(given.headers)
+    const after = given.after ?? undefined
+    if (after !== undefined) values.text(after, 'after')
+    const tray = trayNow()
+    const code = native.browse(this.#handle, tray.bytes, tray.at, max, bytes, timeout, states, headers, after, group)
+    if (code !== 0) return late(handleOf(code), read, signal)
+    const { tray: full, at } = found(tray)
+    return read(full, at)
+  }
+
+  /** All pages one after the other, each asked for when it is wanted. */
+  async *browseAll(options) {
+    let page = await this.browse(options)
+    yield page
+    while (page.cursor !== null) {
+      page = await this.browse({ ...options, after: page.cursor })
+      yield page
     }
   }
 

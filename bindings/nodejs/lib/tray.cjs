@@ -18,6 +18,10 @@ const ENTRY = 16
 /** Bytes of what precedes a reply's body. */
 const REPLY = 16
 
+/** Bytes of a page's own head, and of what precedes a shown message's body. */
+const PAGE = 16
+const SHOWN = 96
+
 class Tray {
   constructor(size) {
     this.bytes = Buffer.allocUnsafeSlow(size)
@@ -67,6 +71,9 @@ function afterReply(words, at) {
   return padded(at + REPLY + words[word] + words[word + 1])
 }
 
+/** Where the record after the page at `at` begins. */
+const afterPage = (words, at) => at + words[at >>> 2]
+
 /** The headers from `at` to `end` as pairs, in their order. */
 function pairsAt(bytes, at, end) {
   const pairs = []
@@ -83,6 +90,6 @@ function pairsAt(bytes, at, end) {
 const padded = (size) => ((size + 7) >>> 3) * 8
 
 module.exports = {
-  BROADCAST, DELIVERY, ENTRY, HEAD, RECEIPT, REPLY, TRAY, TRAY_LEFT, Tray, afterDelivery, afterReply, headersAt, idOf, long,
-  memberOf, padded, pairsAt, priorityAt, wordAt,
+  BROADCAST, DELIVERY, ENTRY, HEAD, PAGE, RECEIPT, REPLY, SHOWN, TRAY, TRAY_LEFT, Tray, afterDelivery, afterPage, afterReply,
+  headersAt, idOf, long, memberOf, padded, pairsAt, priorityAt, wordAt,
 }

@@ -87,6 +87,15 @@ function groupOf(options) {
   }
 }
 
+/** States as a list of texts; none for all. */
+function statesOf(states) {
+  if (states === undefined || states === null) return []
+  if (typeof states !== 'string' && typeof states[Symbol.iterator] === 'function') {
+    return Array.from(states, (state) => text(state, 'state'))
+  }
+  throw wrong('states are a list of texts', { states: shown(states) })
+}
+
 /** Headers as names and values in turn, from an object, a Map or pairs; undefined when there are none. */
 function headersOf(headers) {
   if (headers === undefined || headers === null) return undefined
@@ -204,5 +213,5 @@ function checkSignal(signal) {
 
 module.exports = {
   JSON_HEADER, bytesOf, checkSignal, groupOf, headersFor, headersOf, jsonOf, milliseconds, onShortOf, optionsOf, pairsOf, secretsOf, shown,
-  termsOf, text, truth, waiting, whole,
+  statesOf, termsOf, text, truth, waiting, whole,
 }

@@ -156,6 +156,7 @@ fn size_of(completion: &Completion) -> usize {
     let body = match &completion.outcome {
         Ok(Outcome::Receipt(_)) => RECEIPT,
         Ok(Outcome::Reply(reply)) => pack::reply_bytes(reply),
+        Ok(Outcome::Page(page)) => pack::page_bytes(page),
         Ok(Outcome::Receipts(receipts)) => RECEIPT * receipts.len(),
         Ok(Outcome::Deliveries(deliveries)) => pack::deliveries_bytes(deliveries),
         Ok(Outcome::Delivery(delivery)) => pack::deliveries_bytes(std::slice::from_ref(delivery)),
@@ -181,6 +182,10 @@ fn write(room: &mut Room, host: u32, completion: Completion, writer: &mut Writer
         Ok(Outcome::Reply(reply)) => {
             writer.completion(ticket, Kind::Reply, 1)?;
             writer.reply(&reply)
+        }
+        Ok(Outcome::Page(page)) => {
+            writer.completion(ticket, Kind::Page, 1)?;
+            writer.page(&page)
         }
         Ok(Outcome::Receipts(receipts)) => {
             writer.completion(ticket, Kind::Receipts, word(receipts.len()))?;

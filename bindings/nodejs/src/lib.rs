@@ -12,6 +12,7 @@
 // Node-API's registration is left out of test builds, and with it every use of the verbs.
 #![cfg_attr(test, allow(dead_code))]
 
+mod browse;
 mod delivery;
 mod gossip;
 mod host;

@@ -10,6 +10,8 @@
 //! | receipt | id (origin, sequence): 4; copies; durable copies; wanted; 0 |
 //! | delivery | handle; attempts; id: 4; priority (4 bits) and bytes of headers (28); bytes of body; then body, headers, padding |
 //! | reply | bytes of body; bytes of headers; 0; 0; then body, headers, padding |
+//! | page | its bytes, head included and padding; messages; missing; bytes of cursor; then missing members: 4 each, cursor, padding, messages |
+//! | message shown | id: 4; owner: 4; bytes of body; bytes of headers; of the whole body; attempts; state; priority; copies; 0; accepted (ms): 2; ready: 2; expires: 2; lease: 2; then body, headers, padding |
 //! | header | bytes of name; bytes of value; then both |
 //! | broadcast | who: 4; bytes of body; 0; 0; 0; then body, padding |
 //! | entry, or change | when (ms, 0 in a change): 2; bytes of key; values; then key, values, padding |
@@ -17,7 +19,9 @@
 //! | completion | ticket: 2; kind; records that follow, or the place of the failure |
 
 use napi::bindgen_prelude::{Uint8ArraySlice, Uint32ArraySlice};
-use primer::{Broadcast, Bytes, Delivery, MessageId, Receipt, Reply, Result};
+use primer::{
+    Broadcast, Browsed, Bytes, Delivery, MemberId, MessageId, Page, Receipt, Reply, Result,
+};
 
 use crate::room::internal;
 
@@ -44,6 +48,10 @@ const BROADCAST: usize = 32;
 const ENTRY: usize = 16;
 /// Bytes of what precedes a reply's body.
 const REPLY: usize = 16;
+/// Bytes of a page's own head, of a missing member, and of what precedes a shown message's body.
+const PAGE: usize = 16;
+const MEMBER: usize = 16;
+const SHOWN: usize = 96;
 
 /// Where a delivery's priority begins, in the word that also says how long its headers are: a word of its own
 /// would cost every message eight bytes.
@@ -58,6 +66,7 @@ pub(crate) enum Kind {
     Deliveries = 3,
     Ready = 4,
     Reply = 5,
+    Page = 6,
 }
 
 /// Writes records into a tray from a place on. Errors: 599 past its end, which the sizes rule out.
@@ -170,12 +179,53 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    /// Writes a page.
+    pub(crate) fn page(&mut self, page: &Page) -> Result<()> {
+        let cursor = page.cursor.as_deref().unwrap_or_default();
+        let (messages, missing) = (word(page.messages.len()), word(page.missing.len()));
+        self.words([
+            word(page_bytes(page)),
+            messages,
+            missing,
+            word(cursor.len()),
+        ])?;
+        page.missing
+            .iter()
+            .try_for_each(|member| self.member(*member))?;
+        self.bytes(cursor.as_bytes())?;
+        self.at = self.at.next_multiple_of(8);
+        page.messages.iter().try_for_each(|one| self.browsed(one))
+    }
+
+    fn browsed(&mut self, browsed: &Browsed) -> Result<()> {
+        let headers = word(headers_bytes(&browsed.headers));
+        let whole = word(usize::try_from(browsed.body_bytes).unwrap_or(usize::MAX));
+        let (state, priority) = (browsed.state as u32, u32::from(browsed.priority));
+        let date = |date: Option<u64>| halves(date.unwrap_or_default());
+        let [accepted, ready] = [halves(browsed.accepted_ms), date(browsed.ready_at_ms)];
+        let [expires, lease] = [date(browsed.expires_ms), date(browsed.lease_ms)];
+        self.id(browsed.id)?;
+        self.member(browsed.owner)?;
+        self.words([word(browsed.body.len()), headers, whole, browsed.attempts])?;
+        self.words([state, priority, browsed.copies, 0])?;
+        self.words([accepted[0], accepted[1], ready[0], ready[1]])?;
+        self.words([expires[0], expires[1], lease[0], lease[1]])?;
+        self.bytes(&browsed.body)?;
+        self.headers(&browsed.headers)?;
+        self.at = self.at.next_multiple_of(8);
+        Ok(())
+    }
+
+    fn member(&mut self, member: MemberId) -> Result<()> {
+        #[expect(clippy::cast_possible_truncation, reason = "the low half is meant")]
+        let low = member.0 as u64;
+        let ([a, b], [c, d]) = (halves(low), halves((member.0 >> 64) as u64));
+        self.words([a, b, c, d])
+    }
+
     /// Writes a broadcast; its topic is its reader's.
     pub(crate) fn broadcast(&mut self, broadcast: &Broadcast) -> Result<()> {
-        #[expect(clippy::cast_possible_truncation, reason = "the low half is meant")]
-        let low = broadcast.from.0 as u64;
-        let ([a, b], [c, d]) = (halves(low), halves((broadcast.from.0 >> 64) as u64));
-        self.words([a, b, c, d])?;
+        self.member(broadcast.from)?;
         self.words([word(broadcast.body.len()), 0, 0, 0])?;
         self.bytes(&broadcast.body)?;
         self.at = self.at.next_multiple_of(8);
@@ -236,6 +286,16 @@ pub(crate) fn entry_bytes<'v>(key: &str, values: impl Iterator<Item = &'v Bytes>
 /// Bytes that a reply takes, padding included.
 pub(crate) fn reply_bytes(reply: &Reply) -> usize {
     (REPLY + reply.body.len() + headers_bytes(&reply.headers)).next_multiple_of(8)
+}
+
+/// Bytes that a page takes, its messages and padding included.
+pub(crate) fn page_bytes(page: &Page) -> usize {
+    let cursor = page.cursor.as_deref().map_or(0, str::len);
+    let head = PAGE + page.missing.len() * MEMBER + cursor;
+    let each = |one: &Browsed| SHOWN + one.body.len() + headers_bytes(&one.headers);
+    let messages = page.messages.iter();
+    let messages = messages.map(|one| each(one).next_multiple_of(8));
+    head.next_multiple_of(8) + messages.sum::<usize>()
 }
 
 fn headers_bytes(headers: &[(String, String)]) -> usize {

@@ -21,6 +21,8 @@ class Stage {
   readers = new Map()
   /** Calls that go on beside the other steps. */
   calls = new Map()
+  /** Cursors of pages. */
+  cursors = new Map()
   ids = new Map()
   /** Deliveries by member and name: `ack A m1` means the last one of m1 that A received. */
   deliveries = new Map()
@@ -86,6 +88,10 @@ const READ = {
   if_no_group: ({ text }) => ['ifNoGroup', text],
   group: ({ text }) => ['group', text],
   backlog: ({ text }) => ['backlog', text === 'true'],
+  after: (word) => ['after', word],
+  cursor: ({ text }) => ['cursor', text],
+  states: ({ text }) => ['states', text.split(',')],
+  body_bytes: ({ text }) => ['bodyBytesMax', Number(text)],
   at: ({ text }) => ['at', new Date(Date.now() + Number(text))],
 }
 
@@ -173,6 +179,11 @@ const VERBS = {
   receive: (stage, step) => {
     const { max = 1, ...rest } = options(step)
     return stage.queue(...step.args).receiveMany(max, rest)
+  },
+  browse: (stage, step) => {
+    const { cursor, missing, ...look } = options(step)
+    if (look.after) look.after = look.after.isText ? look.after.text : stage.cursors.get(look.after.text)
+    return stage.queue(...step.args).browse({ timeout: PATIENCE_MS, ...look })
   },
   ack: (stage, { args }) => stage.delivery(...args).ack(),
   ack_many: (stage, { args: [a, ...names] }) => {
@@ -299,6 +310,26 @@ const COMPARED = {
   replied(stage, { expect: [[body, ...words]] }, reply) {
     assert.ok(body.bytes.equals(reply.body), `it was answered ${reply.text().slice(0, 40)}`)
     for (const { key, text } of words) assert.equal(reply.headers[key.slice('header.'.length)], text, key)
+  },
+  browse(stage, step, page) {
+    const { cursor, missing = 0 } = options(step)
+    const wanted = step.expect[0][0].is('empty') ? [] : step.expect
+    assert.equal(page.messages.length, wanted.length, 'messages')
+    wanted.forEach(([name, ...words], i) => {
+      const shown = page.messages[i]
+      stage.bind(name.text, shown.id)
+      for (const word of words) {
+        if (word.key === undefined) assert.ok(word.bytes.equals(shown.body), `the body of ${name.text}`)
+        else if (word.key === 'bytes') assert.equal(shown.bodyBytes, Number(word.text), 'bytes')
+        else if (word.key.startsWith('header.')) assert.equal(shown.headers[word.key.slice('header.'.length)], word.text)
+        else assert.equal(String(shown[word.key]), word.text, word.key)
+      }
+      assert.ok(shown.acceptedMs > 0)
+      assert.deepEqual([shown.readyAtMs !== null, shown.leaseMs !== null], [shown.state === 'delayed', shown.state === 'leased'])
+    })
+    assert.equal(page.missing.length, missing, 'missing')
+    if (cursor !== undefined) assert.equal(page.cursor === null, cursor === 'none', 'cursor')
+    stage.cursors.set(cursor, page.cursor)
   },
   receive: (stage, step, deliveries) => received(stage, step, deliveries, step.args[0]),
   next: (stage, step, deliveries) => received(stage, step, deliveries, stage.subscription(step.args[0]).member),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use primer::{Bytes, EnqueueOptions, ReceiveOptions, SubscribeOptions};
+use primer::{BrowseOptions, Bytes, EnqueueOptions, ReceiveOptions, State, SubscribeOptions};
 use pyo3::prelude::*;
 
 use crate::alive::Alive;
@@ -12,7 +12,7 @@ use crate::delivery::{Delivery, deliveries};
 use crate::error::OrRaise;
 use crate::receipt::{receipt, receipts};
 use crate::subscription::Subscription;
-use crate::values::reply;
+use crate::values::{page, reply};
 use crate::wait::answer;
 
 /// A queue as seen from one member.
@@ -188,6 +188,41 @@ impl Queue {
         answer(py, pending, queue_of(py, on)?, |values| {
             deliveries(py, values)
         })
+    }
+
+    #[pyo3(
+        signature = (
+            max=Int(100), after=None, group=None, states=None, headers=None, body_bytes_max=Int(65_536),
+            timeout_ms=Int(2_000), on=None
+        ),
+        text_signature = "(self, /, max=100, after=None, group=None, states=None, headers=None, body_bytes_max=65536, timeout_ms=2000, on=None)"
+    )]
+    #[expect(clippy::too_many_arguments, reason = "as enqueue")]
+    fn browse<'py>(
+        &self,
+        py: Python<'py>,
+        max: Int<u32>,
+        after: Option<String>,
+        group: Option<String>,
+        states: Option<Vec<String>>,
+        headers: Option<Headers>,
+        body_bytes_max: Int<u32>,
+        timeout_ms: Int<u64>,
+        on: Option<&Bound<'py, Completions>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let states = states.unwrap_or_default().into_iter();
+        let states: primer::Result<Vec<State>> = states.map(|state| state.parse()).collect();
+        let options = BrowseOptions {
+            max: max.0,
+            after,
+            group,
+            states: states.or_raise(py)?,
+            headers: headers.map(|headers| headers.0).unwrap_or_default(),
+            body_bytes_max: body_bytes_max.0,
+            timeout: Duration::from_millis(timeout_ms.0),
+        };
+        let pending = self.alive.get(py)?.browse(&options);
+        answer(py, pending, queue_of(py, on)?, |value| page(py, value))
     }
 
     #[pyo3(

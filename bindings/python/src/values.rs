@@ -119,6 +119,61 @@ pub fn reply(py: Python<'_>, reply: primer::Reply) -> PyResult<Bound<'_, PyAny>>
     CLASS.make(py, [bytes(py, &reply.body), headers])
 }
 
+/// A `primer.Page`.
+pub fn page(py: Python<'_>, page: primer::Page) -> PyResult<Bound<'_, PyAny>> {
+    static CLASS: Class<3> = Class::new("Page", ["messages", "cursor", "missing"]);
+    let messages = page.messages.into_iter().map(|one| browsed(py, one));
+    let messages = messages.collect::<PyResult<Vec<_>>>()?;
+    let missing = page.missing.iter().map(ToString::to_string);
+    let missing: Vec<String> = missing.collect();
+    let values = [
+        PyTuple::new(py, messages)?.into_any(),
+        any(py, page.cursor)?,
+        PyTuple::new(py, missing)?.into_any(),
+    ];
+    CLASS.make(py, values)
+}
+
+/// A `primer.Browsed`.
+fn browsed(py: Python<'_>, browsed: primer::Browsed) -> PyResult<Bound<'_, PyAny>> {
+    static CLASS: Class<14> = Class::new(
+        "Browsed",
+        [
+            "id",
+            "group",
+            "state",
+            "body",
+            "body_bytes",
+            "header_list",
+            "attempts",
+            "priority",
+            "accepted_ms",
+            "ready_at_ms",
+            "expires_ms",
+            "lease_ms",
+            "copies",
+            "owner",
+        ],
+    );
+    let values = [
+        any(py, browsed.id.to_string())?,
+        any(py, browsed.group)?,
+        any(py, browsed.state.name())?,
+        bytes(py, &browsed.body),
+        any(py, browsed.body_bytes)?,
+        PyTuple::new(py, browsed.headers)?.into_any(),
+        any(py, browsed.attempts)?,
+        any(py, browsed.priority)?,
+        any(py, browsed.accepted_ms)?,
+        any(py, browsed.ready_at_ms)?,
+        any(py, browsed.expires_ms)?,
+        any(py, browsed.lease_ms)?,
+        any(py, browsed.copies)?,
+        any(py, browsed.owner.to_string())?,
+    ];
+    CLASS.make(py, values)
+}
+
 /// A `primer.Entry`.
 pub fn entry(py: Python<'_>, entry: primer::Entry) -> PyResult<Bound<'_, PyAny>> {
     static CLASS: Class<4> = Class::new("Entry", ["key", "value", "at_ms", "others"]);

@@ -36,6 +36,11 @@ _SHAPES: dict[str, tuple[int, int, tuple[str, ...]]] = {
     "reply": (3, 3, ("header.",)),
     "replied": (1, 1, ()),
     "receive": (2, 2, ("max", "wait", "lease", "group", "backlog")),
+    "browse": (
+        2,
+        2,
+        ("max", "after", "group", "states", "header.", "body_bytes", "timeout", "cursor", "missing"),
+    ),
     "ack": (2, 2, ()),
     "ack_many": (2, 99, ()),
     "nack": (2, 2, ("delay",)),

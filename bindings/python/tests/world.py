@@ -68,6 +68,7 @@ class World:
         self.subscriptions: dict[str, tuple[str, Any]] = {}
         self.readers: dict[str, Any] = {}
         self.calls: dict[str, Any] = {}
+        self.cursors: dict[str, str] = {}
 
     def close(self) -> None:
         self.deliveries.clear()
@@ -214,6 +215,60 @@ class World:
             one = self.do(queue.receive(**options))
             received = [] if one is None else [one]
         self._bind_deliveries(step, step.arg(0), received)
+
+    def _browse(self, step: Step) -> None:
+        headers = [(key.removeprefix("header."), word.text) for key, word in step.options.items() if "." in key]
+        look: dict[str, Any] = {"headers": headers or None, "timeout": PATIENCE}
+        for key, word in step.options.items():
+            if key == "max":
+                look[key] = int(word.text)
+            elif key == "body_bytes":
+                look["body_bytes_max"] = int(word.text)
+            elif key == "timeout":
+                look[key] = millis(step.millis(key))
+            elif key == "group":
+                look[key] = word.text
+            elif key == "states":
+                look[key] = word.text.split(",")
+            elif key == "after":
+                look[key] = word.text if word.is_text else self.cursors[word.text]
+        page = self.do(self._member(step).queue(step.arg(1)).browse(**look))
+        if step.error is None:
+            self._check_page(step, page)
+
+    def _check_page(self, step: Step, page: primer.Page) -> None:
+        count = 0 if step.wanted == ["empty"] else len(step.expect)
+        if len(page) != count:
+            raise Differs(f"wanted {count} messages, got {page}")
+        for browsed, (name, *words) in zip(page, step.expect[:count], strict=True):
+            self._bind(name.text, browsed.id)
+            for word in words:
+                self._check_browsed(browsed, word)
+            has = (browsed.ready_at_ms is not None, browsed.lease_ms is not None, browsed.accepted_ms > 0)
+            if has != (browsed.state == "delayed", browsed.state == "leased", True):
+                raise Differs(f"its dates do not fit its state: {browsed}")
+        missing = int(step.options["missing"].text) if "missing" in step.options else 0
+        if len(page.missing) != missing:
+            raise Differs(f"{page.missing} are missing, wanted {missing}")
+        if "cursor" in step.options:
+            cursor = step.options["cursor"].text
+            if (cursor == "none") != (page.cursor is None):
+                raise Differs(f"wanted cursor {cursor}, got {page.cursor}")
+            self.cursors[cursor] = page.cursor or ""
+
+    @staticmethod
+    def _check_browsed(browsed: primer.Browsed, word: Word) -> None:
+        if word.key is None:
+            if browsed.body != word.value:
+                raise Differs(f"another body: {browsed}")
+        elif word.key == "bytes":
+            if browsed.body_bytes != int(word.text):
+                raise Differs(f"wanted {word.text} bytes: {browsed}")
+        elif word.key in ("attempts", "priority", "copies", "state", "group"):
+            if str(getattr(browsed, word.key)) != word.text:
+                raise Differs(f"wanted {word.key}={word.text}: {browsed}")
+        elif browsed.headers.get(word.key.removeprefix("header.")) != word.text:
+            raise Differs(f"wanted {word.key}={word.text!r}: {browsed}")
 
     @staticmethod
     def _consuming(step: Step) -> dict[str, Any]:

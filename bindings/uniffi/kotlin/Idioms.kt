@@ -60,6 +60,19 @@ fun Reply.text(): String = body.decodeToString()
 suspend fun Queue.receiveOne(waitMs: ULong = 0uL, leaseMs: ULong? = null, group: String? = null): Delivery? =
     receive(ReceiveOptions(1u, waitMs, leaseMs, group)).firstOrNull()
 
+/** All pages one after the other, each asked for when it is wanted. */
+fun Queue.browseAll(options: BrowseOptions = BrowseOptions()): Flow<Page> = flow {
+    var page = browse(options)
+    emit(page)
+    while (page.cursor != null) {
+        page = browse(options.copy(after = page.cursor))
+        emit(page)
+    }
+}
+
+/** The producer's bytes as UTF-8, as far as they are here. */
+fun Browsed.text(): String = body.decodeToString()
+
 /** The producer's bytes as UTF-8. */
 fun Delivery.text(): String = body().decodeToString()
 

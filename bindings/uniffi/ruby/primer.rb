@@ -96,16 +96,63 @@ module Primer
     private_class_method :date
   end
 
+  class BrowseOptions
+    STATES = { ready: State::READY, delayed: State::DELAYED, leased: State::LEASED }.freeze
+
+    # From a Rubyist's words: states as symbols, headers as a hash or as pairs, group as any name.
+    def self.from(states: [], headers: {}, group: nil, **others)
+      new(states: states.map { |state| number(state) }, headers: Header.list(headers), group: group&.to_s, **others)
+    end
+
+    def self.number(state)
+      STATES.fetch(state.to_sym) do
+        raise ArgumentError, "states are #{STATES.keys.join(', ')}, not #{state}"
+      end
+    end
+    private_class_method :number
+  end
+
+  class Browsed
+    alias native_headers headers
+    alias native_state state
+    private :native_headers, :native_state
+
+    # The producer's headers as pairs in their order; `headers.to_h` where names do not repeat.
+    def headers
+      native_headers.map { |header| [header.key, header.value] }
+    end
+
+    # What it was doing: :ready, :delayed or :leased.
+    def state
+      BrowseOptions::STATES.key(native_state)
+    end
+  end
+
+  # Its messages, oldest first.
+  class Page
+    include Enumerable
+
+    def each(&block)
+      return enum_for unless block
+
+      messages.each(&block)
+      self
+    end
+  end
+
   class Queue
     alias native_enqueue enqueue
+    alias native_browse browse
     alias native_enqueue_many enqueue_many
     alias native_call call
     alias native_reply reply
     alias native_receive receive
     alias native_subscribe subscribe
     alias native_create_group create_group
-    private :native_enqueue, :native_enqueue_many, :native_call, :native_reply, :native_receive, :native_subscribe,
-            :native_create_group
+    alias native_configure configure
+    alias native_pause pause
+    private :native_browse, :native_enqueue, :native_enqueue_many, :native_call, :native_reply, :native_receive, :native_subscribe,
+            :native_create_group, :native_configure, :native_pause
 
     # Puts a message into the queue and answers its Receipt.
     # Options: copies:, on_short: (:degrade, :fail, :wait), timeout_ms:, headers:; priority:, 0 (last) to
@@ -135,6 +182,26 @@ module Primer
       native_reply(delivery, body, Header.list(headers))
     end
 
+    # Looks at messages without taking them, at every member that answers in time, and answers a Page, which
+    # is Enumerable. Options: max: (100), after: (the cursor of the page before), group:, states: (of :ready,
+    # :delayed, :leased), headers:, body_bytes_max:, timeout_ms:.
+    def browse(**options)
+      native_browse(BrowseOptions.from(**options))
+    end
+
+    # All Pages one after the other, each asked for when it is wanted. Options: as browse.
+    def browse_all(**options)
+      return enum_for(:browse_all, **options) unless block_given?
+
+      loop do
+        page = browse(**options)
+        yield page
+        break unless page.cursor
+
+        options[:after] = page.cursor
+      end
+    end
+
     # The next Delivery, waiting for it up to wait_ms; nil when there was none. Options: as receive_many.
     def receive(**options)
       receive_many(1, **options).first
@@ -154,6 +221,18 @@ module Primer
                   backlog: backlog }
       subscription = native_subscribe(SubscribeOptions.new(credit: credit, **options))
       block ? subscription.open_for(&block) : subscription
+    end
+
+    # Changes the queue's settings, for the whole cluster; nil unsets one: copies:, on_short:,
+    # enqueue_timeout_ms:, lease_ms:, max_attempts:, ttl_ms:, backoff_ms:, backoff_ms_max:, dead_letters:,
+    # messages_max:, bytes_max:, overflow: (:refuse, :drop_oldest), paused: (:none, :in, :out, :both).
+    def configure(settings)
+      native_configure(Primer.settings(settings))
+    end
+
+    # Stops the queue for the whole cluster: :in for producers, :out for consumers, or :both.
+    def pause(direction = :both)
+      native_pause(direction.to_s)
     end
 
     # Creates a named group: from now on each message goes to every group once, and the consumers of
@@ -214,7 +293,7 @@ module Primer
     end
   end
 
-  [Receipt, Reply, Member, Event, Broadcast, Entry, Change].each { |type| type.prepend(Value) }
+  [Receipt, Reply, Page, Browsed, Member, Event, Broadcast, Entry, Change].each { |type| type.prepend(Value) }
 
   # What is read as it comes: a Subscription's Deliveries, a Topic's Broadcasts, a Watch's Changes,
   # Events. Enumerable; but the last three have the table's `take`: what is here already. `first`
@@ -255,9 +334,21 @@ module Primer
   [Subscription, Topic, Watch, Events].each { |type| type.include(Reader) }
 
   class Primer
+    # Settings as the core reads them; nil unsets one.
+    def self.settings(settings)
+      settings.to_h { |key, value| [key.to_s, value.to_s] }
+    end
+
+    alias native_set_policy set_policy
     alias native_on on
     alias native_watch watch
-    private :native_on, :native_watch
+    private :native_on, :native_watch, :native_set_policy
+
+    # Settings, as Queue#configure's, for every queue whose name begins with prefix, "" for all, in place of
+    # those before. The longest prefix counts, whole; a queue's own settings are above it.
+    def set_policy(prefix, settings)
+      native_set_policy(prefix.to_s, Primer.settings(settings))
+    end
 
     # A reader of what is broadcast to the topic from now on. With a block: yields it, closes it
     # after, and answers the block's value.

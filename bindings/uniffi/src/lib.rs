@@ -6,6 +6,7 @@
 //! and Swift, a waiting thread (or fiber) without the interpreter lock in Ruby. A verb that never
 //! waits is an ordinary function. `courier` keeps Primer's threads out of the host.
 
+mod browse;
 mod courier;
 mod delivery;
 mod error;
@@ -18,6 +19,7 @@ mod topic;
 mod values;
 mod watch;
 
+pub use crate::browse::{BrowseOptions, Browsed, Page, State};
 pub use crate::delivery::Delivery;
 pub use crate::error::PrimerError;
 pub use crate::events::Events;

@@ -73,6 +73,16 @@ private val tests = mapOf<String, suspend () -> Unit>(
             equal(302, number { primer.queue("nobody").call("d", 50uL) })
         }
     },
+    "all pages are read one after the other" to {
+        withPrimer { primer ->
+            val jobs = primer.queue("jobs")
+            for (text in listOf("one", "two", "three")) jobs.enqueue(text)
+            val pages = jobs.browseAll(BrowseOptions(max = 2u)).toList()
+            equal(listOf(listOf("one", "two"), listOf("three")), pages.map { page -> page.messages.map { it.text() } })
+            equal(State.READY to 3uL, pages[0].messages[0].let { it.state to it.bodyBytes })
+            equal(101, number { jobs.browse(BrowseOptions(after = "no cursor")) })
+        }
+    },
     "settle acks what went well, nacks what failed and lets go of what was cancelled" to {
         withPrimer { primer ->
             val jobs = primer.queue("jobs")

@@ -49,6 +49,7 @@ class World {
     private val deliveries = mutableMapOf<Pair<String, String>, ArrayDeque<Delivery>>()
     private val gossip = Gossip { members.getValue(it).primer }
     private val calls = mutableMapOf<String, Deferred<Result<Reply>>>()
+    private val cursors = mutableMapOf<String, String>()
     private val scope = CoroutineScope(Dispatchers.Default)
     private val homes = java.util.IdentityHashMap<Delivery, Queue>()
 
@@ -83,6 +84,7 @@ class World {
         "reply" -> done { received(step, 1).reply(step.args[2].value, headers(step)) }
         "replied" -> replied(step)
         "receive" -> queue(step).receive(receiveOptions(step))
+        "browse" -> browse(step)
         "subscribe" -> subscribe(step)
         "create_group" -> done { queue(step).createGroup(step.name(2), isBacklog(step)) }
         "remove_group" -> done { queue(step).removeGroup(step.name(2)) }
@@ -143,6 +145,50 @@ class World {
 
     private fun headers(step: Step) =
         step.options.filter { it.key!!.startsWith("header.") }.map { Header(it.key!!.removePrefix("header."), it.text) }
+
+    private suspend fun browse(step: Step): Any {
+        val page = queue(step).browse(look(step))
+        if (step.error != null) return Done
+        val isEmpty = step.expect.singleOrNull()?.singleOrNull()?.isPlain("empty") == true
+        val groups = if (isEmpty) emptyList() else step.expect
+        if (groups.size != page.messages.size) differ("${groups.size} messages", page)
+        groups.zip(page.messages) { words, browsed ->
+            bind(words.first().text, browsed.id)
+            words.drop(1).forEach { check(browsed, it) }
+            val dated = (browsed.readyAtMs != null) to (browsed.leaseMs != null)
+            if (dated != (browsed.state == State.DELAYED) to (browsed.state == State.LEASED)) differ("its dates", browsed)
+        }
+        val missing = step.number("missing") ?: 0uL
+        if (missing != page.missing.size.toULong()) differ("$missing missing", page.missing)
+        val name = step.option("cursor") ?: return Compared
+        if ((name == "none") != (page.cursor == null)) differ("cursor $name", page.cursor)
+        page.cursor?.let { cursors[name] = it }
+        return Compared
+    }
+
+    private fun look(step: Step) = BrowseOptions(
+        step.number("max")?.toUInt() ?: 100u,
+        step.options.find { it.key == "after" }?.let { if (it.isText) it.text else cursors.getValue(it.text) },
+        step.option("group"),
+        step.option("states")?.split(',').orEmpty().map { State.valueOf(it.uppercase()) },
+        headers(step),
+        step.number("body_bytes")?.toUInt() ?: 65_536u,
+        step.number("timeout") ?: PATIENCE_MS.toULong(),
+    )
+
+    private fun check(browsed: Browsed, word: Word) {
+        val has = when (val key = word.key) {
+            null -> browsed.body
+            "attempts" -> browsed.attempts.toString().encodeToByteArray()
+            "priority" -> browsed.priority.toString().encodeToByteArray()
+            "copies" -> browsed.copies.toString().encodeToByteArray()
+            "bytes" -> browsed.bodyBytes.toString().encodeToByteArray()
+            "state" -> browsed.state.name.lowercase().encodeToByteArray()
+            "group" -> browsed.group.orEmpty().encodeToByteArray()
+            else -> browsed.headers.find { "header." + it.key == key }?.value.orEmpty().encodeToByteArray()
+        }
+        if (!has.contentEquals(word.value)) differ("${word.key ?: "body"} ${word.text.take(40)}", has.decodeToString().take(40))
+    }
 
     private suspend fun subscribe(step: Step): Any {
         val credit = step.number("credit")?.toUInt() ?: 64u

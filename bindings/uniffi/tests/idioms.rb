@@ -364,6 +364,30 @@ test "each group gets each message once, and a consumer's group is created" do
   end
 end
 
+test "a queue is told what holds, paused and purged, by itself or by its name's beginning" do
+  Primer.open do |primer|
+    jobs = primer.queue("jobs")
+    jobs.configure(messages_max: 1, overflow: :refuse, dead_letters: "morgue", max_attempts: nil)
+    equal({ "dead_letters" => "morgue", "messages_max" => "1", "overflow" => "refuse" }, jobs.configuration.sort.to_h)
+    jobs.enqueue("one")
+    equal(201, raises(Primer::Error::NotNow) { jobs.enqueue("two") }.number)
+    jobs.pause
+    equal(204, raises(Primer::Error::NotNow) { jobs.enqueue("two") }.number)
+    equal(nil, jobs.receive)
+    jobs.resume
+    one = jobs.receive
+    jobs.purge
+    equal(402, raises(Primer::Error::TooLate) { one.ack }.number)
+    primer.set_policy("jo", { lease_ms: 5 })
+    equal({ "jo" => { "lease_ms" => "5" } }, primer.policies)
+    jobs.configure(messages_max: nil, overflow: nil, dead_letters: nil)
+    equal({ "lease_ms" => "5" }, jobs.configuration)
+    primer.remove_policy("jo")
+    equal({}, primer.policies)
+    equal(101, raises(Primer::Error::WrongCall) { jobs.configure(copys: 1) }.number)
+  end
+end
+
 test "a producer says what becomes of a message without a group" do
   Primer.open do |primer|
     jobs = primer.queue("jobs")
@@ -405,6 +429,20 @@ test "what a settle's block answers is the reply of whoever called" do
     equal(302, raises(Primer::Error::InDoubt) { sums.call("9", timeout_ms: 50) }.number)
     raises(Timeout::Error) { Timeout.timeout(0.05) { sums.call("10") } }
     equal(0, primer.stats["calls"])
+  end
+end
+
+test "a page is enumerable, and all pages are read one after the other" do
+  Primer.open do |primer|
+    jobs = primer.queue("jobs")
+    ids = jobs.enqueue_many(%w[one two three], headers: { "kind" => "x" }).map(&:id)
+    page = jobs.browse(max: 2, states: [:ready], headers: { kind: "x" })
+    equal(ids.first(2), page.map(&:id))
+    equal([:ready, "one", [%w[kind x]], nil], [page.first.state, page.first.body, page.first.headers, page.first.group])
+    equal([2, 1], jobs.browse_all(max: 2).map(&:count))
+    equal([], jobs.browse(group: :nobody).to_a)
+    raises(ArgumentError) { jobs.browse(states: [:lost]) }
+    equal(0, primer.stats["delivered"])
   end
 end
 

@@ -20,6 +20,7 @@ class World
     @subscriptions = {}
     @readers = {}
     @calls = {}
+    @cursors = {}
     @deliveries = Hash.new { |all, key| all[key] = [] }
     # Which queue a delivery came from.
     @homes = {}.compare_by_identity
@@ -137,6 +138,50 @@ class World
   def do_receive(step)
     options = { wait_ms: step.number("wait") || 0, lease_ms: step.number("lease"), **in_group(step) }
     queue(step).receive_many(step.number("max") || 1, **options)
+  end
+
+  def do_browse(step)
+    page = queue(step).browse(**look(step))
+    return :done if step.expect.dig(0, 0)&.plain?("error")
+
+    groups = step.expect.dig(0, 0)&.plain?("empty") ? [] : step.expect
+    differ("#{groups.size} messages", page.to_a.size) if groups.size != page.to_a.size
+    groups.zip(page.to_a) { |words, browsed| check_browsed(browsed, *words) }
+    missing = step.number("missing") || 0
+    differ("#{missing} missing", page.missing) if page.missing.size != missing
+    note_cursor(step.option("cursor"), page.cursor)
+    :compared
+  end
+
+  def note_cursor(word, cursor)
+    return unless word
+
+    differ("cursor #{word.text}", cursor) if (word.text == "none") != cursor.nil?
+    @cursors[word.text] = cursor
+  end
+
+  def look(step)
+    after = step.option("after")
+    after &&= after.is_text ? after.text : @cursors.fetch(after.text)
+    { max: step.number("max"), after: after, group: step.option("group")&.text, headers: step.headers,
+      states: step.option("states")&.text&.split(","), body_bytes_max: step.number("body_bytes"),
+      timeout_ms: step.number("timeout") || PATIENCE_MS }.compact
+  end
+
+  def check_browsed(browsed, name, *words)
+    bind(name.text, browsed.id)
+    headers = browsed.headers.to_h.transform_keys { |key| "header.#{key}" }
+    words.each do |word|
+      has = case word.key
+            when nil then browsed.body.b
+            when "bytes" then browsed.body_bytes
+            when /\Aheader\./ then headers[word.key]
+            else browsed.public_send(word.key)
+            end
+      differ(word.text, has) if has.to_s.b != word.value
+    end
+    dated = [browsed.ready_at_ms, browsed.lease_ms].map { |date| !date.nil? }
+    differ("dates of its state", browsed.inspect) if dated != [browsed.state == :delayed, browsed.state == :leased]
   end
 
   def do_subscribe(step)

@@ -17,7 +17,7 @@ use crate::run::sync::{Condvar, Mutex, MutexGuard};
 use crate::pending::Held;
 use crate::run::runtime;
 use crate::run::waiter::call_host;
-use crate::{Broadcast, Change, Delivery, Error, ErrorKind, Event, Receipt, Reply, Result};
+use crate::{Broadcast, Change, Delivery, Error, ErrorKind, Event, Page, Receipt, Reply, Result};
 
 /// `value | ticket`: what a native verb answers.
 #[derive(Debug)]
@@ -39,6 +39,8 @@ pub enum Outcome {
     Reply(Reply),
     /// Of enqueue_many.
     Receipts(Vec<Receipt>),
+    /// Of browse.
+    Page(Page),
     /// Of receive.
     Deliveries(Vec<Delivery>),
     /// Of a subscription's next.
@@ -68,6 +70,12 @@ impl From<Receipt> for Outcome {
 impl From<Reply> for Outcome {
     fn from(reply: Reply) -> Self {
         Outcome::Reply(reply)
+    }
+}
+
+impl From<Page> for Outcome {
+    fn from(page: Page) -> Self {
+        Outcome::Page(page)
     }
 }
 

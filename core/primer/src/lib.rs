@@ -7,6 +7,7 @@
 //! for it on a plain thread, or let a [`Completions`] queue bring the answer to a host's own loop.
 #![forbid(unsafe_code)]
 
+mod browse;
 mod call;
 mod completions;
 mod configure;
@@ -24,6 +25,7 @@ mod subscription;
 mod trust;
 mod worker;
 
+pub use crate::browse::{BrowseOptions, Browsed, Page};
 pub use crate::call::{Call, Reply};
 pub use crate::completions::{Answer, Completion, Completions, Outcome};
 pub use crate::configure::QueueOptions;
@@ -41,5 +43,6 @@ pub use bytes::Bytes;
 pub use primer_proto::base::{BootId, MemberId, MessageId, limits};
 pub use primer_proto::engine::{
     Broadcast, Change, Entry, Event, EventKind, IfNoGroup, Member, OnShort, REPLY_TO, Receipt,
+    State,
 };
 pub use primer_proto::{Error, ErrorKind, Result};

@@ -25,7 +25,8 @@ use primer_proto::membership::{Card, CardList, Heartbeat, Hello, Meta, Probe, Re
 use primer_proto::metadata::{Exchange, Exchanges, Length, Stock, Table};
 use primer_proto::queue::Message as Queue;
 use primer_proto::queue::{
-    Claim, Deliver, Demand, Done, Ending, Forget, Header as QueueHeader, Replied, Settle, Settled,
+    Browse, Browsed, Claim, Deliver, Demand, Done, Ending, Forget, Header as QueueHeader, Replied,
+    Settle, Settled, Shown, Spot, State,
 };
 use primer_proto::wire::Ids;
 
@@ -149,6 +150,7 @@ fn gone() -> Gone {
 fn messages() -> Vec<(&'static str, Message)> {
     let mut all = control();
     all.extend(settling());
+    all.extend(looks());
     all.extend(copies());
     all.extend(ends());
     all.extend(broadcasts());
@@ -411,6 +413,66 @@ fn settling() -> Vec<(&'static str, Message)> {
             queue(Queue::Settled(Settled {
                 number: 13,
                 code: 401,
+            })),
+        ),
+    ]
+}
+
+/// A browse and its answer.
+fn looks() -> Vec<(&'static str, Message)> {
+    let queue = |message: Queue| Message::Queue(message.into());
+    let spot = |sequence| Spot {
+        stamp: Stamp(0x0123_4567_89ab),
+        id: MessageId {
+            origin: ORIGIN,
+            sequence,
+        },
+    };
+    let own = Own {
+        epoch: 300,
+        rank: 0x1122,
+        store: StoreId(0xabcd),
+    };
+    let shown = Shown {
+        spot: spot(7),
+        owner: MemberId::default(),
+        own,
+        state: State::Delayed,
+        body: Bytes::from_static(b"bo"),
+        body_bytes: 300,
+        headers: Some(Arc::new(vec![("sure".into(), "yes".into())])),
+        attempts: 2,
+        priority: 4,
+        copies: 3,
+        ready_at_ms: 1_795_000_000_500,
+        expires_ms: 1_795_000_001_000,
+        lease_ms: 0,
+    };
+    vec![
+        (
+            "browse",
+            queue(Queue::Browse(Browse {
+                number: 300,
+                queue: "jobs".into(),
+                group: "mailer".into(),
+                max: 100,
+                after: Some(spot(6).into()),
+                states: 3,
+                headers: vec![QueueHeader {
+                    name: "sure".into(),
+                    value: "yes".into(),
+                }],
+                body_bytes_max: 2,
+                wait_ms: 2_000,
+            })),
+        ),
+        (
+            "browsed",
+            queue(Queue::Browsed(Browsed {
+                number: 300,
+                is_busy: false,
+                through: Some(spot(8)),
+                messages: vec![shown],
             })),
         ),
     ]

@@ -56,6 +56,17 @@ const ENQUEUE: &[&str] = &[
 ];
 
 const RECEIVE: &[&str] = &["max", "wait", "lease", "group", "backlog"];
+const BROWSE: &[&str] = &[
+    "max",
+    "after",
+    "group",
+    "states",
+    "header.",
+    "body_bytes",
+    "timeout",
+    "cursor",
+    "missing",
+];
 const SUBSCRIBE: &[&str] = &[
     "credit",
     "credit_bytes",
@@ -72,7 +83,7 @@ const SHAPES: &[Shape] = &[
     ("event", 2, 2, &[]), ("stats", 2, 2, &[]),
     ("enqueue", 3, 3, ENQUEUE), ("enqueue_many", 3, 99, ENQUEUE),
     ("call", 3, 3, ENQUEUE), ("reply", 3, 3, &["header."]), ("replied", 1, 1, &[]),
-    ("receive", 2, 2, RECEIVE),
+    ("receive", 2, 2, RECEIVE), ("browse", 2, 2, BROWSE),
     ("ack", 2, 2, &[]), ("ack_many", 2, 99, &[]), ("nack", 2, 2, &["delay"]), ("release", 2, 2, &[]),
     ("reject", 2, 2, &["reason"]),
     ("extend", 2, 2, &["lease"]), ("drop", 2, 2, &[]),

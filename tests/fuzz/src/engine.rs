@@ -11,7 +11,8 @@ use primer_proto::base::{
 use primer_proto::copies::Holder;
 use primer_proto::engine::{
     Asked, Command, Config, Configure, Effect, EnqueueOptions, Flow, Handle, IfNoGroup, InGroup,
-    Message, NewCall, NewMessage, Reply, ReplyTo, Response, Writer, cut, decode,
+    Message, NewBrowse, NewCall, NewMessage, Reply, ReplyTo, Response, Spot, State, Writer, cut,
+    decode,
 };
 use primer_proto::membership::Hello;
 use primer_proto::queue::{Message as Queue, SETTINGS};
@@ -201,7 +202,7 @@ impl Bench {
             headers: None,
         };
         let span = chance.percent(50).then(|| make::number(chance));
-        let command = match chance.below(17) {
+        let command = match chance.below(18) {
             0 | 1 => Command::Enqueue {
                 queue,
                 message,
@@ -247,6 +248,7 @@ impl Bench {
                 }
                 None => Command::Joined,
             },
+            17 => Command::Browse(browse(queue, chance)),
             9 => change_group(queue, chance),
             _ => match self.draw_handle(chance) {
                 Some(handle) => settle(handle, span, chance),
@@ -429,6 +431,20 @@ fn setting(chance: &mut Chance) -> (String, String) {
     (key.into(), value)
 }
 
+/// A look, often at more than may be asked for.
+fn browse(queue: QueueKey, chance: &mut Chance) -> NewBrowse {
+    NewBrowse {
+        queue,
+        group: in_group(chance).map(|group| group.name),
+        max: make::number(chance) as u32,
+        after: chance.percent(20).then(Spot::default),
+        states: vec![State::Ready; chance.below(2) as usize],
+        headers: vec![("n".into(), "v".into()); chance.below(2) as usize],
+        body_bytes_max: make::number(chance) as u32,
+        timeout: make::number(chance) % 5_000,
+    }
+}
+
 /// One way to settle a delivery.
 fn settle(handle: Handle, span: Option<u64>, chance: &mut Chance) -> Command {
     match chance.below(6) {
@@ -452,6 +468,7 @@ fn known(message: &Message) -> bool {
             Queue::Repl(_) | Queue::ReplOk(_) | Queue::ReplNo(_) | Queue::Demand(_) => true,
             Queue::Deliver(_) | Queue::SetDone(_) | Queue::DoneOk(_) | Queue::Forget(_) => true,
             Queue::Claim(_) | Queue::Settle(_) | Queue::Settled(_) | Queue::Replied(_) => true,
+            Queue::Browse(_) | Queue::Browsed(_) => true,
         },
     }
 }

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use primer_proto::base::{Chance, Error, limits};
 use primer_proto::copies::{Item, Section};
 use primer_proto::engine::{Message, Writer, cut, decode};
-use primer_proto::queue::{Header, Message as Queue};
+use primer_proto::queue::{Header, Message as Queue, Shown};
 use primer_proto::wire::{Ids, SEQUENCE_MAX};
 
 use crate::corpus::golden;
@@ -15,7 +15,7 @@ use crate::make::{self, Pool};
 const SPARE_BYTES: usize = 64 << 10;
 const FACTOR: usize = 48;
 /// The kinds there are (core/docs/wire.md), and a few that there are not.
-const KINDS: u64 = 36;
+const KINDS: u64 = 40;
 
 pub(crate) fn run(chance: &mut Chance) {
     let pool = Pool::new(chance);
@@ -250,6 +250,13 @@ fn footprint(message: &Message) -> usize {
             Queue::Forget(forget) => ids(&forget.ids),
             Queue::Claim(claim) => ids(&claim.ids),
             Queue::Replied(replied) => replied.headers.capacity() * size_of::<Header>(),
+            Queue::Browse(browse) => browse.headers.capacity() * size_of::<Header>(),
+            Queue::Browsed(browsed) => {
+                let messages = browsed.messages.capacity() * size_of::<Shown>();
+                let headers = browsed.messages.iter();
+                let headers = headers.filter_map(|shown| shown.headers.as_ref());
+                messages + headers.map(|headers| headers.len() * 48).sum::<usize>()
+            }
             _ => 0,
         },
         Message::Stock(stock) => {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use primer_proto::base::{BootId, Chance, MemberId, Stamp, StoreId, limits};
+use primer_proto::base::{BootId, Chance, MemberId, MessageId, Stamp, StoreId, limits};
 use primer_proto::broadcast::{Gone, Graft, Group, IHave, Message as Broadcast, Prune, Push};
 use primer_proto::copies::{
     Headers, Holder, Holders, Item, Owed, Own, Refused, Repl, ReplNo, ReplOk, Section, Terms,
@@ -17,7 +17,8 @@ use primer_proto::membership::{Card, CardList, Heartbeat, Meta, Probe, Rival};
 use primer_proto::metadata::{Exchange, Length, Stock};
 use primer_proto::queue::Message as Queue;
 use primer_proto::queue::{
-    Claim, Deliver, Demand, Done, Ending, Forget, Header, Replied, Settle, Settled,
+    After, Browse, Browsed, Claim, Deliver, Demand, Done, Ending, Forget, Header, Replied, Settle,
+    Settled, Shown, Spot, State,
 };
 use primer_proto::wire::{Ids, SEQUENCE_MAX};
 use prost::Message as _;
@@ -304,9 +305,75 @@ fn replied(pool: &Pool, chance: &mut Chance) -> Replied {
     }
 }
 
+fn spot(pool: &Pool, chance: &mut Chance) -> Spot {
+    Spot {
+        stamp: Stamp(number(chance)),
+        id: MessageId {
+            origin: boot(pool, chance),
+            sequence: number(chance),
+        },
+    }
+}
+
+/// A browse as it may be read: its numbers are in their ranges.
+fn browse(pool: &Pool, chance: &mut Chance) -> Browse {
+    let after = spot(pool, chance);
+    Browse {
+        number: number(chance),
+        queue: queue_name(pool, chance),
+        group: (*pick(&["", "", "g"], chance)).into(),
+        max: 1 + chance.below(u64::from(limits::BROWSE_MAX)) as u32,
+        after: chance.percent(50).then(|| After::from(after)),
+        states: number32(chance),
+        headers: vec![Header::default(); chance.below(2) as usize],
+        body_bytes_max: number32(chance).min(limits::BODY_BYTES_MAX as u32),
+        wait_ms: number(chance).min(limits::BROWSE_MS_MAX),
+    }
+}
+
+/// What a member shows, often to a browse that there is; mostly in no order.
+fn browsed(pool: &Pool, chance: &mut Chance) -> Browsed {
+    let mut messages: Vec<Shown> = (0..chance.below(4)).map(|_| shown(pool, chance)).collect();
+    if chance.percent(50) {
+        messages.sort_by_key(|shown| shown.spot);
+    }
+    Browsed {
+        number: if chance.percent(80) {
+            chance.below(40)
+        } else {
+            number(chance)
+        },
+        is_busy: chance.percent(10),
+        through: chance.percent(30).then(|| spot(pool, chance)),
+        messages,
+    }
+}
+
+fn shown(pool: &Pool, chance: &mut Chance) -> Shown {
+    let body = bytes(40, chance);
+    let header = (String::from("n"), String::from("v"));
+    Shown {
+        spot: spot(pool, chance),
+        owner: MemberId::default(),
+        own: own(pool, chance),
+        state: *pick(&State::ALL, chance),
+        body_bytes: (body.len() as u64).max(number(chance)),
+        body,
+        headers: chance.percent(30).then(|| Arc::new(vec![header])),
+        attempts: number32(chance),
+        priority: chance.below(10) as u8,
+        copies: number32(chance),
+        ready_at_ms: number(chance),
+        expires_ms: number(chance),
+        lease_ms: number(chance),
+    }
+}
+
 /// A message of the queue room.
 fn queue(pool: &Pool, chance: &mut Chance) -> Queue {
-    match chance.below(12) {
+    match chance.below(14) {
+        12 => Queue::Browse(browse(pool, chance)),
+        13 => Queue::Browsed(browsed(pool, chance)),
         0 | 1 => Queue::Repl(Repl {
             queue: queue_name(pool, chance).into(),
             section: section(pool, chance),

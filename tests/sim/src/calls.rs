@@ -25,7 +25,7 @@ fn reply_of(value: Value) -> Bytes {
 }
 
 /// The producer's own headers of a delivery, and who waits for a reply.
-fn parted(headers: Option<&Headers>) -> (Option<Headers>, Option<ReplyTo>) {
+pub(crate) fn parted(headers: Option<&Headers>) -> (Option<Headers>, Option<ReplyTo>) {
     let Some(to) = headers.and_then(|headers| ReplyTo::of(headers)) else {
         return (headers.cloned(), None);
     };

@@ -369,6 +369,8 @@ impl World {
 
     fn take(&mut self, (seat, client, queue): Place, leased: Leased) -> Option<u64> {
         let life = self.life(seat)?;
+        // In the call in which its store gets another name a member may give something under the former.
+        let is_own = life.stores.contains(&leased.handle.own.store);
         let (store, key) = (life.store, self.served_at(seat, queue));
         let read = crate::calls::read(&leased);
         let handle = leased.handle;
@@ -389,7 +391,7 @@ impl World {
                 .iter()
                 .any(|holder| holder.store == handle.own.store),
             // Only what this store alone holds comes without its holders.
-            None => handle.own.store == store,
+            None => is_own,
         };
         if !is_owner_holder {
             let detail = format!("m{seat}: the owner of {} is none of its holders", handle.id);
@@ -397,7 +399,7 @@ impl World {
         }
         self.count_delivery(store, handle.own.store, leased.attempts);
         let name = (handle.id, handle.own.store, handle.own.epoch, handle.lease);
-        if handle.own.store == store {
+        if is_own {
             self.ledger.given.entry(name).or_insert(self.now);
         }
         let given = self.ledger.given.get(&name).copied();

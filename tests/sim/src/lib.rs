@@ -12,6 +12,7 @@
 
 mod agenda;
 mod alone;
+mod browse;
 mod calls;
 mod churn;
 mod consumer;

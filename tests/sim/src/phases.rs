@@ -185,6 +185,7 @@ impl World {
         let is_over = self.until_true(limit, |world| world.remains().is_none());
         if is_over {
             self.sometimes.hit("tombstones drained");
+            self.look_once_more();
         } else if let Some(why) = self.remains() {
             self.violation("rest", why);
         }
@@ -223,6 +224,7 @@ impl World {
             "batches",
             "waiters",
             "calls",
+            "browses_open",
             "demands",
             "tombstones",
         ] {

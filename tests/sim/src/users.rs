@@ -11,10 +11,11 @@ use primer_check::{Kind, Short, Value, Verb};
 use primer_proto::Input;
 use primer_proto::base::{Error, SessionId, Ticket};
 use primer_proto::engine::{
-    Answer, Command, Event, EventKind, Flow, Handle, OnShort, Reply, ReplyTo,
+    Answer, Command, Event, EventKind, Flow, Handle, OnShort, Reply, ReplyTo, Spot,
 };
 
 use crate::agenda::{MS, Micros, SECOND};
+use crate::browse::Asked;
 use crate::fan::Owed;
 use crate::ledger::About;
 use crate::plan::Class;
@@ -37,6 +38,8 @@ pub(crate) enum Act {
     Die(usize),
     /// A subscriber wants more at a time.
     Credit(usize),
+    /// Look at a queue, or at the next page of one.
+    Browse(Option<(usize, Spot)>),
     /// The load is over.
     Retire,
     /// Join again after a failure, or after a leave.
@@ -94,6 +97,7 @@ pub(crate) enum What {
         f: Verb,
         held: Vec<Held>,
     },
+    Browse(Asked),
     Drain {
         queue: usize,
     },
@@ -205,6 +209,11 @@ impl Users {
             .filter(|(_, pending)| !pending.is_cancelled)
     }
 
+    /// Nobody waits for that any more, and no answer may come; false when it came already.
+    pub fn give_up(&mut self, ticket: Ticket) -> bool {
+        self.tickets.remove(&ticket).is_some()
+    }
+
     pub fn add(&mut self, seat: usize, queue: usize, role: Role) -> usize {
         self.next_process += 1;
         self.clients.push(Client {
@@ -249,6 +258,7 @@ impl World {
             self.later(seat, 500 * MS, Act::Consume(client));
         }
         self.group_people(seat);
+        self.browsers(seat);
     }
 
     /// An act of a user of that member, some time within `within`.
@@ -267,6 +277,7 @@ impl World {
             Act::Cancel(ticket) => self.cancel(seat, ticket),
             Act::Die(client) => self.die(seat, client),
             Act::Credit(client) => self.raise_credit(seat, client),
+            Act::Browse(after) => self.browse(seat, after),
             Act::Retire => self.retire(seat),
             Act::Join => self.rejoin(seat),
             Act::Bridge => self.bridge(seat),
@@ -325,6 +336,7 @@ impl World {
                 }
             }
             What::Settle { f, held } => self.settled(seat, f, &held, answer),
+            What::Browse(asked) => self.browsed(seat, &asked, answer),
             What::Drain { queue } => self.drained(seat, queue, answer),
             What::Write { key, value, seen } => self.written(seat, key, value, &seen, &answer),
             What::Bridge if answer.is_err() => self.later(seat, 2 * SECOND, Act::Bridge),

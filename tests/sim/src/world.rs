@@ -183,6 +183,7 @@ pub(crate) struct World {
     pub user_dice: Dice,
     /// Who uses the queue with groups.
     pub fan_dice: Dice,
+    pub browse_dice: Dice,
     pub id_dice: Dice,
     pub trace: Trace,
     pub sometimes: Sometimes,
@@ -253,6 +254,7 @@ impl World {
             fault_dice: Dice::new(seed, 3),
             user_dice: Dice::new(seed, 4),
             fan_dice: Dice::new(seed, 10),
+            browse_dice: Dice::new(seed, 11),
             id_dice: Dice::new(seed, 5),
             trace: Trace::new(is_traced),
             sometimes: Sometimes::default(),
@@ -420,6 +422,7 @@ impl World {
     /// One call of an engine, and everything that it wants done.
     pub fn feed(&mut self, seat: usize, input: Input) {
         let held = self.at_risk(seat, &input);
+        let before = self.before_look(seat, &input);
         let now = Now {
             mono: Instant(0),
             wall_ms: self.seats[seat].wall_ms(self.now),
@@ -448,6 +451,7 @@ impl World {
             });
         let mut effects = std::mem::take(&mut self.effects);
         life.engine.handle(now, input, &mut effects);
+        self.after_look(seat, before);
         self.track_identity(seat, &effects);
         self.track_store(seat, &effects, &held);
         for effect in effects.drain(..) {

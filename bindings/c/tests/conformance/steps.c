@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "browse.h"
 #include "calls.h"
 #include "expect.h"
 #include "gossip.h"
@@ -325,6 +326,7 @@ static const shape_t SHAPES[] = {
     {"call", 3, 3, begin_call},
     {"reply", 3, 3, give_reply},
     {"receive", 2, 2, receive},
+    {"browse", 2, 2, browse},
     {"ack", 2, 2, settle_one},
     {"ack_many", 2, 99, ack_many},
     {"nack", 2, 2, settle_one},

@@ -109,6 +109,21 @@ primer_code_t verb_receive(primer_queue_t *q, const primer_receive_options_t *op
     return deliveries_of(code, ticket, deliveries, capacity, len);
 }
 
+primer_code_t verb_browse(primer_queue_t *q, const primer_browse_options_t *options,
+                          primer_page_t **page) {
+    uint64_t ticket;
+    if (!late) return primer_queue_browse(q, options, page);
+    primer_code_t code = primer_queue_browse_start(q, options, late, page, &ticket);
+    if (code != PRIMER_LATER) return code;
+    primer_completion_t *answer = completion_of(ticket);
+    code = primer_completion_code(answer);
+    if (code == PRIMER_OK && (primer_completion_kind(answer) != PRIMER_COMPLETION_PAGE ||
+                              primer_completion_page(answer, page) != PRIMER_OK))
+        abort();
+    primer_completion_free(answer);
+    return code;
+}
+
 primer_code_t verb_nack(primer_queue_t *q, primer_delivery_t *d, int64_t delay_ms) {
     uint64_t ticket = 0;
     return late ? done(primer_queue_nack_start(q, d, delay_ms, late, &ticket), &ticket)

@@ -18,6 +18,8 @@ primer_code_t verb_enqueue_many(primer_queue_t *q, const primer_bytes_t *bodies,
                                 const primer_enqueue_options_t *options, primer_receipt_t *receipts);
 primer_code_t verb_receive(primer_queue_t *q, const primer_receive_options_t *options,
                            primer_delivery_t **deliveries, size_t capacity, size_t *len);
+primer_code_t verb_browse(primer_queue_t *q, const primer_browse_options_t *options,
+                          primer_page_t **page);
 primer_code_t verb_nack(primer_queue_t *q, primer_delivery_t *d, int64_t delay_ms);
 primer_code_t verb_release(primer_queue_t *q, primer_delivery_t *d);
 primer_code_t verb_reject(primer_queue_t *q, primer_delivery_t *d, const char *reason);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "browse.h"
 #include "calls.h"
 #include "verbs.h"
 
@@ -160,6 +161,7 @@ void world_end(world_t *world) {
     for (member_t *member = world->members; member; member = member->next)
         verb_close(member->primer);
     drop_calls(world);
+    drop_cursors(world);
     while (world->received) drop_received(world, world->received);
     while (world->subscriptions) {
         TAKE(subscribed_t, world->subscriptions);

@@ -15,7 +15,8 @@ typedef struct message message_t;
 typedef struct received received_t;
 typedef struct subscribed subscribed_t;
 typedef struct listener listener_t;
-typedef struct call call_t; /* calls.c */
+typedef struct call call_t;     /* calls.c */
+typedef struct cursor cursor_t; /* browse.c */
 
 struct member {
     member_t *next;
@@ -70,6 +71,7 @@ typedef struct {
     subscribed_t *subscriptions;
     listener_t *listeners;
     call_t *calls;
+    cursor_t *cursors;
     char told[1024]; /* how the last step differs */
 } world_t;
 

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use primer::{Answer, Completions, Delivery, Outcome, Pending, Receipt, Reply, Result};
+use primer::{Answer, Completions, Delivery, Outcome, Page, Pending, Receipt, Reply, Result};
 use rustler::{Encoder, Env, LocalPid, Monitor, NifResult, Resource, ResourceArc, Term};
 
 use crate::atoms;
@@ -19,6 +19,7 @@ pub(crate) enum Waiting {
     Done(Pending<()>),
     Receipt(Pending<Receipt>),
     Reply(Pending<Reply>),
+    Page(Pending<Page>),
     Receipts(Pending<Vec<Receipt>>),
     Deliveries(Pending<Vec<Delivery>>),
     Delivery(Pending<Delivery>),
@@ -36,6 +37,7 @@ impl Waiting {
             Waiting::Done(pending) => pending.complete_on(completions).map(widen),
             Waiting::Receipt(pending) => pending.complete_on(completions).map(widen),
             Waiting::Reply(pending) => pending.complete_on(completions).map(widen),
+            Waiting::Page(pending) => pending.complete_on(completions).map(widen),
             Waiting::Receipts(pending) => pending.complete_on(completions).map(widen),
             Waiting::Deliveries(pending) => pending.complete_on(completions).map(widen),
             Waiting::Delivery(pending) => pending.complete_on(completions).map(widen),

@@ -5,8 +5,8 @@
 use std::time::{Duration, SystemTime};
 
 use primer::{
-    EnqueueOptions, Error, ErrorKind, IfNoGroup, OnShort, ReceiveOptions, Result, SubscribeOptions,
-    limits,
+    BrowseOptions, EnqueueOptions, Error, ErrorKind, IfNoGroup, OnShort, ReceiveOptions, Result,
+    State, SubscribeOptions, limits,
 };
 use rustler::{Atom, Binary, MapIterator, Term};
 
@@ -278,6 +278,69 @@ pub(crate) fn receive(map: Term) -> Result<ReceiveOptions> {
         group,
         backlog,
     })
+}
+
+/// `#{max, after, group, states, headers, body_bytes_max, timeout}`.
+pub(crate) fn browse(map: Term) -> Result<BrowseOptions> {
+    let mut reader = Reader::new(map);
+    let max = reader.number(atoms::max(), u64::from(u32::MAX))?;
+    let after = match reader.take(atoms::after()) {
+        None => None,
+        // As a page has it.
+        Some(value) if atoms::undefined() == value => None,
+        Some(value) => {
+            let bad = || wrong(atoms::after(), value, "is not a cursor");
+            Some(utf8(value).ok_or_else(bad)?)
+        }
+    };
+    let group = reader.group()?;
+    let states = match reader.take(atoms::states()) {
+        Some(value) => states(value)?,
+        None => Vec::new(),
+    };
+    let headers = match reader.take(atoms::headers()) {
+        Some(value) => headers(value)?,
+        None => Vec::new(),
+    };
+    let bytes = reader.number(atoms::body_bytes_max(), u64::from(u32::MAX))?;
+    let timeout = reader.duration(atoms::timeout())?;
+    reader.finish()?;
+    let usual = BrowseOptions::default();
+    let number = |number: Option<u64>| number.and_then(|number| u32::try_from(number).ok());
+    Ok(BrowseOptions {
+        max: number(max).unwrap_or(usual.max),
+        after,
+        group,
+        states,
+        headers,
+        body_bytes_max: number(bytes).unwrap_or(usual.body_bytes_max),
+        timeout: timeout.unwrap_or(usual.timeout),
+    })
+}
+
+fn states(value: Term) -> Result<Vec<State>> {
+    let bad = || {
+        wrong(
+            atoms::states(),
+            value,
+            "is not a list of ready, delayed and leased",
+        )
+    };
+    let most = State::ALL.len() * 2;
+    let read = |term: Term| {
+        let mut all = State::ALL.into_iter();
+        all.find(|state| state_atom(*state) == term)
+    };
+    cells(value, most, read).ok_or_else(bad)
+}
+
+/// A state's atom.
+pub(crate) fn state_atom(state: State) -> Atom {
+    match state {
+        State::Ready => atoms::ready(),
+        State::Delayed => atoms::delayed(),
+        State::Leased => atoms::leased(),
+    }
 }
 
 /// `#{credit, credit_bytes, lease, max_run, mode, group, backlog}`; true for push, the default mode.

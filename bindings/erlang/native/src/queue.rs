@@ -69,6 +69,19 @@ fn call<'a>(env: Env<'a>, queue: &QueueRes, message: Binary<'a>, map: Term<'a>) 
 }
 
 #[rustler::nif]
+fn browse<'a>(env: Env<'a>, queue: &QueueRes, map: Term<'a>) -> Term<'a> {
+    match options::browse(map) {
+        Ok(options) => answer(
+            env,
+            &queue.face,
+            queue.queue.browse(&options),
+            Waiting::Page,
+        ),
+        Err(error) => failed(env, &error),
+    }
+}
+
+#[rustler::nif]
 fn enqueue_many<'a>(
     env: Env<'a>,
     queue: &QueueRes,

@@ -7,13 +7,14 @@ use std::mem::MaybeUninit;
 use std::sync::{Arc, LazyLock};
 
 use primer::{
-    Broadcast, Bytes, Change, Entry, Error, Event, Member, MessageId, Outcome, Receipt, Reply,
-    Result, Stats,
+    Broadcast, Browsed, Bytes, Change, Entry, Error, Event, Member, MessageId, Outcome, Page,
+    Receipt, Reply, Result, Stats,
 };
 use rustler::sys::{ErlNifTerm, c_uint, enif_make_list_from_array, enif_make_map_from_arrays};
 use rustler::{Atom, Encoder, Env, NewBinary, Term};
 
 use crate::courier::Face;
+use crate::options::state_atom;
 use crate::{atoms, body, delivery};
 
 /// A value that a verb answers. `face` is the member's, for handles inside the value.
@@ -221,6 +222,66 @@ impl ToTerm for Reply {
     }
 }
 
+impl ToTerm for Page {
+    /// `#{cursor, messages, missing}`.
+    fn to_term<'a>(self, env: Env<'a>, _: &Arc<Face>) -> Option<Term<'a>> {
+        static KEYS: Keys<3> =
+            LazyLock::new(|| [atoms::cursor(), atoms::messages(), atoms::missing()]);
+        let missing = self.missing.iter();
+        let values = [
+            some(env, self.cursor.as_deref().map(|cursor| text(env, cursor))),
+            list(env, self.messages.iter().map(|one| browsed(env, one))),
+            list(env, missing.map(|member| text(env, &member.to_string()))),
+        ];
+        Some(record(env, &KEYS, &values))
+    }
+}
+
+/// A term, or `undefined`.
+fn some<'a>(env: Env<'a>, term: Option<Term<'a>>) -> Term<'a> {
+    term.unwrap_or_else(|| atoms::undefined().encode(env))
+}
+
+fn browsed<'a>(env: Env<'a>, browsed: &Browsed) -> Term<'a> {
+    static KEYS: Keys<14> = LazyLock::new(|| {
+        [
+            atoms::accepted_ms(),
+            atoms::attempts(),
+            atoms::body(),
+            atoms::body_bytes(),
+            atoms::copies(),
+            atoms::expires_ms(),
+            atoms::group(),
+            atoms::headers(),
+            atoms::id(),
+            atoms::lease_ms(),
+            atoms::owner(),
+            atoms::priority(),
+            atoms::ready_at_ms(),
+            atoms::state(),
+        ]
+    });
+    let number = |number: Option<u64>| some(env, number.map(|number| number.encode(env)));
+    let group = browsed.group.as_deref().map(|group| text(env, group));
+    let values = [
+        browsed.accepted_ms.encode(env),
+        browsed.attempts.encode(env),
+        body::encode(env, &browsed.body),
+        browsed.body_bytes.encode(env),
+        browsed.copies.encode(env),
+        number(browsed.expires_ms),
+        some(env, group),
+        delivery::headers(env, &browsed.headers),
+        Ids::default().encode(env, browsed.id),
+        number(browsed.lease_ms),
+        text(env, &browsed.owner.to_string()),
+        browsed.priority.encode(env),
+        number(browsed.ready_at_ms),
+        state_atom(browsed.state).encode(env),
+    ];
+    record(env, &KEYS, &values)
+}
+
 fn receipt_term<'a>(env: Env<'a>, receipt: &Receipt) -> Term<'a> {
     static KEYS: Keys<4> = LazyLock::new(|| {
         [
@@ -426,6 +487,7 @@ impl ToTerm for Outcome {
             Outcome::Done | Outcome::Ready => None,
             Outcome::Receipt(receipt) => receipt.to_term(env, face),
             Outcome::Reply(reply) => reply.to_term(env, face),
+            Outcome::Page(page) => page.to_term(env, face),
             Outcome::Receipts(receipts) => receipts.to_term(env, face),
             Outcome::Deliveries(deliveries) => deliveries.to_term(env, face),
             Outcome::Delivery(delivery) => delivery.to_term(env, face),

@@ -21,11 +21,11 @@ from ._delivery import Delivery
 from ._durations import Duration, When
 from ._errors import InDoubt, MemberDown, NotNow, PrimerError, Reject, TooLate, WrongCall
 from ._node import Primer, Queue, Subscription, open, start
-from ._options import Discover, IfNoGroup, OnShort, Options, Terms
+from ._options import Browse, Discover, IfNoGroup, OnShort, Options, State, Terms
 from ._primer import Receipt, __version__
 from ._readers import Events, Topic, Watch
 from ._settings import Direction, Overflow, Settings
-from ._values import Broadcast, Change, Entry, Event, Member, Reply
+from ._values import Broadcast, Browsed, Change, Entry, Event, Member, Page, Reply
 from ._workers import Worker
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Broadcast",
+    "Browse",
+    "Browsed",
     "Change",
     "Delivery",
     "Direction",
@@ -51,6 +53,7 @@ __all__ = [
     "OnShort",
     "Options",
     "Overflow",
+    "Page",
     "Primer",
     "PrimerError",
     "Queue",
@@ -58,6 +61,7 @@ __all__ = [
     "Reject",
     "Reply",
     "Settings",
+    "State",
     "Subscription",
     "Terms",
     "TooLate",

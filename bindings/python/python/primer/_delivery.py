@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from . import _primer
-    from ._node import Headers
+    from ._options import Headers
 
 
 class BaseDelivery:

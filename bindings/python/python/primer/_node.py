@@ -6,16 +6,16 @@ Each idiom is a few lines over a verb. Waits let other threads run, and Ctrl-C i
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
 from . import _primer
 from ._delivery import Delivery
 from ._durations import Duration, millis, millis_or_none
 from ._errors import PrimerError
 from ._lifetime import watch
-from ._options import OnShort, Options, Terms, asked, pairs, secrets_of
+from ._options import Browse, Headers, OnShort, Options, Terms, asked, looked, pairs, secrets_of
 from ._readers import Events, Stream, Topic, Watch
 from ._settings import Direction, Settings, settings_of, settings_pairs
 from ._workers import MAX_RUN, Handler, Worker, check
@@ -23,11 +23,7 @@ from ._workers import MAX_RUN, Handler, Worker, check
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    from ._values import Entry, Member, Reply
-
-Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
-"""Headers of a message; pairs where a name may repeat. Their order is kept."""
-
+    from ._values import Entry, Member, Page, Reply
 
 CALL_TIMEOUT: Duration = "30s"
 """How long a call waits for its reply, unless told otherwise."""
@@ -334,6 +330,23 @@ class Queue:
         on_short = self._on_short if on_short is None else on_short
         rest = asked(self._max_attempts, **terms)
         return self._native.call(body, millis(timeout), copies, on_short, self._timeout_ms, headers, None, *rest)
+
+    def browse(self, **look: Unpack[Browse]) -> Page:
+        """Looks at messages without taking them, at every member that answers in time; changes nothing.
+
+        The options are those of ``primer.Browse``. A page may be shorter than ``max`` and not the last: that one has no
+        cursor. Errors: 101, 203 with too many at a time, 501.
+        """
+        return self._native.browse(*looked(**look))
+
+    def browse_all(self, **look: Unpack[Browse]) -> Iterator[Page]:
+        """All pages one after the other, each asked for when it is wanted. Options and errors: as ``browse``."""
+        page = self.browse(**look)
+        yield page
+        while page.cursor is not None:
+            look["after"] = page.cursor
+            page = self.browse(**look)
+            yield page
 
     def receive(
         self,

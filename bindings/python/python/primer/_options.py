@@ -1,9 +1,9 @@
-"""Options of ``open`` as pairs of strings, the one door of every language's face; and the terms of a message."""
+"""Options of ``open`` as pairs of strings, the one door of every language's face; and those of messages and looks."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal, TypeAlias, TypedDict
 
 from ._durations import Duration, When, epoch_millis, millis, millis_or_none
@@ -16,6 +16,9 @@ IfNoGroup: TypeAlias = Literal["hold", "drop", "refuse"]
 
 Discover: TypeAlias = Literal["local", "none"]
 """How members are looked for, beside seeds: among this user's processes on this machine, or not at all."""
+
+Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
+"""Headers of a message; pairs where a name may repeat. Their order is kept."""
 
 Path: TypeAlias = str | os.PathLike[str]
 """Where a file or a directory is."""
@@ -88,6 +91,44 @@ class Terms(TypedDict, total=False):
     """Finished when it is given out: one copy, never repeated, lost with its member."""
     if_no_group: IfNoGroup
     """Where the queue has no group: "hold" (it waits there), "drop" (the receipt says 0 copies), "refuse" (102)."""
+
+
+State: TypeAlias = Literal["ready", "delayed", "leased"]
+"""What a message is doing: anyone may have it, it waits for its time, somebody has it."""
+
+
+class Browse(TypedDict, total=False):
+    """What a look at a queue's messages asks for."""
+
+    max: int
+    """At most this many on a page, up to 1,000; 100."""
+    after: str | None
+    """The cursor of the page before; the oldest message."""
+    group: str | None
+    """Messages of that group; the queue's own. One that does not exist is not created."""
+    states: Iterable[State]
+    """Those in one of these states; all."""
+    headers: Headers | None
+    """Those that have all of these headers."""
+    body_bytes_max: int
+    """How much of each body comes along; 64 KiB."""
+    timeout: Duration
+    """How long to wait for the other members; 2 s."""
+
+
+def looked(
+    *,
+    max: int = 100,
+    after: str | None = None,
+    group: str | None = None,
+    states: Iterable[State] = (),
+    headers: Headers | None = None,
+    body_bytes_max: int = 65_536,
+    timeout: Duration = "2s",
+) -> tuple[int, str | None, str | None, list[str], Headers | None, int, int]:
+    """A look's options as the native verb's arguments. Errors: TypeError, also for an unknown one; WrongCall (101)."""
+    listed = texts(states, "states are text")
+    return max, after, group, listed, headers, body_bytes_max, millis(timeout)
 
 
 def asked(

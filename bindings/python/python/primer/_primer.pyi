@@ -12,7 +12,7 @@ from typing import TypeAlias, final, overload
 
 from typing_extensions import Buffer
 
-from ._values import Broadcast, Change, Entry, Event, Member, Reply
+from ._values import Broadcast, Change, Entry, Event, Member, Page, Reply
 
 __all__ = [
     "Completions",
@@ -208,6 +208,30 @@ class Queue:
         group: str | None = None,
         backlog: bool = False,
     ) -> list[Delivery] | int: ...
+    @overload
+    def browse(
+        self,
+        max: int = 100,
+        after: str | None = None,
+        group: str | None = None,
+        states: Sequence[str] | None = None,
+        headers: _Headers | None = None,
+        body_bytes_max: int = 65536,
+        timeout_ms: int = 2000,
+        on: None = None,
+    ) -> Page: ...
+    @overload
+    def browse(
+        self,
+        max: int,
+        after: str | None,
+        group: str | None,
+        states: Sequence[str] | None,
+        headers: _Headers | None,
+        body_bytes_max: int,
+        timeout_ms: int,
+        on: Completions,
+    ) -> Page | int: ...
     def subscribe(
         self,
         credit: int = 64,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,6 +71,67 @@ class Reply:
     def json(self) -> Any:
         """The body read as JSON. Errors: ``json.JSONDecodeError``, ``UnicodeDecodeError``."""
         return json.loads(self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Browsed:
+    """A message that was looked at: nobody has it for that, and it may be gone by now."""
+
+    id: str
+    """Its identity, the same in every group."""
+    group: str | None
+    """The group; None for the queue's own."""
+    state: str
+    """What it was doing: "ready", "delayed" or "leased"."""
+    body: bytes
+    """The producer's bytes, the first of them."""
+    body_bytes: int
+    """How many there are."""
+    header_list: tuple[tuple[str, str], ...]
+    """All of the producer's headers, in their order."""
+    attempts: int
+    """How often it was given out."""
+    priority: int
+    """0 (last) to 9 (first)."""
+    accepted_ms: int
+    """When it was accepted, in milliseconds since 1970 by the clock of the member that did."""
+    ready_at_ms: int | None
+    """Of a delayed one, when it is ready, in milliseconds since 1970."""
+    expires_ms: int | None
+    """When it expires, in milliseconds since 1970."""
+    lease_ms: int | None
+    """Of a leased one, how long its lease lasts."""
+    copies: int
+    """Members that are known to hold it."""
+    owner: str
+    """The id of the member that owns it."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The producer's headers; of a repeated name, the last value."""
+        return dict(self.header_list)
+
+    def json(self) -> Any:
+        """The body read as JSON; it must be here as a whole. Errors: ``json.JSONDecodeError``, ``UnicodeDecodeError``."""
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a queue's messages, oldest first; iterating over it gives them."""
+
+    messages: tuple[Browsed, ...]
+    """The messages."""
+    cursor: str | None
+    """The next page's ``after``; None where this is the last one."""
+    missing: tuple[str, ...]
+    """The ids of members whose messages are not in it: unreachable, too busy, or too slow."""
+
+    def __iter__(self) -> Iterator[Browsed]:
+        return iter(self.messages)
+
+    def __len__(self) -> int:
+        return len(self.messages)
 
 
 @dataclass(frozen=True, slots=True)

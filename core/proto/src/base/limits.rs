@@ -54,6 +54,23 @@ pub const CREDIT_MAX: u32 = 1 << 16;
 pub const WAITERS_MAX: usize = 1 << 20;
 /// Calls that wait for their replies at one member: each may bring a body.
 pub const CALLS_MAX: usize = 1 << 16;
+/// Messages of one page of a browse.
+pub const BROWSE_MAX: u32 = 1_000;
+/// Messages of a page that does not ask for another number.
+pub const BROWSE_DEFAULT: u32 = 100;
+/// How much of each body a page brings, where it is not asked for another number.
+pub const BROWSE_BODY_BYTES: u32 = 64 << 10;
+/// Bytes of one page, and of one member's answer to it: half a frame, so that one large message still
+/// fits beside its headers.
+pub const BROWSE_BYTES_MAX: usize = 512 << 10;
+/// Browses under way at one member, and those of one member that another works on.
+pub const BROWSES_MAX: usize = 32;
+/// Browses that one member works on at a time: each keeps the places of up to `BROWSE_MAX` messages.
+pub const SCANS_MAX: usize = 256;
+/// Default of a browse's `timeout_ms`.
+pub const BROWSE_TIMEOUT_MS: Millis = 2_000;
+/// Longest `timeout_ms` of a browse.
+pub const BROWSE_MS_MAX: Millis = 60_000;
 /// Default of a call's `timeout_ms`.
 pub const CALL_TIMEOUT_MS: Millis = 30_000;
 /// Runs of finished ids kept for stores that have not confirmed (protocol.md 4.5: 64 MiB).

@@ -135,11 +135,7 @@ impl Item {
         let terms = u8::from(self.terms.is_some()) * HAS_TERMS;
         out.put_u8(headers | terms | (u8::from(self.body.is_some()) * HAS_BODY));
         if let Some(headers) = &self.headers {
-            out.put_varint(headers.len() as u64);
-            for (key, value) in headers.iter() {
-                out.put_slice_with_length(key.as_bytes());
-                out.put_slice_with_length(value.as_bytes());
-            }
+            write_headers(headers, out);
         }
         if let Some(terms) = &self.terms {
             out.put_varint(terms.encoded_len() as u64);
@@ -198,7 +194,7 @@ fn read_terms(reader: &mut Reader) -> Result<Arc<Terms>> {
 
 /// A body's bytes. A small one is copied out of a large frame, so that one slow message does not
 /// pin the memory of all its neighbours; a body that is most of its frame shares it.
-fn own_body(reader: &mut Reader) -> Result<Bytes> {
+pub(crate) fn own_body(reader: &mut Reader) -> Result<Bytes> {
     let body = reader.bytes()?;
     if body.len() > limits::BODY_BYTES_MAX {
         return Err(Error::new(ErrorKind::Corrupt).because("a body is over the limit"));
@@ -209,7 +205,15 @@ fn own_body(reader: &mut Reader) -> Result<Bytes> {
     Ok(Bytes::copy_from_slice(&body))
 }
 
-fn read_headers(reader: &mut Reader) -> Result<Headers> {
+pub(crate) fn write_headers(headers: &[(String, String)], out: &mut BytesMut) {
+    out.put_varint(headers.len() as u64);
+    for (key, value) in headers {
+        out.put_slice_with_length(key.as_bytes());
+        out.put_slice_with_length(value.as_bytes());
+    }
+}
+
+pub(crate) fn read_headers(reader: &mut Reader) -> Result<Headers> {
     let count = reader.count(2)?;
     if count > limits::HEADERS_MAX + limits::DEATH_HEADERS {
         return Err(Error::new(ErrorKind::Corrupt).because("too many headers"));
@@ -224,7 +228,7 @@ fn read_headers(reader: &mut Reader) -> Result<Headers> {
     Ok(Arc::new(headers))
 }
 
-fn weigh(headers: &[(String, String)]) -> usize {
+pub(crate) fn weigh(headers: &[(String, String)]) -> usize {
     let sizes = headers.iter().map(|(key, value)| key.len() + value.len());
     sizes.sum()
 }

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use crate::base::{BootId, MemberId, Millis, QueueKey, SessionId};
 pub use crate::metadata::Entry;
 pub use crate::queue::{
-    Answer, EnqueueOptions, Flow, Glimpse, Handle, NewCall, NewMessage, Reply, ReplyTo, Response,
+    Answer, EnqueueOptions, Flow, Glimpse, Handle, NewBrowse, NewCall, NewMessage, Page, Reply,
+    ReplyTo, Response, Shown, Spot, State,
 };
 
 /// What a user asks of the engine.
@@ -51,6 +52,8 @@ pub enum Command {
         /// Of which group; none for the queue itself.
         group: Option<InGroup>,
     },
+    /// Show messages of every member without taking them. Answers [`Reply::Page`], 101, 203.
+    Browse(NewBrowse),
     /// A message is finished. Answers [`Reply::Done`], or 402.
     Ack(Handle),
     /// Several are finished. Answers [`Reply::Codes`], one a handle: 0 or an error's number.

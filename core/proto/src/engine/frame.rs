@@ -16,7 +16,7 @@ use crate::copies::{Repl, ReplNo, ReplOk};
 use crate::membership::{CardList, Heartbeat, Meta, Probe, Rival};
 use crate::metadata::{Exchange, Stock};
 use crate::queue::Message as Queue;
-use crate::queue::{Claim, Deliver, Done, Forget, Replied};
+use crate::queue::{Browse, Browsed, Claim, Deliver, Done, Forget, Replied};
 use crate::wire::Reader;
 
 /// A message between two members.
@@ -76,6 +76,8 @@ const PROBE: u8 = 24;
 const RIVAL: u8 = 27;
 const HOST_EXCHANGE: u8 = 28;
 const REPLIED: u8 = 32;
+const BROWSE: u8 = 34;
+const BROWSED: u8 = 35;
 
 /// A frame that neighbours may join is closed beyond this, so that its first messages do not wait
 /// for its last.
@@ -293,6 +295,8 @@ fn write_queue(queue: &Queue, out: &mut BytesMut) {
         Queue::Settle(settle) => put(settle, out),
         Queue::Settled(settled) => put(settled, out),
         Queue::Replied(replied) => put(replied, out),
+        Queue::Browse(browse) => put(browse, out),
+        Queue::Browsed(browsed) => browsed.write(out),
     }
 }
 
@@ -319,6 +323,8 @@ fn kind(message: &Message) -> u8 {
             Queue::Settle(_) => SETTLE,
             Queue::Settled(_) => SETTLED,
             Queue::Replied(_) => REPLIED,
+            Queue::Browse(_) => BROWSE,
+            Queue::Browsed(_) => BROWSED,
             Queue::Repl(_) => REPL,
             Queue::ReplOk(_) => REPL_OK,
             Queue::ReplNo(_) => REPL_NO,
@@ -409,6 +415,7 @@ pub fn decode(mut frame: Bytes) -> Result<Option<Message>> {
         SETTLE => Message::Queue(Box::new(Queue::Settle(get(frame)?))),
         SETTLED => Message::Queue(Box::new(Queue::Settled(get(frame)?))),
         REPLIED => Message::Queue(Box::new(Queue::Replied(get::<Replied>(frame)?.checked()?))),
+        BROWSE => Message::Queue(Box::new(Queue::Browse(get::<Browse>(frame)?.checked()?))),
         _ => {
             let mut reader = Reader::new(frame);
             let message = match decode_broadcast(kind, &mut reader)? {
@@ -447,6 +454,7 @@ fn decode_batch(kind: u8, reader: &mut Reader) -> Result<Option<Queue>> {
         DONE_OK => Queue::DoneOk(Done::read(reader)?),
         FORGET => Queue::Forget(Forget::read(reader)?),
         CLAIM => Queue::Claim(Claim::read(reader)?),
+        BROWSED => Queue::Browsed(Browsed::read(reader)?),
         _ => return Ok(None),
     }))
 }

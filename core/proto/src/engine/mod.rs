@@ -24,7 +24,8 @@ mod watch;
 
 pub use command::{
     Answer, Broadcast, Change, Command, Configure, EnqueueOptions, Entry, Event, EventKind, Flow,
-    Glimpse, InGroup, Member, NewCall, NewMessage, Reply, ReplyTo, Response,
+    Glimpse, InGroup, Member, NewBrowse, NewCall, NewMessage, Page, Reply, ReplyTo, Response,
+    Shown, Spot, State,
 };
 pub use effect::{Effect, Lane};
 pub use frame::{HEADER_BYTES, KIND_HELLO, KIND_REFUSAL, Message, Writer, cut, decode};
@@ -293,6 +294,7 @@ impl Engine {
                 Ok(queue) => self.queues.receive(now, ticket, queue, max, wait, lease),
                 Err(error) => self.out.push(Effect::Reply(ticket, Err(error))),
             },
+            Command::Browse(browse) => queues.browse(now, ticket, browse),
             Command::Ack(handle) => queues.ack(now, ticket, &handle),
             Command::AckMany(handles) => queues.ack_many(now, ticket, &handles),
             Command::Nack(handle, delay) => queues.nack(now, ticket, &handle, delay),
@@ -524,6 +526,8 @@ fn settings(config: &Config) -> Settings {
     }
 }
 
+#[cfg(test)]
+mod browse_tests;
 #[cfg(test)]
 mod calls_tests;
 #[cfg(test)]

@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 
+use super::page::Page;
 use crate::base::{Error, MessageId, Millis, QueueKey, SessionId, Stamp};
 pub use crate::copies::Headers;
 use crate::copies::{Asked, Holders, Own, Terms};
@@ -96,6 +97,8 @@ pub enum Reply {
     Deliveries(Vec<Leased>),
     /// The reply to a call.
     Response(Response),
+    /// Messages that were looked at.
+    Page(Page),
     /// One number a handle: 0 or an error's.
     Codes(Vec<u16>),
     /// A session was opened.

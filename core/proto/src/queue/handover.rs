@@ -360,6 +360,7 @@ impl Queues {
         for (origin, first, last, _) in core::mem::take(&mut self.tombs).into_runs() {
             self.prints.insert(origin, first, last);
         }
+        self.drop_browses();
         self.peers.clear();
         self.gone.clear();
         self.sweeps.clear();

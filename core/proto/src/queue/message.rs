@@ -7,6 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::calls::ReplyTo;
 use super::delivery::{NewMessage, Response};
+use super::page::{Browse, Browsed};
 use crate::base::{BootId, Error, ErrorKind, Result, limits};
 use crate::copies::{Holders, Own, Repl, ReplNo, ReplOk, Section};
 use crate::copies::{read_holders, read_owed, read_own, write_holders, write_owed, write_own};
@@ -39,6 +40,10 @@ pub enum Message {
     Settled(Settled),
     /// The reply to a call of the receiver's.
     Replied(Replied),
+    /// Show what you own.
+    Browse(Browse),
+    /// That is what I own.
+    Browsed(Browsed),
 }
 
 /// "Lease me up to `credit` messages." Answered by one [`Deliver`], perhaps empty.
@@ -213,6 +218,8 @@ impl Message {
             Message::Settle(settle) => 40 + settle.reason.len(),
             Message::Settled(_) => 40,
             Message::Replied(replied) => replied.weight(),
+            Message::Browse(browse) => browse.weight(),
+            Message::Browsed(browsed) => browsed.weight(),
         }
     }
 
@@ -221,7 +228,7 @@ impl Message {
     pub fn is_bulk(&self) -> bool {
         matches!(
             self,
-            Message::Repl(_) | Message::Deliver(_) | Message::Replied(_)
+            Message::Repl(_) | Message::Deliver(_) | Message::Replied(_) | Message::Browsed(_)
         )
     }
 }

@@ -7,6 +7,7 @@
 //! `life` (this store under another name),
 //! `groups` (who gets a message),
 //! `calls` (replies),
+//! `browse` and `page` (looking without taking),
 //! `settle` (nack, release, extend, reject), `terms` and `dead` (dates, limits, dead letters), `ack` and `round` (the end of a message), `takeover` and
 //! `handover` (owners that went or go), `repair` (copies that went), `rules` (what a queue is told to do),
 //! `length` and `purge` (too much of it, and all of it). It knows members only as [`Peer`]s that the engine tells it
@@ -14,6 +15,7 @@
 
 mod ack;
 mod batch;
+mod browse;
 mod calls;
 mod dead;
 mod delivery;
@@ -30,6 +32,7 @@ mod kept;
 mod length;
 mod life;
 mod message;
+mod page;
 mod peers;
 mod purge;
 mod repair;
@@ -53,6 +56,7 @@ pub use groups::Group;
 pub use message::{
     Claim, Deliver, Demand, Done, Ending, Forget, Header, Message, Replied, Settle, Settled,
 };
+pub use page::{After, Browse, Browsed, NewBrowse, Page, Shown, Spot, State};
 pub use peers::Peer;
 pub use rules::{SETTINGS, check_setting};
 
@@ -133,6 +137,10 @@ enum Alarm {
     Waiter(Ticket),
     /// A call's wait is over.
     Call(Ticket),
+    /// A page's wait is over.
+    Browse(Ticket),
+    /// What is held here is looked through for pages.
+    Scan,
     /// A demand was not answered.
     Demand(u64),
     /// A nack, release or extend was not answered.
@@ -251,6 +259,14 @@ counters! {
     replies,
     /// Replies whose caller was gone, had given up or had one, seen here.
     replies_dropped,
+    /// Pages asked for here.
+    browses,
+    /// Pages that some member did not answer in time for.
+    browse_timeouts,
+    /// Other members' browses refused here, where too many were under way.
+    browses_refused,
+    /// Answers to browses that nobody waited for, or that did not keep to what was asked.
+    browses_dropped,
 }
 
 /// The room.
@@ -284,6 +300,8 @@ pub struct Queues {
     waiters: BTreeMap<Ticket, Waiter>,
     /// Calls without a reply yet, and how long each waits.
     calls: calls::Calls,
+    /// Pages and answers under way.
+    browses: browse::Browses,
     asked: BTreeMap<u64, Asked>,
     /// Demands that were not answered in time.
     given_up: BTreeSet<u64>,
@@ -357,6 +375,7 @@ impl Queues {
             recheck_from: MessageId::default(),
             waiters: BTreeMap::new(),
             calls: calls::Calls::new(),
+            browses: browse::Browses::default(),
             asked: BTreeMap::new(),
             given_up: BTreeSet::new(),
             settles: BTreeMap::new(),
@@ -442,6 +461,8 @@ impl Queues {
         match alarm {
             Alarm::Waiter(ticket) => self.waiter_is_due(ticket),
             Alarm::Call(ticket) => self.call_is_due(ticket),
+            Alarm::Browse(ticket) => self.browse_is_due(ticket),
+            Alarm::Scan => self.scan_step(now),
             Alarm::Demand(number) => self.demand_is_late(now, number),
             Alarm::Settle(number) => self.settle_is_late(number),
             Alarm::Session(session) => self.session_is_due(now, session),
@@ -486,6 +507,8 @@ impl Queues {
             Message::Settle(settle) => self.on_settle(now, from, &settle),
             Message::Settled(settled) => self.on_settled(now, &settled),
             Message::Replied(replied) => self.on_replied(replied),
+            Message::Browse(browse) => self.on_browse(now, from, browse),
+            Message::Browsed(browsed) => self.on_browsed(from, browsed),
         }
     }
 

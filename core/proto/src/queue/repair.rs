@@ -64,7 +64,7 @@ impl Queues {
     }
 
     /// Confirmed copies at stores that are there, or have not been away for long.
-    fn living_copies(&self, slot: &Slot) -> u32 {
+    pub(super) fn living_copies(&self, slot: &Slot) -> u32 {
         let places = slot.holders.iter().enumerate();
         let living = places.filter(|(place, holder)| {
             slot.confirmed & (1 << place) != 0 && self.is_living(**holder)

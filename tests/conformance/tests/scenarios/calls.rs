@@ -69,7 +69,7 @@ fn body(step: &Step) -> Told<Vec<u8>> {
     Ok(word.value.clone())
 }
 
-fn headers(words: &[Word]) -> Vec<(String, String)> {
+pub fn headers(words: &[Word]) -> Vec<(String, String)> {
     let headers = words.iter().filter_map(|word| {
         let key = word.key.as_deref()?.strip_prefix("header.")?;
         Some((key.to_string(), word.text()))

@@ -3,6 +3,7 @@
 //! One test a file, so that they run side by side and a failing one has a name; `every_file_has_its_test`
 //! keeps the list whole.
 
+mod browse;
 mod calls;
 mod expect;
 mod gossip;
@@ -38,7 +39,7 @@ macro_rules! scenarios {
 }
 
 scenarios! {
-    ack_many address basics bodies call call_groups call_remote closed configure configure_length configure_remote copies credit_bytes dead dead_remote drop_remote enqueue_many events
+    ack_many address basics bodies browse browse_remote call call_groups call_remote closed configure configure_length configure_remote copies credit_bytes dead dead_remote drop_remote enqueue_many events
     evict five groups groups_backlog groups_remote groups_removed headers join join_refused kept keys keys_watch late_ack lease_expiry lease_holds
     lease_lost leave leave_alone leave_close leave_seed memory nack once options order receive_max
     release remote repair secret seeds short_alone stats subscribe subscribe_remote terms topics

@@ -28,6 +28,7 @@ pub struct World {
     subscriptions: BTreeMap<String, (String, Subscription)>,
     pub topics: BTreeMap<String, Topic>,
     pub calls: BTreeMap<String, Pending<Reply>>,
+    pub cursors: BTreeMap<String, String>,
     pub watches: BTreeMap<String, Watch>,
 }
 
@@ -56,6 +57,7 @@ impl World {
             "enqueue" | "enqueue_many" => self.enqueue(step),
             "call" | "reply" | "replied" => self.call(step),
             "receive" => self.receive(step),
+            "browse" => self.browse(step),
             "create_group" | "remove_group" | "groups" => self.group(step),
             "configure" | "configuration" | "pause" | "resume" | "purge" | "set_policy"
             | "remove_policy" | "policies" => self.setting(step),
@@ -368,7 +370,7 @@ impl World {
     }
 
     /// Binds a new name to an id; a name that is bound must be that id.
-    fn bind(&mut self, bound: &str, id: MessageId) -> Told<()> {
+    pub fn bind(&mut self, bound: &str, id: MessageId) -> Told<()> {
         match self.messages.get(bound) {
             Some(known) if *known != id => Err(format!("wanted {bound}, got {}", self.name_of(id))),
             Some(_) => Ok(()),
@@ -457,7 +459,7 @@ pub fn option<'a>(step: &'a Step, key: &str) -> Option<&'a Word> {
         .find(|word| word.key.as_deref() == Some(key))
 }
 
-fn number<T: FromStr>(step: &Step, key: &str) -> Told<Option<T>> {
+pub fn number<T: FromStr>(step: &Step, key: &str) -> Told<Option<T>> {
     let parse = |word: &Word| {
         word.text()
             .parse()
@@ -466,7 +468,7 @@ fn number<T: FromStr>(step: &Step, key: &str) -> Told<Option<T>> {
     option(step, key).map(parse).transpose()
 }
 
-fn text(step: &Step, key: &str) -> Option<String> {
+pub fn text(step: &Step, key: &str) -> Option<String> {
     option(step, key).map(Word::text)
 }
 
@@ -485,7 +487,7 @@ fn if_no_group(step: &Step) -> Told<IfNoGroup> {
     }
 }
 
-fn millis(step: &Step, key: &str) -> Told<Option<Duration>> {
+pub fn millis(step: &Step, key: &str) -> Told<Option<Duration>> {
     Ok(number(step, key)?.map(Duration::from_millis))
 }
 

@@ -1,0 +1,47 @@
+//! The verb that looks at messages without taking them.
+
+use napi::bindgen_prelude::Uint8ArraySlice;
+use napi_derive::napi;
+use primer::BrowseOptions;
+
+use crate::pack::bytes_of;
+use crate::parcel::Parcel;
+use crate::queue::headers_of;
+use crate::room::{Owned, span, verb};
+
+/// A page of messages, which lies in `tray` from `at` on; of `states` and `headers` none are all, of `after`
+/// and `group` none are the beginning and the queue itself. 0 or a ticket.
+#[napi(catch_unwind)]
+#[allow(clippy::too_many_arguments, reason = "the options of one verb")]
+pub fn browse(
+    queue: u32,
+    mut tray: Uint8ArraySlice,
+    at: u32,
+    max: u32,
+    body_bytes_max: u32,
+    timeout: f64,
+    states: Vec<String>,
+    headers: Option<Vec<String>>,
+    after: Option<String>,
+    group: Option<String>,
+) -> f64 {
+    let tray = bytes_of(&mut tray);
+    verb(|room| {
+        let states = states.iter().map(|state| state.parse());
+        let options = BrowseOptions {
+            max,
+            after,
+            group,
+            states: states.collect::<primer::Result<_>>()?,
+            headers: headers_of(headers),
+            body_bytes_max,
+            timeout: span(timeout).unwrap_or_default(),
+        };
+        let Owned { host, value } = room.queue(queue)?;
+        let pending = value.browse(&options);
+        let host = *host;
+        room.answer_with(host, pending, |room, page| {
+            room.hand_over(host, Parcel::Page(page), tray, at)
+        })
+    })
+}
