@@ -18,7 +18,7 @@ pub struct primer_settings_t {
     _opaque: (),
 }
 
-held!(Settings, primer_settings_t, 20);
+held!(Settings, primer_settings_t, 22);
 
 /// Settings, as C reads them.
 pub struct Settings(Vec<(CString, CString)>);
@@ -39,7 +39,7 @@ pub struct primer_policies_t {
     _opaque: (),
 }
 
-held!(Policies, primer_policies_t, 21);
+held!(Policies, primer_policies_t, 23);
 
 /// Policies by their prefixes, which are as C reads them.
 pub struct Policies(Vec<(CString, QueueOptions)>);

@@ -26,7 +26,7 @@ def test_settings_are_keywords_and_none_unsets_one(queue: primer.Queue) -> None:
         "ttl": 60.0,
     }
     assert queue.configuration() == told
-    queue.configure(**dict.fromkeys(told))  # type: ignore[arg-type]  # the names are those of Settings
+    queue.configure(**dict.fromkeys(told))
     assert queue.configuration() == {}
 
 
@@ -85,11 +85,11 @@ def test_what_is_no_setting_is_a_wrong_call(queue: primer.Queue) -> None:
     assert unknown.value.context["nearest"] == "copies"
     for wrong in ({"copies": 99}, {"paused": "sideways"}, {"dead_letters": "\n"}):
         with pytest.raises(primer.WrongCall):
-            queue.configure(**wrong)  # type: ignore[arg-type]
+            queue.configure(**wrong)
     with pytest.raises(TypeError):
         queue.configure(copies=True)
     with pytest.raises(TypeError):
-        queue.configure(messages_max=1.5)  # type: ignore[typeddict-item,arg-type]
+        queue.configure(messages_max=1.5)  # type: ignore[arg-type]
     with pytest.raises(ValueError):
         queue.configure(dead_letters="")
     with pytest.raises(primer.WrongCall):
