@@ -221,13 +221,8 @@ impl World {
         {
             return Some(format!("the next page would begin before {last}"));
         }
-        if asked.is_last
-            && *page
-                != (Page {
-                    missing: page.missing.clone(),
-                    ..Page::default()
-                })
-        {
+        let is_empty = page.messages.is_empty() && page.cursor.is_none();
+        if asked.is_last && !is_empty {
             return Some(format!("drained, and there is {page:?}"));
         }
         None
