@@ -29,7 +29,6 @@ impl Bench {
         let queue = self.engine.queue(queue).unwrap();
         let answer = self.answer(Command::Configure(Configure::Purge(queue)));
         assert_eq!(number(answer), 0);
-        self.later(0);
     }
 
     fn push(&mut self, queue: &str, body: &str, terms: Asked) -> Answer {
@@ -251,6 +250,8 @@ fn a_purge_ends_what_is_there_and_nothing_that_comes_after() {
     let leased = bench.pull("jobs", Some(1_000)).remove(1);
     bench.push_all("jobs", &["ready too"]);
     bench.purge("jobs");
+    assert!(bench.pull("jobs", None).is_empty(), "from now on");
+    bench.later(0);
     assert_eq!((bench.count("messages"), bench.count("purged")), (1, 4));
     let late = number(bench.answer(Command::Ack(leased.handle)));
     assert_eq!(late, ErrorKind::AlreadyDone.number());

@@ -74,6 +74,16 @@ impl Queues {
     fn lease(&mut self, now: Now, index: u32, lease: Millis, lessee: Lessee) -> Option<Leased> {
         let slot = self.slab.get_mut(index)?;
         slot.place = Place::Leased;
+        let (id, queue, stamp) = (slot.id, slot.queue, slot.stamp);
+        // What is purged ends in steps, and is given to nobody meanwhile.
+        if self
+            .rules(queue)
+            .is_some_and(|rules| stamp <= rules.purged_before)
+        {
+            self.end_purged(now, id);
+            return None;
+        }
+        let slot = self.slab.get(index)?;
         if slot.terms.is_some() {
             return self.lease_on_terms(now, index, lease, lessee);
         }
