@@ -168,6 +168,8 @@ impl World {
         if self.life(seat).is_none() {
             return;
         }
+        // While what went into groups since the last look can still be seen to have gone there.
+        self.watch_copies();
         for id in self.only_holder(seat) {
             self.sometimes.hit("crash took the last copy");
             self.doom(id, seat);
