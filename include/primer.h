@@ -178,6 +178,11 @@
 #define PRIMER_COMPLETION_PAGE 9
 
 /**
+ * primer_completion_kind: what members know of a message.
+ */
+#define PRIMER_COMPLETION_EXPLANATION 10
+
+/**
  * What a member told everyone who listens to a topic. Free it with primer_broadcast_free; its texts and
  * its body are good until then.
  */
@@ -223,6 +228,11 @@ typedef struct primer_event_t primer_event_t;
  * look. Free it with primer_events_free.
  */
 typedef struct primer_events_t primer_events_t;
+
+/**
+ * What members know of a message. Free it with primer_explanation_free; its texts are good until then.
+ */
+typedef struct primer_explanation_t primer_explanation_t;
 
 /**
  * The groups of a queue at one moment. Free it with primer_groups_free; its texts are good until then.
@@ -710,6 +720,70 @@ typedef struct primer_browsed_t {
      */
     const char *owner;
 } primer_browsed_t;
+
+/**
+ * What one member knows of a message, or of it in one group, or of its dead letter.
+ */
+typedef struct primer_account_t {
+    /**
+     * Whose account it is: 32 hexadecimal digits.
+     */
+    const char *member;
+    /**
+     * What the message is there: "replicating", "ready", "delayed", "leased", "moving" or "dying" at its owner,
+     * "standby" where a copy is, "acked", "dead", "expired", "aborted" or "forgotten" where it is finished, else
+     * "unknown".
+     */
+    const char *known;
+    /**
+     * The id there: in a group, or as a dead letter, one of its own.
+     */
+    struct primer_message_id_t id;
+    /**
+     * Its queue; NULL where that is not known any more.
+     */
+    const char *queue;
+    /**
+     * Its group; NULL for the queue's own.
+     */
+    const char *group;
+    /**
+     * The id of the member that owns it; NULL where that is not known.
+     */
+    const char *owner;
+    /**
+     * Of a leased one, the id of the member whose consumer has it; else NULL.
+     */
+    const char *lessee;
+    /**
+     * How many members may hold it; see primer_explanation_holder.
+     */
+    size_t holders_len;
+    /**
+     * How many of these have confirmed it.
+     */
+    uint32_t confirmed;
+    /**
+     * How often it was given out, as far as is known there.
+     */
+    uint32_t attempts;
+    /**
+     * When it was accepted, in ms since 1970 by the clock of the member that did; 0 where that is not known.
+     */
+    uint64_t accepted_ms;
+    /**
+     * Of a delayed one, when it is ready, in ms since 1970; else 0.
+     */
+    uint64_t ready_at_ms;
+    /**
+     * When it expires, in ms since 1970; 0 for never.
+     */
+    uint64_t expires_ms;
+    /**
+     * Of a leased one, how long its lease lasts, in ms; else 0.
+     */
+    uint64_t lease_ms;
+} primer_account_t;
 
 /**
  * Options of a subscription; begin with PRIMER_SUBSCRIBE_OPTIONS_INIT.
@@ -1508,6 +1582,64 @@ primer_code_t primer_page_missing_at(const struct primer_page_t *page,
 void primer_page_free(struct primer_page_t *page);
 
 /**
+ * What every member that answers within two seconds knows of the message of that id, which is as
+ * primer_message_id_text writes it: who owns it and what it does there, who has a copy, who remembers its end; in
+ * each group, and with its dead letter. Changes nothing. The caller frees the explanation.
+ * Errors: 101 (also for what is no id), 203 with too many at a time, 501.
+ */
+primer_code_t primer_explain(const struct primer_t *primer,
+                             const char *id,
+                             struct primer_explanation_t **explanation);
+
+/**
+ * primer_explain that does not wait: see primer_queue_enqueue_start. The explanation is in the completion, see
+ * primer_completion_explanation.
+ */
+primer_code_t primer_explain_start(const struct primer_t *primer,
+                                   const char *id,
+                                   const struct primer_completions_t *completions,
+                                   struct primer_explanation_t **explanation,
+                                   uint64_t *ticket);
+
+/**
+ * How many accounts: one or more a member, in the order of the members' ids. 0 for a handle that is not live.
+ */
+size_t primer_explanation_len(const struct primer_explanation_t *explanation);
+
+/**
+ * Writes account number `index`, from 0. PRIMER_EMPTY when there are no more. Errors: 101.
+ */
+primer_code_t primer_explanation_at(const struct primer_explanation_t *explanation,
+                                    size_t index,
+                                    struct primer_account_t *account);
+
+/**
+ * Writes the id of holder number `holder_index` of account number `index`, both from 0. PRIMER_EMPTY when there
+ * are no more. Errors: 101.
+ */
+primer_code_t primer_explanation_holder(const struct primer_explanation_t *explanation,
+                                        size_t index,
+                                        size_t holder_index,
+                                        const char **member);
+
+/**
+ * How many members did not answer: unreachable, or too slow. 0 for a handle that is not live.
+ */
+size_t primer_explanation_missing_len(const struct primer_explanation_t *explanation);
+
+/**
+ * Writes the id of missing member number `index`, from 0. PRIMER_EMPTY when there are no more. Errors: 101.
+ */
+primer_code_t primer_explanation_missing_at(const struct primer_explanation_t *explanation,
+                                            size_t index,
+                                            const char **member);
+
+/**
+ * Frees an explanation. NULL is nothing.
+ */
+void primer_explanation_free(struct primer_explanation_t *explanation);
+
+/**
  * The message's body. Empty for a handle that is not live.
  */
 struct primer_bytes_t primer_delivery_body(const struct primer_delivery_t *delivery);
@@ -2007,7 +2139,7 @@ uint64_t primer_completion_ticket(const struct primer_completion_t *completion);
 
 /**
  * What the answer holds: PRIMER_COMPLETION_FAILED, _DONE, _RECEIPTS, _DELIVERIES, _EVENT, _BROADCAST,
- * _CHANGE, _REPLY, _PAGE or _READY.
+ * _CHANGE, _REPLY, _PAGE, _EXPLANATION or _READY.
  */
 int32_t primer_completion_kind(const struct primer_completion_t *completion);
 
@@ -2049,6 +2181,13 @@ primer_code_t primer_completion_reply(const struct primer_completion_t *completi
  */
 primer_code_t primer_completion_page(const struct primer_completion_t *completion,
                                      struct primer_page_t **page);
+
+/**
+ * Takes the explanation out of the answer; the caller frees it. PRIMER_EMPTY when there is none (any more).
+ * Errors: 101.
+ */
+primer_code_t primer_completion_explanation(const struct primer_completion_t *completion,
+                                            struct primer_explanation_t **explanation);
 
 /**
  * Takes the event out of the answer; the caller frees it. PRIMER_EMPTY when there is none (any more).

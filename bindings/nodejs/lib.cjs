@@ -13,12 +13,14 @@ const { Broadcast, Events, Topic, Watch } = require('./lib/news.cjs')
 const { Subscription } = require('./lib/reader.cjs')
 const { Queue, Receipt } = require('./lib/queue.cjs')
 const { Browsed, Page } = require('./lib/page.cjs')
+const { Account, Explanation } = require('./lib/explanation.cjs')
 const { Reply } = require('./lib/reply.cjs')
 const { Reject, Worker } = require('./lib/worker.cjs')
 const { Primer, open, start } = require('./lib/primer.cjs')
 
 module.exports = {
   open, start,
-  Primer, Queue, Subscription, Events, Topic, Watch, Broadcast, Delivery, Receipt, Reply, Page, Browsed, Worker, Reject,
+  Primer, Queue, Subscription, Events, Topic, Watch, Broadcast, Delivery, Receipt, Reply, Page, Browsed,
+  Explanation, Account, Worker, Reject,
   PrimerError, WrongCall, NotNow, InDoubt, TooLate, MemberDown,
 }

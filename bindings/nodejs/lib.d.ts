@@ -3,7 +3,7 @@
 
 import { EventEmitter } from 'node:events'
 import type {
-  Body, BrowseOptions, CallOptions, Change, CurrentSettings, Duration, EnqueueOptions, Entry, Event, Headers, Member,
+  Body, BrowseOptions, CallOptions, Change, CurrentSettings, Duration, EnqueueOptions, Entry, Event, Headers, Known, Member,
   NextOptions, Options, QueueOptions, ReceiveOptions, Settings, State, SubscribeOptions, WorkerOptions,
 } from './lib/values.cjs'
 // Their types stand in lib/values.d.cts.
@@ -35,6 +35,11 @@ export class Primer implements AsyncDisposable {
   members(): Member[]
   /** Counters and gauges by stable names. */
   stats(): Record<string, number>
+  /**
+   * What every member that answers within two seconds knows of a message, by its id: who owns it and what it does there,
+   * who has a copy, who remembers its end; in each group, and with its dead letter. Changes nothing.
+   */
+  explain(id: string, options?: { signal?: AbortSignal }): Promise<Explanation>
   /** A reader of what happens to the cluster from now on. */
   events(options?: { signal?: AbortSignal }): Events
   /** The queue of that name; it need not exist. `options` are the defaults of its calls. */
@@ -249,6 +254,49 @@ export class Receipt {
   /** Copies that were asked for. */
   readonly wanted: number
   toJSON(): { id: string; copies: number; durableCopies: number; wanted: number }
+}
+
+/** What the members that answered know of a message; iterating over it gives their accounts. */
+export class Explanation implements Iterable<Account> {
+  private constructor()
+  /** One or more a member, in the order of the members' ids. */
+  readonly accounts: readonly Account[]
+  /** The ids of members that did not answer: unreachable, or too slow. */
+  readonly missing: readonly string[]
+  [Symbol.iterator](): Iterator<Account>
+}
+
+/** What one member knows of a message, or of it in one group, or of its dead letter. */
+export class Account {
+  private constructor()
+  /** Whose account it is, by its id. */
+  readonly member: string
+  /** What the message is there. */
+  readonly known: Known
+  /** The id there: in a group, or as a dead letter, one of its own. */
+  readonly id: string
+  /** Null where that is not known any more. */
+  readonly queue: string | null
+  /** Null for the queue's own. */
+  readonly group: string | null
+  /** How often it was given out, as far as is known there. */
+  readonly attempts: number
+  /** The id of the member that owns it, as far as is known there. */
+  readonly owner: string | null
+  /** The ids of members that may hold it, as far as is known there. */
+  readonly holders: readonly string[]
+  /** How many of these have confirmed it. */
+  readonly confirmed: number
+  /** Of a leased one, the id of the member whose consumer has it. */
+  readonly lessee: string | null
+  /** Of a leased one, how long its lease lasts. */
+  readonly leaseMs: number | null
+  /** When it was accepted, by the clock of the member that did: milliseconds since 1970. */
+  readonly acceptedMs: number | null
+  /** Of a delayed one, when it is ready: milliseconds since 1970. */
+  readonly readyAtMs: number | null
+  /** When it expires: milliseconds since 1970. */
+  readonly expiresMs: number | null
 }
 
 /** A part of a queue's messages, oldest first; iterating over it gives them. */

@@ -19,6 +19,7 @@ use crate::calls::{Replied, Waiting, primer_reply_t};
 use crate::code::{PRIMER_EMPTY, PRIMER_LATER, PRIMER_OK, primer_code_t};
 use crate::delivery::{hand_out, primer_delivery_t};
 use crate::event::primer_event_t;
+use crate::explain::{self, Explained, primer_explanation_t};
 use crate::handle::{Held, borrow, free, give, give_many, held};
 use crate::options::patience;
 use crate::reader::News;
@@ -57,6 +58,7 @@ pub struct Late {
     news: Mutex<Option<Outcome>>,
     reply: Waiting,
     page: browse::Waiting,
+    explanation: explain::Waiting,
 }
 
 /// primer_completion_kind: it failed; primer_completion_code tells why.
@@ -80,6 +82,8 @@ pub const PRIMER_COMPLETION_CHANGE: i32 = 7;
 pub const PRIMER_COMPLETION_REPLY: i32 = 8;
 /// primer_completion_kind: a page of messages that were looked at.
 pub const PRIMER_COMPLETION_PAGE: i32 = 9;
+/// primer_completion_kind: what members know of a message.
+pub const PRIMER_COMPLETION_EXPLANATION: i32 = 10;
 
 /// Makes a queue of late answers. Errors: 502 when the system gives no descriptor.
 #[unsafe(no_mangle)]
@@ -191,7 +195,7 @@ pub unsafe extern "C" fn primer_completion_ticket(completion: *const primer_comp
 }
 
 /// What the answer holds: PRIMER_COMPLETION_FAILED, _DONE, _RECEIPTS, _DELIVERIES, _EVENT, _BROADCAST,
-/// _CHANGE, _REPLY, _PAGE or _READY.
+/// _CHANGE, _REPLY, _PAGE, _EXPLANATION or _READY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn primer_completion_kind(completion: *const primer_completion_t) -> i32 {
     contained(PRIMER_COMPLETION_FAILED, || {
@@ -312,6 +316,30 @@ pub unsafe extern "C" fn primer_completion_page(
             return Ok(PRIMER_EMPTY);
         };
         give(Shown::from(page), out)?;
+        Ok(PRIMER_OK)
+    })
+}
+
+/// Takes the explanation out of the answer; the caller frees it. PRIMER_EMPTY when there is none (any more).
+/// Errors: 101.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn primer_completion_explanation(
+    completion: *const primer_completion_t,
+    explanation: *mut *mut primer_explanation_t,
+) -> primer_code_t {
+    boundary(|| {
+        // SAFETY: the header's promise.
+        let out = unsafe { handle_out("explanation", explanation) }?;
+        let late = borrow::<Late>(completion)?;
+        let taken = late
+            .explanation
+            .lock()
+            .unwrap_or_else(|held| held.into_inner())
+            .take();
+        let Some(explanation) = taken else {
+            return Ok(PRIMER_EMPTY);
+        };
+        give(Explained::from(explanation), out)?;
         Ok(PRIMER_OK)
     })
 }
@@ -454,6 +482,7 @@ impl Late {
             news: Mutex::default(),
             reply: Waiting::default(),
             page: browse::Waiting::default(),
+            explanation: explain::Waiting::default(),
         };
         match completion.outcome {
             Ok(outcome) => late.open(outcome),
@@ -490,6 +519,10 @@ impl Late {
             Outcome::Page(page) => {
                 self.page = Mutex::new(Some(page));
                 PRIMER_COMPLETION_PAGE
+            }
+            Outcome::Explanation(explanation) => {
+                self.explanation = Mutex::new(Some(explanation));
+                PRIMER_COMPLETION_EXPLANATION
             }
             Outcome::Receipts(receipts) => {
                 self.receipts = receipts;

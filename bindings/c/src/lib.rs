@@ -17,6 +17,7 @@ mod code;
 mod completion;
 mod delivery;
 mod event;
+mod explain;
 mod groups;
 mod handle;
 mod keys;

@@ -18,6 +18,7 @@ const SOURCES: &[&str] = &[
     "settings",
     "calls",
     "browse",
+    "explain",
     "delivery",
     "subscription",
     "event",

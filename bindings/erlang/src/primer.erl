@@ -34,7 +34,7 @@
 
 -export([
     open/0, open/1, close/1, join/1, join/2, leave/0, leave/1, leave/2,
-    address/0, address/1, members/0, members/1, stats/0, stats/1, events/0, events/1,
+    address/0, address/1, members/0, members/1, explain/1, explain/2, stats/0, stats/1, events/0, events/1,
     queue/1, queue/2
 ]).
 -export([
@@ -58,7 +58,7 @@
 -import(primer_options, [body/1, bodies/1]).
 
 -export_type([
-    handle/0, queue/0, name/0, delivery/0, lease/0, receipt/0, reply/0, page/0, browsed/0, member/0, error/0,
+    handle/0, queue/0, name/0, delivery/0, lease/0, receipt/0, reply/0, page/0, browsed/0, explanation/0, account/0, member/0, error/0,
     event/0, broadcast/0, change/0, entry/0, news/0, settings/0,
     open_options/0, enqueue_options/0, browse_options/0, receive_options/0, subscribe_options/0
 ]).
@@ -151,6 +151,16 @@ members() -> default(fun primer_nif:members/1).
 %% @doc The member set, this member included, in the order of their ids. Errors: 501.
 -spec members(handle()) -> {ok, [member()]} | {error, error()}.
 members(Member) -> primer_nif:members(Member).
+
+%% @doc {@link explain/2} of the default member.
+-spec explain(text()) -> {ok, explanation()} | {error, error()}.
+explain(Id) -> default(fun(Member) -> explain(Member, Id) end).
+
+%% @doc What every member that answers within two seconds knows of a message, by its id: who owns it and what it does
+%% there, who has a copy, who remembers its end; in each group, and with its dead letter. Errors: 101, 203, 501.
+-spec explain(handle(), text()) -> {ok, explanation()} | {error, error()}.
+explain(Member, Id) ->
+    with(primer_options:text(Id), fun(Text) -> answer(primer_nif:explain(Member, Text)) end).
 
 %% @doc {@link stats/1} of the default member.
 -spec stats() -> {ok, #{atom() => non_neg_integer()}} | {error, error()}.

@@ -3,7 +3,7 @@
 -module(primer_nif).
 
 -export([
-    open/1, join/2, leave/2, close/1, is_closed/1, address/1, members/1, stats/1, events/1,
+    open/1, join/2, explain/2, leave/2, close/1, is_closed/1, address/1, members/1, stats/1, events/1,
     queue/2, enqueue/2, enqueue_with/3, enqueue_many/3, call/3, browse/2, 'receive'/1, receive_with/2, subscribe/2,
     create_group/3, remove_group/2, groups/1, configure/2, configuration/1, pause/2, resume/1, purge/1,
     set_policy/3, remove_policy/2, policies/1,
@@ -86,6 +86,9 @@ enqueue_many(_Queue, _Bodies, _Options) -> erlang:nif_error(not_loaded).
 
 -spec call(handle(), binary(), map()) -> {ok, primer:reply()} | late() | failed().
 call(_Queue, _Body, _Options) -> erlang:nif_error(not_loaded).
+
+-spec explain(handle(), binary()) -> {ok, primer:explanation()} | late() | failed().
+explain(_Member, _Id) -> erlang:nif_error(not_loaded).
 
 -spec browse(handle(), map()) -> {ok, primer:page()} | late() | failed().
 browse(_Queue, _Options) -> erlang:nif_error(not_loaded).

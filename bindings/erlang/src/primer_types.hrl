@@ -34,6 +34,19 @@
     expires_ms := non_neg_integer() | undefined, lease_ms := non_neg_integer() | undefined
 }.
 %% A message that was looked at; `body' may be its beginning, of `body_bytes'.
+-type explanation() :: #{accounts := [account()], missing := [binary()]}.
+%% What is known of a message, in the order of the members' ids; missing are the ids of members that did not answer.
+-type account() :: #{
+    member := binary(), id := binary(), queue := binary() | undefined, group := binary() | undefined,
+    known :=
+        unknown | replicating | ready | delayed | leased | standby | moving | dying
+        | acked | dead | expired | aborted | forgotten,
+    attempts := non_neg_integer(), owner := binary() | undefined, holders := [binary()],
+    confirmed := non_neg_integer(), lessee := binary() | undefined, lease_ms := non_neg_integer() | undefined,
+    accepted_ms := non_neg_integer() | undefined, ready_at_ms := non_neg_integer() | undefined,
+    expires_ms := non_neg_integer() | undefined
+}.
+%% What one member knows of it, or of it in one group, or of its dead letter, whose ids are their own.
 -type member() :: #{
     id := binary(),
     name := binary(),

@@ -123,6 +123,20 @@ do(#{verb := <<"browse">>, args := [A, {_, Name, _}], options := Options}, State
         {ok, Page} -> {{page, Page, Options}, After};
         Error -> {Error, After}
     end;
+do(#{verb := <<"explain">>, args := [A, {_, Name, IsText}], options := Options, expect := Expect}, State) ->
+    #{ids := Ids} = State,
+    Id = case IsText of
+        true -> Name;
+        false -> maps:get(Name, Ids)
+    end,
+    Missing = lists:sum([binary_to_integer(Count) || {<<"missing">>, Count, _} <- Options]),
+    Ask = fun() ->
+        case primer:explain(member(A, State), Id) of
+            {ok, Told} -> {ok, explained(Told, Missing, Expect, State)};
+            Error -> Error
+        end
+    end,
+    {asked(Ask, {ok, as_written}), State};
 do(#{verb := <<"ack_many">>, args := [A | Messages]}, State) ->
     case primer:ack_many([delivery(A, M, State) || M <- Messages]) of
         {ok, Codes} -> {{codes, Codes}, State};
@@ -383,6 +397,38 @@ browse_options(Options, #{cursors := Cursors}) ->
         [] -> Given;
         _ -> Given#{headers => Headers}
     end.
+
+%% Whether an explanation is the one that the step writes; else what it is.
+explained(#{accounts := Accounts, missing := Missing} = Told, Count, Expect, State) when length(Missing) =:= Count ->
+    Wanted = lists:sort([{id(Member, State), Words} || [{none, Member, _} | Words] <- Expect, Member =/= <<"error">>]),
+    Members = [Member || {Member, _} <- Wanted],
+    Pairs = case [Member || #{member := Member} <- Accounts] of
+        Members -> lists:zip(Accounts, Wanted);
+        _ -> [none]
+    end,
+    IsSo = fun
+        ({Account, {_, Words}}) -> lists:all(fun(Word) -> so(Word, Account, State) end, Words);
+        (none) -> false
+    end,
+    case lists:all(IsSo, Pairs) of
+        true -> as_written;
+        false -> Told
+    end;
+explained(Told, _, _, _) ->
+    Told.
+
+so({none, Known, _}, #{known := Is, lease_ms := Lease, ready_at_ms := Ready}, _) ->
+    is_integer(Lease) =:= (Is =:= leased) andalso is_integer(Ready) =:= (Is =:= delayed) andalso
+        case Known of
+            <<"done">> -> Is =:= acked orelse Is =:= forgotten;
+            _ -> atom_to_binary(Is) =:= Known
+        end;
+so({<<"queue">>, Queue, _}, #{queue := Is}, _) -> Is =:= Queue;
+so({<<"holders">>, Count, _}, #{holders := Holders}, _) -> length(Holders) =:= binary_to_integer(Count);
+so({Key, Member, _}, Account, State) when Key =:= <<"owner">>; Key =:= <<"lessee">> ->
+    maps:get(binary_to_existing_atom(Key), Account) =:= id(Member, State);
+so({Key, Number, _}, Account, _) ->
+    maps:get(binary_to_existing_atom(Key), Account) =:= binary_to_integer(Number).
 
 %% What a step says of a page beside its messages.
 seen_whole(#{cursor := Cursor, missing := Missing}, Options, #{cursors := Cursors} = State) ->

@@ -149,6 +149,7 @@ shape(<<"browse">>) ->
         <<"max">>, <<"after">>, <<"group">>, <<"states">>, <<"header.">>, <<"body_bytes">>, <<"timeout">>, <<"cursor">>,
         <<"missing">>
     ]};
+shape(<<"explain">>) -> {2, 2, [<<"missing">>]};
 shape(<<"ack">>) -> {2, 2, []};
 shape(<<"ack_many">>) -> {2, 99, []};
 shape(<<"nack">>) -> {2, 2, [<<"delay">>]};

@@ -8,8 +8,9 @@ const { wrong } = require('./errors.cjs')
 const { checkSignal, milliseconds, optionsOf, pairsOf, secretsOf, shown, text } = require('./values.cjs')
 const { Queue } = require('./queue.cjs')
 const { settingPairs, settingsOf } = require('./settings.cjs')
+const { explanationAt } = require('./explanation.cjs')
 const { Events, Topic, Watch, changesOf, entriesOf } = require('./news.cjs')
-const { attach, bytesNow, failure, found, handleOf, host, nothing, scratchDone, trayNow } = require('./host.cjs')
+const { attach, bytesNow, failure, found, handleOf, host, late, nothing, scratchDone, trayNow } = require('./host.cjs')
 
 /** Only `start` may make a member. */
 const DOOR = Symbol('door')
@@ -174,6 +175,16 @@ class Primer {
     const rows = native.policies(this.#handle)
     if (typeof rows === 'number') throw failure(rows)
     return Object.fromEntries(rows.map(([prefix, ...pairs]) => [prefix, settingsOf(pairs)]))
+  }
+
+  /** What every member that answers within two seconds knows of a message, by its id. */
+  async explain(id, options) {
+    const signal = checkSignal(optionsOf(options)?.signal)
+    const tray = trayNow()
+    const code = native.explain(this.#handle, tray.bytes, tray.at, text(id, 'id'))
+    if (code !== 0) return late(handleOf(code), explanationAt, signal)
+    const { tray: full, at } = found(tray)
+    return explanationAt(full, at)
   }
 
   [inspect.custom](depth, options) {

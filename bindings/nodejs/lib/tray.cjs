@@ -21,6 +21,9 @@ const REPLY = 16
 /** Bytes of a page's own head, and of what precedes a shown message's body. */
 const PAGE = 16
 const SHOWN = 96
+/** The same of an explanation and its accounts. */
+const EXPLANATION = 16
+const ACCOUNT = 128
 
 class Tray {
   constructor(size) {
@@ -71,7 +74,7 @@ function afterReply(words, at) {
   return padded(at + REPLY + words[word] + words[word + 1])
 }
 
-/** Where the record after the page at `at` begins. */
+/** Where the record after the page, or the explanation, at `at` begins. */
 const afterPage = (words, at) => at + words[at >>> 2]
 
 /** The headers from `at` to `end` as pairs, in their order. */
@@ -90,6 +93,7 @@ function pairsAt(bytes, at, end) {
 const padded = (size) => ((size + 7) >>> 3) * 8
 
 module.exports = {
-  BROADCAST, DELIVERY, ENTRY, HEAD, PAGE, RECEIPT, REPLY, SHOWN, TRAY, TRAY_LEFT, Tray, afterDelivery, afterPage, afterReply,
+  ACCOUNT, BROADCAST, DELIVERY, ENTRY, EXPLANATION, HEAD, PAGE, RECEIPT, REPLY, SHOWN, TRAY, TRAY_LEFT, Tray, afterDelivery,
+  afterPage, afterReply,
   headersAt, idOf, long, memberOf, padded, pairsAt, priorityAt, wordAt,
 }

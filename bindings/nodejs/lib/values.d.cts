@@ -178,6 +178,11 @@ export interface ReceiveOptions extends InGroup {
 /** What a message is doing: anyone may have it, it waits for its time, somebody has it. */
 export type State = 'ready' | 'delayed' | 'leased'
 
+/** What a message is to a member: its owner's word, a copy, how it ended, that it is finished, or nothing. */
+export type Known =
+  | 'replicating' | 'ready' | 'delayed' | 'leased' | 'moving' | 'dying' | 'standby'
+  | 'acked' | 'dead' | 'expired' | 'aborted' | 'forgotten' | 'unknown'
+
 /** What a look at a queue's messages asks for. */
 export interface BrowseOptions {
   /** At most this many on a page, 1 to 1,000. Default: 100. */

@@ -1,4 +1,4 @@
-//! The verb that looks at messages without taking them.
+//! The verbs that look at messages without taking them.
 
 use napi::bindgen_prelude::Uint8ArraySlice;
 use napi_derive::napi;
@@ -42,6 +42,20 @@ pub fn browse(
         let host = *host;
         room.answer_with(host, pending, |room, page| {
             room.hand_over(host, Parcel::Page(page), tray, at)
+        })
+    })
+}
+
+/// What every member knows of the message of that id, which lies in `tray` from `at` on. 0 or a ticket.
+#[napi(catch_unwind)]
+pub fn explain(member: u32, mut tray: Uint8ArraySlice, at: u32, id: String) -> f64 {
+    let tray = bytes_of(&mut tray);
+    verb(|room| {
+        let Owned { host, value } = room.member(member)?;
+        let pending = value.explain(id.parse()?);
+        let host = *host;
+        room.answer_with(host, pending, |room, explanation| {
+            room.hand_over(host, Parcel::Explanation(explanation), tray, at)
         })
     })
 }

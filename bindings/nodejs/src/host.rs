@@ -157,6 +157,7 @@ fn size_of(completion: &Completion) -> usize {
         Ok(Outcome::Receipt(_)) => RECEIPT,
         Ok(Outcome::Reply(reply)) => pack::reply_bytes(reply),
         Ok(Outcome::Page(page)) => pack::page_bytes(page),
+        Ok(Outcome::Explanation(explanation)) => pack::explanation_bytes(explanation),
         Ok(Outcome::Receipts(receipts)) => RECEIPT * receipts.len(),
         Ok(Outcome::Deliveries(deliveries)) => pack::deliveries_bytes(deliveries),
         Ok(Outcome::Delivery(delivery)) => pack::deliveries_bytes(std::slice::from_ref(delivery)),
@@ -186,6 +187,10 @@ fn write(room: &mut Room, host: u32, completion: Completion, writer: &mut Writer
         Ok(Outcome::Page(page)) => {
             writer.completion(ticket, Kind::Page, 1)?;
             writer.page(&page)
+        }
+        Ok(Outcome::Explanation(explanation)) => {
+            writer.completion(ticket, Kind::Explanation, 1)?;
+            writer.explanation(&explanation)
         }
         Ok(Outcome::Receipts(receipts)) => {
             writer.completion(ticket, Kind::Receipts, word(receipts.len()))?;

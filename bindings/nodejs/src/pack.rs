@@ -12,6 +12,8 @@
 //! | reply | bytes of body; bytes of headers; 0; 0; then body, headers, padding |
 //! | page | its bytes, head included and padding; messages; missing; bytes of cursor; then missing members: 4 each, cursor, padding, messages |
 //! | message shown | id: 4; owner: 4; bytes of body; bytes of headers; of the whole body; attempts; state; priority; copies; 0; accepted (ms): 2; ready: 2; expires: 2; lease: 2; then body, headers, padding |
+//! | explanation | its bytes, head and padding included; accounts; missing; 0; then missing members: 4 each, accounts |
+//! | account | member: 4; id: 4; owner: 4; lessee: 4; known; attempts; confirmed; holders; bytes of queue; of group; what is there (1 owner, 2 lessee, 4 lease); 0; accepted (ms): 2; ready: 2; expires: 2; lease: 2; then holders: 4 each, queue, group, padding |
 //! | header | bytes of name; bytes of value; then both |
 //! | broadcast | who: 4; bytes of body; 0; 0; 0; then body, padding |
 //! | entry, or change | when (ms, 0 in a change): 2; bytes of key; values; then key, values, padding |
@@ -20,7 +22,8 @@
 
 use napi::bindgen_prelude::{Uint8ArraySlice, Uint32ArraySlice};
 use primer::{
-    Broadcast, Browsed, Bytes, Delivery, MemberId, MessageId, Page, Receipt, Reply, Result,
+    Account, Broadcast, Browsed, Bytes, Delivery, Explanation, MemberId, MessageId, Page, Receipt,
+    Reply, Result,
 };
 
 use crate::room::internal;
@@ -52,6 +55,14 @@ const REPLY: usize = 16;
 const PAGE: usize = 16;
 const MEMBER: usize = 16;
 const SHOWN: usize = 96;
+/// Bytes of an explanation's own head, and of what precedes an account's holders.
+const EXPLANATION: usize = 16;
+const ACCOUNT: usize = 128;
+
+/// What an account says that it has.
+const HAS_OWNER: u32 = 1;
+const HAS_LESSEE: u32 = 2;
+const HAS_LEASE: u32 = 4;
 
 /// Where a delivery's priority begins, in the word that also says how long its headers are: a word of its own
 /// would cost every message eight bytes.
@@ -67,6 +78,7 @@ pub(crate) enum Kind {
     Ready = 4,
     Reply = 5,
     Page = 6,
+    Explanation = 7,
 }
 
 /// Writes records into a tray from a place on. Errors: 599 past its end, which the sizes rule out.
@@ -189,9 +201,7 @@ impl<'a> Writer<'a> {
             missing,
             word(cursor.len()),
         ])?;
-        page.missing
-            .iter()
-            .try_for_each(|member| self.member(*member))?;
+        self.members(&page.missing)?;
         self.bytes(cursor.as_bytes())?;
         self.at = self.at.next_multiple_of(8);
         page.messages.iter().try_for_each(|one| self.browsed(one))
@@ -214,6 +224,45 @@ impl<'a> Writer<'a> {
         self.headers(&browsed.headers)?;
         self.at = self.at.next_multiple_of(8);
         Ok(())
+    }
+
+    /// Writes an explanation.
+    pub(crate) fn explanation(&mut self, explanation: &Explanation) -> Result<()> {
+        let Explanation { accounts, missing } = explanation;
+        let bytes = word(explanation_bytes(explanation));
+        self.words([bytes, word(accounts.len()), word(missing.len()), 0])?;
+        self.members(missing)?;
+        accounts.iter().try_for_each(|one| self.account(one))
+    }
+
+    fn account(&mut self, account: &Account) -> Result<()> {
+        let name = |name: &Option<String>| word(name.as_deref().map_or(0, str::len));
+        let flag = |is_there: bool, flag: u32| u32::from(is_there) * flag;
+        let has = flag(account.owner.is_some(), HAS_OWNER)
+            | flag(account.lessee.is_some(), HAS_LESSEE)
+            | flag(account.lease_ms.is_some(), HAS_LEASE);
+        let date = |date: Option<u64>| halves(date.unwrap_or_default());
+        let [accepted, ready] = [date(account.accepted_ms), date(account.ready_at_ms)];
+        let [expires, lease] = [date(account.expires_ms), date(account.lease_ms)];
+        let (known, holders) = (account.known as u32, word(account.holders.len()));
+        self.member(account.member)?;
+        self.id(account.id)?;
+        self.member(account.owner.unwrap_or(MemberId(0)))?;
+        self.member(account.lessee.unwrap_or(MemberId(0)))?;
+        self.words([known, account.attempts, account.confirmed, holders])?;
+        self.words([name(&account.queue), name(&account.group), has, 0])?;
+        self.words([accepted[0], accepted[1], ready[0], ready[1]])?;
+        self.words([expires[0], expires[1], lease[0], lease[1]])?;
+        self.members(&account.holders)?;
+        for name in [&account.queue, &account.group] {
+            self.bytes(name.as_deref().unwrap_or_default().as_bytes())?;
+        }
+        self.at = self.at.next_multiple_of(8);
+        Ok(())
+    }
+
+    fn members(&mut self, members: &[MemberId]) -> Result<()> {
+        members.iter().try_for_each(|member| self.member(*member))
     }
 
     fn member(&mut self, member: MemberId) -> Result<()> {
@@ -296,6 +345,17 @@ pub(crate) fn page_bytes(page: &Page) -> usize {
     let messages = page.messages.iter();
     let messages = messages.map(|one| each(one).next_multiple_of(8));
     head.next_multiple_of(8) + messages.sum::<usize>()
+}
+
+/// Bytes that an explanation takes, its accounts and padding included.
+pub(crate) fn explanation_bytes(explanation: &Explanation) -> usize {
+    let name = |name: &Option<String>| name.as_deref().map_or(0, str::len);
+    let each = |one: &Account| {
+        let names = name(&one.queue) + name(&one.group);
+        (ACCOUNT + one.holders.len() * MEMBER + names).next_multiple_of(8)
+    };
+    let accounts = explanation.accounts.iter().map(each).sum::<usize>();
+    EXPLANATION + explanation.missing.len() * MEMBER + accounts
 }
 
 fn headers_bytes(headers: &[(String, String)]) -> usize {

@@ -1,6 +1,8 @@
 //! [`Parcel`]: values that travel to JavaScript in a tray, whatever they are.
 
-use primer::{Broadcast, Change, Delivery, Entry, Error, ErrorKind, Page, Reply, Result};
+use primer::{
+    Broadcast, Change, Delivery, Entry, Error, ErrorKind, Explanation, Page, Reply, Result,
+};
 
 use crate::pack::{self, HEAD, Writer, word};
 use crate::room::{Owned, Room};
@@ -10,6 +12,7 @@ pub(crate) enum Parcel {
     Deliveries(Vec<Delivery>),
     Reply(Reply),
     Page(Page),
+    Explanation(Explanation),
     Broadcasts(Vec<Broadcast>),
     Entries(Vec<Entry>),
     Changes(Vec<Change>),
@@ -25,7 +28,7 @@ impl Parcel {
     fn len(&self) -> usize {
         match self {
             Self::Deliveries(list) => list.len(),
-            Self::Reply(_) | Self::Page(_) => 1,
+            Self::Reply(_) | Self::Page(_) | Self::Explanation(_) => 1,
             Self::Broadcasts(list) => list.len(),
             Self::Entries(list) => list.len(),
             Self::Changes(list) => list.len(),
@@ -38,6 +41,7 @@ impl Parcel {
             Self::Deliveries(list) => pack::deliveries_bytes(list),
             Self::Reply(reply) => pack::reply_bytes(reply),
             Self::Page(page) => pack::page_bytes(page),
+            Self::Explanation(explanation) => pack::explanation_bytes(explanation),
             Self::Broadcasts(list) => list.iter().map(pack::broadcast_bytes).sum(),
             Self::Entries(list) => {
                 let each = |one: &Entry| pack::entry_bytes(&one.key, values(one));
@@ -106,6 +110,7 @@ impl Room {
             }),
             Parcel::Reply(reply) => writer.reply(&reply),
             Parcel::Page(page) => writer.page(&page),
+            Parcel::Explanation(explanation) => writer.explanation(&explanation),
             Parcel::Broadcasts(list) => list.iter().try_for_each(|one| writer.broadcast(one)),
             Parcel::Entries(list) => list
                 .iter()

@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
+import { inspect } from 'node:util'
 import { PrimerError, start } from 'primer'
 import { parse } from './scenario.mjs'
 import { becomes } from './tools.mjs'
@@ -185,6 +186,19 @@ const VERBS = {
     if (look.after) look.after = look.after.isText ? look.after.text : stage.cursors.get(look.after.text)
     return stage.queue(...step.args).browse({ timeout: PATIENCE_MS, ...look })
   },
+  explain: async (stage, step) => {
+    const [a, name] = step.args
+    const id = name.isText ? name.text : stage.ids.get(name.text)
+    const ask = async () => toldIn(stage, step, await stage.member(a).explain(id))
+    if (isError(step.expect)) return ask()
+    const end = Date.now() + PATIENCE_MS
+    let told = await ask()
+    while (told !== 'as written' && Date.now() < end) {
+      await new Promise((done) => setTimeout(done, 10))
+      told = await ask()
+    }
+    return told
+  },
   ack: (stage, { args }) => stage.delivery(...args).ack(),
   ack_many: (stage, { args: [a, ...names] }) => {
     const deliveries = names.map((name) => stage.delivery(a, name))
@@ -282,6 +296,26 @@ const shownSettings = (settings) => Object.entries(settings)
   .map(([name, value]) => `${name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}=${value}`)
   .sort()
 
+/** Whether an explanation is the one that the step writes; else what it is. */
+function toldIn(stage, step, explanation) {
+  const { missing = 0 } = options(step)
+  const wanted = step.expect.map(([member, ...words]) => [stage.idOf(member), words])
+  wanted.sort(([one], [other]) => (one < other ? -1 : 1))
+  const isSame = explanation.missing.length === missing && explanation.accounts.length === wanted.length
+    && wanted.every(([member, words], i) => explanation.accounts[i].member === member
+      && words.every((word) => isSo(stage, explanation.accounts[i], word)))
+  return isSame ? 'as written' : inspect(explanation, { depth: 4 })
+}
+
+function isSo(stage, account, word) {
+  if (word.key === 'owner' || word.key === 'lessee') return account[word.key] === stage.idOf(word)
+  if (word.key === 'holders') return account.holders.length === Number(word.text)
+  if (word.key !== undefined) return String(account[word.key]) === word.text
+  const { known, leaseMs, readyAtMs } = account
+  if ((leaseMs !== null) !== (known === 'leased') || (readyAtMs !== null) !== (known === 'delayed')) return false
+  return word.text === 'done' ? known === 'acked' || known === 'forgotten' : known === word.text
+}
+
 const wantedNumber = (expect) => Number(expect[0][0].text)
 
 /** Compares what a step gave with what stands behind its `->`. */
@@ -307,6 +341,7 @@ const COMPARED = {
     names.forEach((name, i) => stage.bind(name.text, receipts[i].id))
   },
   call: () => {},
+  explain: (stage, step, told) => assert.equal(told, 'as written'),
   replied(stage, { expect: [[body, ...words]] }, reply) {
     assert.ok(body.bytes.equals(reply.body), `it was answered ${reply.text().slice(0, 40)}`)
     for (const { key, text } of words) assert.equal(reply.headers[key.slice('header.'.length)], text, key)
@@ -341,6 +376,8 @@ const COMPARED = {
   // Waited for.
   get: () => {},
   groups: () => {},
+  configuration: () => {},
+  policies: () => {},
   list: () => {},
   ack_many(stage, { expect: [numbers] }, codes) {
     assert.deepEqual(codes, numbers.map(({ text }) => Number(text)))

@@ -12,6 +12,7 @@ const SHAPES = {
   call: [3, 3, ENQUEUE], reply: [3, 3, ['header.']], replied: [1, 1, []],
   receive: [2, 2, ['max', 'wait', 'lease', ...GROUP]],
   browse: [2, 2, ['max', 'after', 'group', 'states', 'header.', 'body_bytes', 'timeout', 'cursor', 'missing']],
+  explain: [2, 2, ['missing']],
   ack: [2, 2, []], ack_many: [2, 99, []], nack: [2, 2, ['delay']], release: [2, 2, []], reject: [2, 2, ['reason']],
   extend: [2, 2, ['lease']],
   drop: [2, 2, []], subscribe: [2, 2, ['credit', 'credit_bytes', 'lease', 'max_run', ...GROUP]],

@@ -11,7 +11,7 @@ use crate::convert::{Body, Int, Value, millis};
 use crate::error::OrRaise;
 use crate::queue::Queue;
 use crate::readers::{Events, Topic, Watch};
-use crate::values::{entry, member};
+use crate::values::{entry, explanation, member};
 use crate::wait::{answer, away, settle};
 
 /// A member. `weakref`, so that the exit finds the open ones without keeping any.
@@ -188,6 +188,20 @@ impl Primer {
         Ok(policies
             .map(|(prefix, options)| (prefix, convert::settings(&options)))
             .collect())
+    }
+
+    #[pyo3(signature = (id, on=None))]
+    fn explain<'py>(
+        &self,
+        py: Python<'py>,
+        id: &str,
+        on: Option<&Bound<'py, Completions>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let primer = self.alive.get(py)?;
+        let pending = id.parse().map(|id| primer.explain(id)).or_raise(py)?;
+        answer(py, pending, queue_of(py, on)?, |value| {
+            explanation(py, value)
+        })
     }
 
     fn watch(&self, py: Python<'_>, prefix: &str) -> PyResult<Watch> {

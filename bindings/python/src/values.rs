@@ -124,12 +124,10 @@ pub fn page(py: Python<'_>, page: primer::Page) -> PyResult<Bound<'_, PyAny>> {
     static CLASS: Class<3> = Class::new("Page", ["messages", "cursor", "missing"]);
     let messages = page.messages.into_iter().map(|one| browsed(py, one));
     let messages = messages.collect::<PyResult<Vec<_>>>()?;
-    let missing = page.missing.iter().map(ToString::to_string);
-    let missing: Vec<String> = missing.collect();
     let values = [
         PyTuple::new(py, messages)?.into_any(),
         any(py, page.cursor)?,
-        PyTuple::new(py, missing)?.into_any(),
+        PyTuple::new(py, texts(&page.missing))?.into_any(),
     ];
     CLASS.make(py, values)
 }
@@ -172,6 +170,63 @@ fn browsed(py: Python<'_>, browsed: primer::Browsed) -> PyResult<Bound<'_, PyAny
         any(py, browsed.owner.to_string())?,
     ];
     CLASS.make(py, values)
+}
+
+/// A `primer.Explanation`.
+pub fn explanation(py: Python<'_>, explanation: primer::Explanation) -> PyResult<Bound<'_, PyAny>> {
+    static CLASS: Class<2> = Class::new("Explanation", ["accounts", "missing"]);
+    let accounts = explanation.accounts.into_iter().map(|one| account(py, one));
+    let accounts = accounts.collect::<PyResult<Vec<_>>>()?;
+    let values = [
+        PyTuple::new(py, accounts)?.into_any(),
+        PyTuple::new(py, texts(&explanation.missing))?.into_any(),
+    ];
+    CLASS.make(py, values)
+}
+
+/// A `primer.Account`.
+fn account(py: Python<'_>, account: primer::Account) -> PyResult<Bound<'_, PyAny>> {
+    static CLASS: Class<14> = Class::new(
+        "Account",
+        [
+            "member",
+            "known",
+            "id",
+            "queue",
+            "group",
+            "attempts",
+            "owner",
+            "holders",
+            "confirmed",
+            "lessee",
+            "lease_ms",
+            "accepted_ms",
+            "ready_at_ms",
+            "expires_ms",
+        ],
+    );
+    let member = |id: Option<primer::MemberId>| any(py, id.map(|id| id.to_string()));
+    let values = [
+        any(py, account.member.to_string())?,
+        any(py, account.known.name())?,
+        any(py, account.id.to_string())?,
+        any(py, account.queue)?,
+        any(py, account.group)?,
+        any(py, account.attempts)?,
+        member(account.owner)?,
+        PyTuple::new(py, texts(&account.holders))?.into_any(),
+        any(py, account.confirmed)?,
+        member(account.lessee)?,
+        any(py, account.lease_ms)?,
+        any(py, account.accepted_ms)?,
+        any(py, account.ready_at_ms)?,
+        any(py, account.expires_ms)?,
+    ];
+    CLASS.make(py, values)
+}
+
+fn texts(members: &[primer::MemberId]) -> Vec<String> {
+    members.iter().map(ToString::to_string).collect()
 }
 
 /// A `primer.Entry`.

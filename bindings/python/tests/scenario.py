@@ -41,6 +41,7 @@ _SHAPES: dict[str, tuple[int, int, tuple[str, ...]]] = {
         2,
         ("max", "after", "group", "states", "header.", "body_bytes", "timeout", "cursor", "missing"),
     ),
+    "explain": (2, 2, ("missing",)),
     "ack": (2, 2, ()),
     "ack_many": (2, 99, ()),
     "nack": (2, 2, ("delay",)),

@@ -270,6 +270,36 @@ class World:
         elif browsed.headers.get(word.key.removeprefix("header.")) != word.text:
             raise Differs(f"wanted {word.key}={word.text!r}: {browsed}")
 
+    def _explain(self, step: Step) -> None:
+        id = step.arg(1) if step.args[1].is_text else self.ids[step.arg(1)]
+        missing = int(step.options["missing"].text) if "missing" in step.options else 0
+
+        def is_told() -> bool:
+            told = self.do(self._member(step).explain(id))
+            return step.error is None and len(told.missing) == missing and self._is_told(step, told)
+
+        self._await(step.error is None, is_told)
+
+    def _is_told(self, step: Step, told: primer.Explanation) -> bool:
+        members = [account.member for account in told]
+        wanted = sorted((self._id_of(words[0].text), words[1:]) for words in step.expect)
+        if members != [member for member, _ in wanted]:
+            return False
+        return all(
+            self._is_so(account, word) for account, (_, words) in zip(told, wanted, strict=True) for word in words
+        )
+
+    def _is_so(self, account: primer.Account, word: Word) -> bool:
+        if word.key is None:
+            of_state = (account.lease_ms is not None, account.ready_at_ms is not None)
+            if of_state != (account.known == "leased", account.known == "delayed"):
+                return False
+            return account.known in (("acked", "forgotten") if word.text == "done" else (word.text,))
+        value = getattr(account, word.key)
+        if word.key in ("owner", "lessee"):
+            return bool(value == self._id_of(word.text))
+        return str(len(value) if word.key == "holders" else value) == word.text
+
     @staticmethod
     def _consuming(step: Step) -> dict[str, Any]:
         options: dict[str, Any] = {"lease": millis(step.millis("lease")), "backlog": step.is_true("backlog")}

@@ -140,6 +140,28 @@ module Primer
     end
   end
 
+  class Account
+    alias native_known known
+    private :native_known
+
+    # What the message is there: :ready, :leased, :standby, :acked, ...
+    def known
+      native_known.to_sym
+    end
+  end
+
+  # The members' accounts, in the order of their ids.
+  class Explanation
+    include Enumerable
+
+    def each(&block)
+      return enum_for unless block
+
+      accounts.each(&block)
+      self
+    end
+  end
+
   class Queue
     alias native_enqueue enqueue
     alias native_browse browse
@@ -293,7 +315,7 @@ module Primer
     end
   end
 
-  [Receipt, Reply, Page, Browsed, Member, Event, Broadcast, Entry, Change].each { |type| type.prepend(Value) }
+  [Receipt, Reply, Page, Browsed, Explanation, Account, Member, Event, Broadcast, Entry, Change].each { |type| type.prepend(Value) }
 
   # What is read as it comes: a Subscription's Deliveries, a Topic's Broadcasts, a Watch's Changes,
   # Events. Enumerable; but the last three have the table's `take`: what is here already. `first`

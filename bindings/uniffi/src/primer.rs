@@ -15,7 +15,7 @@ use crate::watch::Watch;
 
 /// This process's place in a cluster. Closed when the last handle of it is gone.
 #[derive(uniffi::Object)]
-pub struct Primer(Owned<primer::Primer>);
+pub struct Primer(pub(crate) Owned<primer::Primer>);
 
 #[uniffi::export]
 impl Primer {

@@ -83,6 +83,19 @@ private val tests = mapOf<String, suspend () -> Unit>(
             equal(101, number { jobs.browse(BrowseOptions(after = "no cursor")) })
         }
     },
+    "an explanation says what a message is" to {
+        withPrimer { primer ->
+            val id = primer.queue("jobs").enqueue("one").id
+            val me = primer.members().first().id
+            val told = primer.explain(id)
+            equal(listOf(me to "ready"), told.accounts.map { it.member to it.known })
+            equal(listOf("jobs", null, me, id), told.accounts[0].let { listOf(it.queue, it.group, it.owner, it.id) })
+            equal(emptyList(), told.missing)
+            equal(101, number { primer.explain("no id") })
+            primer.shutdown()
+            equal(501, number { primer.explain(id) })
+        }
+    },
     "settle acks what went well, nacks what failed and lets go of what was cancelled" to {
         withPrimer { primer ->
             val jobs = primer.queue("jobs")

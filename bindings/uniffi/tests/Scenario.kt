@@ -47,6 +47,7 @@ private val SHAPES = shapes(1..1, "members address unsubscribe close unlisten re
         "reply" to Shape(3..3, "header."),
         "receive" to Shape(2..2, "max", "wait", "lease", "group", "backlog"),
         "browse" to Shape(2..2, "max", "after", "group", "states", "header.", "body_bytes", "timeout", "cursor", "missing"),
+        "explain" to Shape(2..2, "missing"),
         "ack_many" to Shape(2..99),
         "nack" to Shape(2..2, "delay"),
         "extend" to Shape(2..2, "lease"),

@@ -85,6 +85,7 @@ class World {
         "replied" -> replied(step)
         "receive" -> queue(step).receive(receiveOptions(step))
         "browse" -> browse(step)
+        "explain" -> explain(step)
         "subscribe" -> subscribe(step)
         "create_group" -> done { queue(step).createGroup(step.name(2), isBacklog(step)) }
         "remove_group" -> done { queue(step).removeGroup(step.name(2)) }
@@ -189,6 +190,33 @@ class World {
         }
         if (!has.contentEquals(word.value)) differ("${word.key ?: "body"} ${word.text.take(40)}", has.decodeToString().take(40))
     }
+
+    private suspend fun explain(step: Step): Any {
+        val id = if (step.args[1].isText) step.name(1) else messages.getValue(step.name(1))
+        val wanted = if (step.error != null) emptyMap() else step.expect.associate { idOf(it.first().text) to it.drop(1) }
+        return awaited(step, listOf("as written")) {
+            val told = member(step).explain(id)
+            val isSo = told.missing.size.toULong() == (step.number("missing") ?: 0uL) &&
+                told.accounts.map { it.member } == wanted.keys.sorted() &&
+                told.accounts.all { one -> wanted.getValue(one.member).all { isSo(one, it) } }
+            listOf(if (isSo) "as written" else "$told")
+        }
+    }
+
+    private fun isSo(account: Account, word: Word) = when (word.key) {
+        null -> (account.leaseMs != null) == (account.known == "leased") &&
+            (account.readyAtMs != null) == (account.known == "delayed") &&
+            account.known in if (word.text == "done") listOf("acked", "forgotten") else listOf(word.text)
+        "queue" -> account.queue == word.text
+        "attempts" -> account.attempts.toString() == word.text
+        "holders" -> account.holders.size.toString() == word.text
+        "confirmed" -> account.confirmed.toString() == word.text
+        "owner" -> account.owner == idOf(word.text)
+        "lessee" -> account.lessee == idOf(word.text)
+        else -> differ("an account's word", word.key)
+    }
+
+    private fun idOf(name: String) = members.getValue(name).primer.members().first { it.isSelf }.id
 
     private suspend fun subscribe(step: Step): Any {
         val credit = step.number("credit")?.toUInt() ?: 64u

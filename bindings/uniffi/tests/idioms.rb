@@ -446,6 +446,21 @@ test "a page is enumerable, and all pages are read one after the other" do
   end
 end
 
+test "an explanation is enumerable and says what a message is" do
+  id = nil
+  closed = Primer.open do |primer|
+    id = primer.queue("jobs").enqueue("one").id
+    me = primer.members.first.id
+    told = primer.explain(id)
+    equal([[me, :ready, id, "jobs", nil, me, [me]]],
+          told.map { |one| [one.member, one.known, one.id, one.queue, one.group, one.owner, one.holders] })
+    equal([[], nil, nil], [told.missing, told.first.lease_ms, told.first.expires_ms])
+    ["no id", ""].each { |wrong| equal(101, raises(Primer::Error::WrongCall) { primer.explain(wrong) }.number) }
+    primer
+  end
+  equal(501, raises(Primer::Error::MemberDown) { closed.explain(id) }.number)
+end
+
 test "calls leave no descriptors behind" do
   Primer.open do |primer|
     jobs = primer.queue("jobs")

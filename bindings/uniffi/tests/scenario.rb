@@ -49,6 +49,7 @@ module Scenario
     "call" => [3, 3, ENQUEUE], "reply" => [3, 3, %w[header.]], "replied" => [1, 1, []],
     "receive" => [2, 2, %w[max wait lease] + IN_GROUP],
     "browse" => [2, 2, %w[max after group states header. body_bytes timeout cursor missing]],
+    "explain" => [2, 2, %w[missing]],
     "ack" => [2, 2, []], "ack_many" => [2, 99, []], "nack" => [2, 2, %w[delay]],
     "release" => [2, 2, []], "extend" => [2, 2, %w[lease]], "drop" => [2, 2, []],
     "subscribe" => [2, 2, %w[credit credit_bytes lease max_run] + IN_GROUP], "next" => [1, 1, %w[wait]],

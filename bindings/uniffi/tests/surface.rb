@@ -28,7 +28,7 @@ def wanted
     case kind
     when "verb" then [[row["on"], row["name"]]]
     # `open` takes pairs of text, so its options have no names here.
-    when "option" then row["of"] == "Options" ? [] : [[row["of"], row["name"]]]
+    when "option" then %w[Options QueueOptions].include?(row["of"]) ? [] : [[row["of"], row["name"]]]
     when "value" then row["fields"].scan(/(\w+):/).map { |field,| [row["name"], field] }
     else []
     end

@@ -1,11 +1,13 @@
 # frozen_string_literal: true
 
 require "primer"
+require_relative "explain"
 require_relative "gossip"
 require_relative "scenario"
 
 # What the names of one scenario stand for, and how each step is done and held to its expectation.
 class World
+  include Explain
   include Gossip
 
   # A step that differs from what the file says.

@@ -17,7 +17,9 @@ use crate::run::sync::{Condvar, Mutex, MutexGuard};
 use crate::pending::Held;
 use crate::run::runtime;
 use crate::run::waiter::call_host;
-use crate::{Broadcast, Change, Delivery, Error, ErrorKind, Event, Page, Receipt, Reply, Result};
+use crate::{
+    Broadcast, Change, Delivery, Error, ErrorKind, Event, Explanation, Page, Receipt, Reply, Result,
+};
 
 /// `value | ticket`: what a native verb answers.
 #[derive(Debug)]
@@ -41,6 +43,8 @@ pub enum Outcome {
     Receipts(Vec<Receipt>),
     /// Of browse.
     Page(Page),
+    /// Of explain.
+    Explanation(Explanation),
     /// Of receive.
     Deliveries(Vec<Delivery>),
     /// Of a subscription's next.
@@ -76,6 +80,12 @@ impl From<Reply> for Outcome {
 impl From<Page> for Outcome {
     fn from(page: Page) -> Self {
         Outcome::Page(page)
+    }
+}
+
+impl From<Explanation> for Outcome {
+    fn from(explanation: Explanation) -> Self {
+        Outcome::Explanation(explanation)
     }
 }
 

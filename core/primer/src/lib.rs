@@ -12,6 +12,7 @@ mod call;
 mod completions;
 mod configure;
 mod delivery;
+mod explain;
 mod handler;
 mod net;
 mod options;
@@ -30,6 +31,7 @@ pub use crate::call::{Call, Reply};
 pub use crate::completions::{Answer, Completion, Completions, Outcome};
 pub use crate::configure::QueueOptions;
 pub use crate::delivery::Delivery;
+pub use crate::explain::{Account, Explanation};
 pub use crate::handler::BroadcastHandler;
 pub use crate::options::{Discover, EnqueueOptions, Options, ReceiveOptions, SubscribeOptions};
 pub use crate::pending::Pending;
@@ -42,7 +44,7 @@ pub use crate::worker::{Verdict, Worker, WorkerOptions};
 pub use bytes::Bytes;
 pub use primer_proto::base::{BootId, MemberId, MessageId, limits};
 pub use primer_proto::engine::{
-    Broadcast, Change, Entry, Event, EventKind, IfNoGroup, Member, OnShort, REPLY_TO, Receipt,
-    State,
+    Broadcast, Change, Entry, Event, EventKind, IfNoGroup, Known, Member, OnShort, REPLY_TO,
+    Receipt, State,
 };
 pub use primer_proto::{Error, ErrorKind, Result};

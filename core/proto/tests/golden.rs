@@ -25,8 +25,8 @@ use primer_proto::membership::{Card, CardList, Heartbeat, Hello, Meta, Probe, Re
 use primer_proto::metadata::{Exchange, Exchanges, Length, Stock, Table};
 use primer_proto::queue::Message as Queue;
 use primer_proto::queue::{
-    Browse, Browsed, Claim, Deliver, Demand, Done, Ending, Forget, Header as QueueHeader, Replied,
-    Settle, Settled, Shown, Spot, State,
+    Account, Browse, Browsed, Claim, Deliver, Demand, Done, Ending, Explain, Explained, Forget,
+    Header as QueueHeader, Known, Replied, Settle, Settled, Shown, Spot, State,
 };
 use primer_proto::wire::Ids;
 
@@ -151,6 +151,7 @@ fn messages() -> Vec<(&'static str, Message)> {
     let mut all = control();
     all.extend(settling());
     all.extend(looks());
+    all.extend(questions());
     all.extend(copies());
     all.extend(ends());
     all.extend(broadcasts());
@@ -418,7 +419,7 @@ fn settling() -> Vec<(&'static str, Message)> {
     ]
 }
 
-/// A browse and its answer.
+/// A browse, and its answer.
 fn looks() -> Vec<(&'static str, Message)> {
     let queue = |message: Queue| Message::Queue(message.into());
     let spot = |sequence| Spot {
@@ -473,6 +474,54 @@ fn looks() -> Vec<(&'static str, Message)> {
                 is_busy: false,
                 through: Some(spot(8)),
                 messages: vec![shown],
+            })),
+        ),
+    ]
+}
+
+/// A question about one message, and its answer.
+fn questions() -> Vec<(&'static str, Message)> {
+    let queue = |message: Queue| Message::Queue(message.into());
+    let account = Account {
+        known: Known::Leased,
+        id: MessageId {
+            origin: ORIGIN,
+            sequence: 7,
+        },
+        queue: "jobs".into(),
+        group: "mailer".into(),
+        attempts: 2,
+        own: Own {
+            epoch: 300,
+            rank: 0x1122,
+            store: StoreId(0xabcd),
+        },
+        holders: [Holder {
+            member: MemberId(0xd2),
+            store: StoreId(0xabcd),
+        }]
+        .into(),
+        confirmed: 1,
+        lessee: Some(MemberId(0xe3)),
+        lease_ms: 500,
+        stamp: Stamp(0x0123_4567_89ab),
+        expires_ms: 1_795_000_001_000,
+        ..Account::default()
+    };
+    vec![
+        (
+            "explain",
+            queue(Queue::Explain(Explain {
+                number: 300,
+                origin: ORIGIN.0,
+                sequence: 7,
+            })),
+        ),
+        (
+            "explained",
+            queue(Queue::Explained(Explained {
+                number: 300,
+                accounts: vec![account],
             })),
         ),
     ]

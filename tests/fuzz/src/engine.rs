@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use bytes::BytesMut;
 use primer_proto::base::{
-    BootId, Chance, ClusterId, Error, ErrorKind, Instant, LinkId, MemberId, Now, QueueKey,
-    SessionId, StoreId, Ticket, limits,
+    BootId, Chance, ClusterId, Error, ErrorKind, Instant, LinkId, MemberId, MessageId, Now,
+    QueueKey, SessionId, StoreId, Ticket, limits,
 };
 use primer_proto::copies::Holder;
 use primer_proto::engine::{
@@ -248,7 +248,7 @@ impl Bench {
                 }
                 None => Command::Joined,
             },
-            17 => Command::Browse(browse(queue, chance)),
+            17 => look(queue, &self.pool, chance),
             9 => change_group(queue, chance),
             _ => match self.draw_handle(chance) {
                 Some(handle) => settle(handle, span, chance),
@@ -431,6 +431,17 @@ fn setting(chance: &mut Chance) -> (String, String) {
     (key.into(), value)
 }
 
+/// A look at a queue, or at what became of a message.
+fn look(queue: QueueKey, pool: &Pool, chance: &mut Chance) -> Command {
+    if chance.percent(70) {
+        return Command::Browse(browse(queue, chance));
+    }
+    Command::Explain(MessageId {
+        origin: *make::pick(&pool.boots, chance),
+        sequence: chance.below(24),
+    })
+}
+
 /// A look, often at more than may be asked for.
 fn browse(queue: QueueKey, chance: &mut Chance) -> NewBrowse {
     NewBrowse {
@@ -468,7 +479,7 @@ fn known(message: &Message) -> bool {
             Queue::Repl(_) | Queue::ReplOk(_) | Queue::ReplNo(_) | Queue::Demand(_) => true,
             Queue::Deliver(_) | Queue::SetDone(_) | Queue::DoneOk(_) | Queue::Forget(_) => true,
             Queue::Claim(_) | Queue::Settle(_) | Queue::Settled(_) | Queue::Replied(_) => true,
-            Queue::Browse(_) | Queue::Browsed(_) => true,
+            Queue::Browse(_) | Queue::Browsed(_) | Queue::Explain(_) | Queue::Explained(_) => true,
         },
     }
 }

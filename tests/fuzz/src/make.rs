@@ -17,8 +17,8 @@ use primer_proto::membership::{Card, CardList, Heartbeat, Meta, Probe, Rival};
 use primer_proto::metadata::{Exchange, Length, Stock};
 use primer_proto::queue::Message as Queue;
 use primer_proto::queue::{
-    After, Browse, Browsed, Claim, Deliver, Demand, Done, Ending, Forget, Header, Replied, Settle,
-    Settled, Shown, Spot, State,
+    Account, After, Browse, Browsed, Claim, Deliver, Demand, Done, Ending, Explain, Explained,
+    Forget, Header, Known, Replied, Settle, Settled, Shown, Spot, State,
 };
 use primer_proto::wire::{Ids, SEQUENCE_MAX};
 use prost::Message as _;
@@ -369,11 +369,55 @@ fn shown(pool: &Pool, chance: &mut Chance) -> Shown {
     }
 }
 
+fn account(pool: &Pool, chance: &mut Chance) -> Account {
+    let known = [
+        Known::Unknown,
+        Known::Ready,
+        Known::Leased,
+        Known::Forgotten,
+    ];
+    let member = pick(&pool.holders, chance).member;
+    Account {
+        known: *pick(&known, chance),
+        id: spot(pool, chance).id,
+        queue: queue_name(pool, chance),
+        group: (*pick(&["", "g"], chance)).into(),
+        attempts: number32(chance),
+        own: own(pool, chance),
+        holders: holders(pool, chance),
+        confirmed: number32(chance),
+        lessee: chance.percent(50).then_some(member),
+        lease_ms: number(chance),
+        stamp: Stamp(number(chance)),
+        ready_at_ms: number(chance),
+        expires_ms: number(chance),
+        ..Account::default()
+    }
+}
+
+/// A look at a queue or a message, or what a member says to one.
+fn look(pool: &Pool, chance: &mut Chance) -> Queue {
+    match chance.below(4) {
+        0 => Queue::Browse(browse(pool, chance)),
+        1 => Queue::Browsed(browsed(pool, chance)),
+        2 => Queue::Explain(Explain {
+            number: number(chance),
+            origin: boot(pool, chance).0,
+            sequence: number(chance),
+        }),
+        _ => Queue::Explained(Explained {
+            number: chance.below(60),
+            accounts: (0..chance.below(4))
+                .map(|_| account(pool, chance))
+                .collect(),
+        }),
+    }
+}
+
 /// A message of the queue room.
 fn queue(pool: &Pool, chance: &mut Chance) -> Queue {
-    match chance.below(14) {
-        12 => Queue::Browse(browse(pool, chance)),
-        13 => Queue::Browsed(browsed(pool, chance)),
+    match chance.below(16) {
+        12..=15 => look(pool, chance),
         0 | 1 => Queue::Repl(Repl {
             queue: queue_name(pool, chance).into(),
             section: section(pool, chance),

@@ -5,12 +5,14 @@
 //! wrote, whole or its beginning; nothing at a member changes by it; and when everything is drained,
 //! there is nothing to see.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use primer_check::Value;
 use primer_proto::Input;
 use primer_proto::base::{Ticket, limits};
-use primer_proto::engine::{Answer, Command, Message, NewBrowse, Page, Reply, Shown, Spot, State};
+use primer_proto::engine::{
+    Answer, Command, Known, Message, NewBrowse, Page, Reply, Shown, Spot, State,
+};
 use primer_proto::queue::Message as Queue;
 
 use crate::agenda::{MS, SECOND};
@@ -85,6 +87,9 @@ impl World {
         if self.phase != Phase::Load {
             return;
         }
+        if after.is_none() && self.browse_dice.percent(20) && self.explain_one(seat) {
+            return;
+        }
         let dice = &mut self.browse_dice;
         let states = [
             Vec::new(),
@@ -115,6 +120,49 @@ impl World {
             self.feed(seat, Input::Cancel(ticket));
             self.browse_later(seat, None);
         }
+    }
+
+    /// A user asks what became of a message; false while there was none.
+    fn explain_one(&mut self, seat: usize) -> bool {
+        let count = self.ledger.sent.len();
+        let drawn = self.browse_dice.index(count.max(1));
+        let Some(id) = self.ledger.sent.keys().nth(drawn).copied() else {
+            return false;
+        };
+        self.ask(seat, Command::Explain(id), What::Explain);
+        true
+    }
+
+    /// An explanation ends: each member of the set says something, this one first of all.
+    pub fn explained(&mut self, seat: usize, answer: Answer) {
+        let accounts = match answer {
+            Ok(Reply::Accounts(accounts)) => accounts,
+            Ok(other) => {
+                return self.violation("answer", format!("m{seat}: explain answered {other:?}"));
+            }
+            Err(error) if error.number() == 203 => return self.browse_later(seat, None),
+            Err(error) => return self.odd_answer(seat, "explain", &error),
+        };
+        let mut ids = BTreeSet::new();
+        for account in &accounts {
+            if !ids.insert((account.member, account.id)) {
+                let detail = format!(
+                    "m{seat}: {} is told twice by {}",
+                    account.id, account.member
+                );
+                self.violation("explain", detail);
+            }
+        }
+        if accounts.is_empty() {
+            self.violation("explain", format!("m{seat}: nobody says anything"));
+        }
+        if accounts
+            .iter()
+            .any(|account| account.known == Known::Standby)
+        {
+            self.sometimes.hit("explained");
+        }
+        self.browse_later(seat, None);
     }
 
     /// Any queue, or a group of one.
@@ -236,12 +284,17 @@ impl World {
     /// What a member's figures are before it is looked at; none for what is no look.
     pub fn before_look(&self, seat: usize, input: &Input) -> Option<Figures> {
         let is_look = match input {
-            Input::Command { command, .. } => matches!(command, Command::Browse(_)),
+            Input::Command { command, .. } => {
+                matches!(command, Command::Browse(_) | Command::Explain(_))
+            }
             Input::Message {
                 message: Message::Queue(queue),
                 ..
             } => {
-                matches!(queue.as_ref(), Queue::Browse(_) | Queue::Browsed(_))
+                matches!(
+                    queue.as_ref(),
+                    Queue::Browse(_) | Queue::Browsed(_) | Queue::Explain(_) | Queue::Explained(_)
+                )
             }
             _ => false,
         };

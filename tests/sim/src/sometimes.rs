@@ -9,6 +9,7 @@ pub const SOMETIMES: &[&str] = &[
     "batch enqueued",
     "browse cancelled",
     "browsed",
+    "explained",
     "call not replied",
     "call replied",
     "clock jumped",

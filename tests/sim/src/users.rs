@@ -98,6 +98,7 @@ pub(crate) enum What {
         held: Vec<Held>,
     },
     Browse(Asked),
+    Explain,
     Drain {
         queue: usize,
     },
@@ -337,6 +338,7 @@ impl World {
             }
             What::Settle { f, held } => self.settled(seat, f, &held, answer),
             What::Browse(asked) => self.browsed(seat, &asked, answer),
+            What::Explain => self.explained(seat, answer),
             What::Drain { queue } => self.drained(seat, queue, answer),
             What::Write { key, value, seen } => self.written(seat, key, value, &seen, &answer),
             What::Bridge if answer.is_err() => self.later(seat, 2 * SECOND, Act::Bridge),

@@ -6,6 +6,7 @@
 #include "browse.h"
 #include "calls.h"
 #include "expect.h"
+#include "explain.h"
 #include "gossip.h"
 #include "groups.h"
 #include "settings.h"
@@ -327,6 +328,7 @@ static const shape_t SHAPES[] = {
     {"reply", 3, 3, give_reply},
     {"receive", 2, 2, receive},
     {"browse", 2, 2, browse},
+    {"explain", 2, 2, explain},
     {"ack", 2, 2, settle_one},
     {"ack_many", 2, 99, ack_many},
     {"nack", 2, 2, settle_one},

@@ -20,6 +20,7 @@ primer_code_t verb_receive(primer_queue_t *q, const primer_receive_options_t *op
                            primer_delivery_t **deliveries, size_t capacity, size_t *len);
 primer_code_t verb_browse(primer_queue_t *q, const primer_browse_options_t *options,
                           primer_page_t **page);
+primer_code_t verb_explain(primer_t *p, const char *id, primer_explanation_t **explanation);
 primer_code_t verb_nack(primer_queue_t *q, primer_delivery_t *d, int64_t delay_ms);
 primer_code_t verb_release(primer_queue_t *q, primer_delivery_t *d);
 primer_code_t verb_reject(primer_queue_t *q, primer_delivery_t *d, const char *reason);

@@ -87,4 +87,9 @@ rustler::atoms! {
     expires_ms,
     lease_ms,
     owner,
+    accounts,
+    known,
+    holders,
+    confirmed,
+    lessee,
 }

@@ -7,7 +7,9 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use primer::{Answer, Completions, Delivery, Outcome, Page, Pending, Receipt, Reply, Result};
+use primer::{
+    Answer, Completions, Delivery, Explanation, Outcome, Page, Pending, Receipt, Reply, Result,
+};
 use rustler::{Encoder, Env, LocalPid, Monitor, NifResult, Resource, ResourceArc, Term};
 
 use crate::atoms;
@@ -20,6 +22,7 @@ pub(crate) enum Waiting {
     Receipt(Pending<Receipt>),
     Reply(Pending<Reply>),
     Page(Pending<Page>),
+    Explanation(Pending<Explanation>),
     Receipts(Pending<Vec<Receipt>>),
     Deliveries(Pending<Vec<Delivery>>),
     Delivery(Pending<Delivery>),
@@ -38,6 +41,7 @@ impl Waiting {
             Waiting::Receipt(pending) => pending.complete_on(completions).map(widen),
             Waiting::Reply(pending) => pending.complete_on(completions).map(widen),
             Waiting::Page(pending) => pending.complete_on(completions).map(widen),
+            Waiting::Explanation(pending) => pending.complete_on(completions).map(widen),
             Waiting::Receipts(pending) => pending.complete_on(completions).map(widen),
             Waiting::Deliveries(pending) => pending.complete_on(completions).map(widen),
             Waiting::Delivery(pending) => pending.complete_on(completions).map(widen),

@@ -54,6 +54,19 @@ fn join<'a>(env: Env<'a>, member: &MemberRes, address: &str) -> Term<'a> {
 }
 
 #[rustler::nif]
+fn explain<'a>(env: Env<'a>, member: &MemberRes, id: &str) -> Term<'a> {
+    match id.parse() {
+        Ok(id) => answer(
+            env,
+            &member.face,
+            member.face.primer().explain(id),
+            Waiting::Explanation,
+        ),
+        Err(error) => failed(env, &error),
+    }
+}
+
+#[rustler::nif]
 fn leave<'a>(env: Env<'a>, member: &MemberRes, map: Term<'a>) -> Term<'a> {
     match options::leave(map) {
         Ok((drain, force)) => answer(

@@ -7,8 +7,8 @@ use std::mem::MaybeUninit;
 use std::sync::{Arc, LazyLock};
 
 use primer::{
-    Broadcast, Browsed, Bytes, Change, Entry, Error, Event, Member, MessageId, Outcome, Page,
-    Receipt, Reply, Result, Stats,
+    Account, Broadcast, Browsed, Bytes, Change, Entry, Error, Event, Explanation, Member, MemberId,
+    MessageId, Outcome, Page, Receipt, Reply, Result, Stats,
 };
 use rustler::sys::{ErlNifTerm, c_uint, enif_make_list_from_array, enif_make_map_from_arrays};
 use rustler::{Atom, Encoder, Env, NewBinary, Term};
@@ -227,14 +227,73 @@ impl ToTerm for Page {
     fn to_term<'a>(self, env: Env<'a>, _: &Arc<Face>) -> Option<Term<'a>> {
         static KEYS: Keys<3> =
             LazyLock::new(|| [atoms::cursor(), atoms::messages(), atoms::missing()]);
-        let missing = self.missing.iter();
         let values = [
             some(env, self.cursor.as_deref().map(|cursor| text(env, cursor))),
             list(env, self.messages.iter().map(|one| browsed(env, one))),
-            list(env, missing.map(|member| text(env, &member.to_string()))),
+            members(env, &self.missing),
         ];
         Some(record(env, &KEYS, &values))
     }
+}
+
+impl ToTerm for Explanation {
+    /// `#{accounts, missing}`.
+    fn to_term<'a>(self, env: Env<'a>, _: &Arc<Face>) -> Option<Term<'a>> {
+        static KEYS: Keys<2> = LazyLock::new(|| [atoms::accounts(), atoms::missing()]);
+        let values = [
+            list(env, self.accounts.iter().map(|one| account(env, one))),
+            members(env, &self.missing),
+        ];
+        Some(record(env, &KEYS, &values))
+    }
+}
+
+/// Their ids.
+fn members<'a>(env: Env<'a>, members: &[MemberId]) -> Term<'a> {
+    let ids = members.iter();
+    list(env, ids.map(|member| text(env, &member.to_string())))
+}
+
+fn account<'a>(env: Env<'a>, account: &Account) -> Term<'a> {
+    static KEYS: Keys<14> = LazyLock::new(|| {
+        [
+            atoms::accepted_ms(),
+            atoms::attempts(),
+            atoms::confirmed(),
+            atoms::expires_ms(),
+            atoms::group(),
+            atoms::holders(),
+            atoms::id(),
+            atoms::known(),
+            atoms::lease_ms(),
+            atoms::lessee(),
+            atoms::member(),
+            atoms::owner(),
+            atoms::queue(),
+            atoms::ready_at_ms(),
+        ]
+    });
+    let number = |number: Option<u64>| some(env, number.map(|number| number.encode(env)));
+    let member =
+        |member: Option<MemberId>| some(env, member.map(|member| text(env, &member.to_string())));
+    let name = |name: &Option<String>| some(env, name.as_deref().map(|name| text(env, name)));
+    let values = [
+        number(account.accepted_ms),
+        account.attempts.encode(env),
+        account.confirmed.encode(env),
+        number(account.expires_ms),
+        name(&account.group),
+        members(env, &account.holders),
+        Ids::default().encode(env, account.id),
+        fixed(env, account.known.name()).encode(env),
+        number(account.lease_ms),
+        member(account.lessee),
+        member(Some(account.member)),
+        member(account.owner),
+        name(&account.queue),
+        number(account.ready_at_ms),
+    ];
+    record(env, &KEYS, &values)
 }
 
 /// A term, or `undefined`.
@@ -488,6 +547,7 @@ impl ToTerm for Outcome {
             Outcome::Receipt(receipt) => receipt.to_term(env, face),
             Outcome::Reply(reply) => reply.to_term(env, face),
             Outcome::Page(page) => page.to_term(env, face),
+            Outcome::Explanation(explanation) => explanation.to_term(env, face),
             Outcome::Receipts(receipts) => receipts.to_term(env, face),
             Outcome::Deliveries(deliveries) => deliveries.to_term(env, face),
             Outcome::Delivery(delivery) => delivery.to_term(env, face),

@@ -25,7 +25,7 @@ from ._options import Browse, Discover, IfNoGroup, OnShort, Options, State, Term
 from ._primer import Receipt, __version__
 from ._readers import Events, Topic, Watch
 from ._settings import Direction, Overflow, Settings
-from ._values import Broadcast, Browsed, Change, Entry, Event, Member, Page, Reply
+from ._values import Account, Broadcast, Browsed, Change, Entry, Event, Explanation, Member, Page, Reply
 from ._workers import Worker
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from . import aio as aio
 
 __all__ = [
+    "Account",
     "Broadcast",
     "Browse",
     "Browsed",
@@ -45,6 +46,7 @@ __all__ = [
     "Entry",
     "Event",
     "Events",
+    "Explanation",
     "IfNoGroup",
     "InDoubt",
     "Member",

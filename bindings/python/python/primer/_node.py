@@ -23,7 +23,7 @@ from ._workers import MAX_RUN, Handler, Worker, check
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    from ._values import Entry, Member, Page, Reply
+    from ._values import Entry, Explanation, Member, Page, Reply
 
 CALL_TIMEOUT: Duration = "30s"
 """How long a call waits for its reply, unless told otherwise."""
@@ -109,6 +109,14 @@ class Primer:
     def stats(self) -> dict[str, int]:
         """Counters and gauges by stable names. Errors: 501."""
         return self._native.stats()
+
+    def explain(self, id: str) -> Explanation:
+        """What every member that answers within two seconds knows of a message; changes nothing.
+
+        Who owns it and what it does there, who has a copy, who remembers its end: in each group, and with its dead
+        letter. Errors: 101 for what is no id, 203 with too many at a time, 501.
+        """
+        return self._native.explain(id)
 
     def events(self) -> Events:
         """A reader of events from now on: ``for event in node.events()``."""

@@ -12,7 +12,7 @@ from typing import TypeAlias, final, overload
 
 from typing_extensions import Buffer
 
-from ._values import Broadcast, Change, Entry, Event, Member, Page, Reply
+from ._values import Broadcast, Change, Entry, Event, Explanation, Member, Page, Reply
 
 __all__ = [
     "Completions",
@@ -77,6 +77,10 @@ class Primer:
     def set_policy(self, prefix: str, settings: builtins.list[tuple[str, str]]) -> None: ...
     def remove_policy(self, prefix: str) -> None: ...
     def policies(self) -> builtins.list[tuple[str, builtins.list[tuple[str, str]]]]: ...
+    @overload
+    def explain(self, id: str, on: None = None) -> Explanation: ...
+    @overload
+    def explain(self, id: str, on: Completions) -> Explanation | int: ...
 
 @final
 class Queue:

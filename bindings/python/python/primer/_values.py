@@ -135,6 +135,60 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class Account:
+    """What one member knows of a message, or of it in one group, or of its dead letter."""
+
+    member: str
+    """Whose account it is, by its id."""
+    known: str
+    """What the message is there.
+
+    Its owner says "replicating", "ready", "delayed", "leased", "moving" or "dying", who has a copy "standby". Of a
+    finished one it is "acked", "dead", "expired", "aborted", or at last "forgotten"; else "unknown".
+    """
+    id: str
+    """The id there: in a group, or as a dead letter, one of its own."""
+    queue: str | None
+    """Its queue; None where that is not known any more."""
+    group: str | None
+    """Its group; None for the queue's own."""
+    attempts: int
+    """How often it was given out, as far as is known there."""
+    owner: str | None
+    """The id of the member that owns it, as far as is known there."""
+    holders: tuple[str, ...]
+    """The ids of members that may hold it, as far as is known there."""
+    confirmed: int
+    """How many of these have confirmed it."""
+    lessee: str | None
+    """Of a leased one, the id of the member whose consumer has it."""
+    lease_ms: int | None
+    """Of a leased one, how long its lease lasts."""
+    accepted_ms: int | None
+    """When it was accepted, in milliseconds since 1970 by the clock of the member that did."""
+    ready_at_ms: int | None
+    """Of a delayed one, when it is ready, in milliseconds since 1970."""
+    expires_ms: int | None
+    """When it expires, in milliseconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What the members that answered know of a message; iterating over it gives their accounts."""
+
+    accounts: tuple[Account, ...]
+    """One or more a member, in the order of the members' ids."""
+    missing: tuple[str, ...]
+    """The ids of members that did not answer: unreachable, or too slow."""
+
+    def __iter__(self) -> Iterator[Account]:
+        return iter(self.accounts)
+
+    def __len__(self) -> int:
+        return len(self.accounts)
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A key of the cluster's, as this member knows it."""
 

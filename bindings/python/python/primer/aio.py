@@ -28,7 +28,7 @@ from ._workers_aio import Handler, Worker
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    from ._values import Entry, Member, Page, Reply
+    from ._values import Entry, Explanation, Member, Page, Reply
 
 __all__ = ["Delivery", "Events", "Primer", "Queue", "Subscription", "Topic", "Watch", "Worker", "open", "start"]
 
@@ -133,6 +133,14 @@ class Primer:
     async def stats(self) -> dict[str, int]:
         """Counters and gauges by stable names. Errors: 501."""
         return self._native.stats()
+
+    async def explain(self, id: str) -> Explanation:
+        """What every member knows of a message. See ``primer.Primer.explain``. Errors: 101, 203, 501."""
+        bridge = self._loops.here()
+        answer = self._native.explain(id, bridge.native)
+        if isinstance(answer, int):
+            return cast("Explanation", await bridge.late(answer))
+        return answer
 
     def events(self) -> Events:
         """A reader of events from now on: ``async for event in node.events()``."""

@@ -67,6 +67,8 @@ pub const BROWSE_BYTES_MAX: usize = 512 << 10;
 pub const BROWSES_MAX: usize = 32;
 /// Browses that one member works on at a time: each keeps the places of up to `BROWSE_MAX` messages.
 pub const SCANS_MAX: usize = 256;
+/// Accounts of one member about one message: of it in each group, and of each dead letter.
+pub const ACCOUNTS_MAX: usize = 192;
 /// Default of a browse's `timeout_ms`.
 pub const BROWSE_TIMEOUT_MS: Millis = 2_000;
 /// Longest `timeout_ms` of a browse.

@@ -11,15 +11,15 @@ use crate::copies::Asked;
 use crate::queue::{Browse, Browsed, Message as Queue};
 
 /// Members 1 and up, all linked to each other.
-struct Ring {
-    engines: Vec<Engine>,
+pub(super) struct Ring {
+    pub(super) engines: Vec<Engine>,
     links: BTreeMap<(usize, usize), LinkId>,
     flight: VecDeque<(usize, Input)>,
     /// Who does not hear browses: a member that is slow, or too old to know them.
-    deaf: BTreeSet<usize>,
+    pub(super) deaf: BTreeSet<usize>,
     /// Copies are on their way for ever.
     is_stuck: bool,
-    answers: BTreeMap<Ticket, Answer>,
+    pub(super) answers: BTreeMap<Ticket, Answer>,
     /// Browsed frames that were sent.
     shown: Vec<Browsed>,
     now: u64,
@@ -27,7 +27,7 @@ struct Ring {
 }
 
 impl Ring {
-    fn new(count: usize) -> Self {
+    pub(super) fn new(count: usize) -> Self {
         let mut ring = Self {
             engines: Vec::new(),
             links: BTreeMap::new(),
@@ -77,21 +77,21 @@ impl Ring {
         self.settle();
     }
 
-    fn cut(&mut self, a: usize, b: usize) {
+    pub(super) fn cut(&mut self, a: usize, b: usize) {
         let link = self.links.remove(&(a, b)).unwrap();
         self.give(a, Input::Unlinked(link));
         self.give(b, Input::Unlinked(link));
         self.settle();
     }
 
-    fn tell(&mut self, seat: usize, command: Command) -> Ticket {
+    pub(super) fn tell(&mut self, seat: usize, command: Command) -> Ticket {
         self.ticket += 1;
         let ticket = Ticket(self.ticket);
         self.give(seat, Input::Command { ticket, command });
         ticket
     }
 
-    fn ask(&mut self, seat: usize, command: Command) -> Answer {
+    pub(super) fn ask(&mut self, seat: usize, command: Command) -> Answer {
         let ticket = self.tell(seat, command);
         self.settle();
         self.answers.remove(&ticket).expect("an answer")
@@ -119,7 +119,7 @@ impl Ring {
         let to = if *a == from { *b } else { *a };
         if let Message::Queue(queue) = &message {
             match queue.as_ref() {
-                Queue::Browse(_) if self.deaf.contains(&to) => return,
+                Queue::Browse(_) | Queue::Explain(_) if self.deaf.contains(&to) => return,
                 Queue::Repl(_) if self.is_stuck => return,
                 Queue::Browsed(browsed) => self.shown.push(browsed.clone()),
                 _ => {}
@@ -137,7 +137,7 @@ impl Ring {
         }
     }
 
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         while let Some((to, input)) = self.flight.pop_front() {
             self.give(to, input);
         }
@@ -147,7 +147,7 @@ impl Ring {
     }
 
     /// Time goes on, for all.
-    fn pass(&mut self, ms: u64) {
+    pub(super) fn pass(&mut self, ms: u64) {
         self.now += ms;
         for seat in 0..self.engines.len() {
             self.give(seat, Input::Wake);
@@ -155,7 +155,7 @@ impl Ring {
         self.settle();
     }
 
-    fn enqueue(&mut self, seat: usize, body: &str) -> MessageId {
+    pub(super) fn enqueue(&mut self, seat: usize, body: &str) -> MessageId {
         self.enqueue_with(seat, body.to_string().into_bytes(), &[], Asked::default())
     }
 
@@ -190,7 +190,7 @@ impl Ring {
         }
     }
 
-    fn lease(&mut self, seat: usize, lease: u64) -> Leased {
+    pub(super) fn lease(&mut self, seat: usize, lease: u64) -> Leased {
         let queue = self.engines[seat].queue("jobs").unwrap();
         let command = Command::Receive {
             queue,

@@ -5,11 +5,11 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 
-use crate::base::{BootId, MemberId, Millis, QueueKey, SessionId};
+use crate::base::{BootId, MemberId, MessageId, Millis, QueueKey, SessionId};
 pub use crate::metadata::Entry;
 pub use crate::queue::{
-    Answer, EnqueueOptions, Flow, Glimpse, Handle, NewBrowse, NewCall, NewMessage, Page, Reply,
-    ReplyTo, Response, Shown, Spot, State,
+    Account, Answer, EnqueueOptions, Flow, Glimpse, Handle, Known, NewBrowse, NewCall, NewMessage,
+    Page, Reply, ReplyTo, Response, Shown, Spot, State,
 };
 
 /// What a user asks of the engine.
@@ -54,6 +54,8 @@ pub enum Command {
     },
     /// Show messages of every member without taking them. Answers [`Reply::Page`], 101, 203.
     Browse(NewBrowse),
+    /// Tell what every member knows of a message. Answers [`Reply::Accounts`], 203.
+    Explain(MessageId),
     /// A message is finished. Answers [`Reply::Done`], or 402.
     Ack(Handle),
     /// Several are finished. Answers [`Reply::Codes`], one a handle: 0 or an error's number.

@@ -16,7 +16,7 @@ use crate::copies::{Repl, ReplNo, ReplOk};
 use crate::membership::{CardList, Heartbeat, Meta, Probe, Rival};
 use crate::metadata::{Exchange, Stock};
 use crate::queue::Message as Queue;
-use crate::queue::{Browse, Browsed, Claim, Deliver, Done, Forget, Replied};
+use crate::queue::{Browse, Browsed, Claim, Deliver, Done, Explained, Forget, Replied};
 use crate::wire::Reader;
 
 /// A message between two members.
@@ -78,6 +78,8 @@ const HOST_EXCHANGE: u8 = 28;
 const REPLIED: u8 = 32;
 const BROWSE: u8 = 34;
 const BROWSED: u8 = 35;
+const EXPLAIN: u8 = 36;
+const EXPLAINED: u8 = 37;
 
 /// A frame that neighbours may join is closed beyond this, so that its first messages do not wait
 /// for its last.
@@ -297,6 +299,8 @@ fn write_queue(queue: &Queue, out: &mut BytesMut) {
         Queue::Replied(replied) => put(replied, out),
         Queue::Browse(browse) => put(browse, out),
         Queue::Browsed(browsed) => browsed.write(out),
+        Queue::Explain(explain) => put(explain, out),
+        Queue::Explained(explained) => explained.write(out),
     }
 }
 
@@ -325,6 +329,8 @@ fn kind(message: &Message) -> u8 {
             Queue::Replied(_) => REPLIED,
             Queue::Browse(_) => BROWSE,
             Queue::Browsed(_) => BROWSED,
+            Queue::Explain(_) => EXPLAIN,
+            Queue::Explained(_) => EXPLAINED,
             Queue::Repl(_) => REPL,
             Queue::ReplOk(_) => REPL_OK,
             Queue::ReplNo(_) => REPL_NO,
@@ -416,6 +422,7 @@ pub fn decode(mut frame: Bytes) -> Result<Option<Message>> {
         SETTLED => Message::Queue(Box::new(Queue::Settled(get(frame)?))),
         REPLIED => Message::Queue(Box::new(Queue::Replied(get::<Replied>(frame)?.checked()?))),
         BROWSE => Message::Queue(Box::new(Queue::Browse(get::<Browse>(frame)?.checked()?))),
+        EXPLAIN => Message::Queue(Box::new(Queue::Explain(get(frame)?))),
         _ => {
             let mut reader = Reader::new(frame);
             let message = match decode_broadcast(kind, &mut reader)? {
@@ -455,6 +462,7 @@ fn decode_batch(kind: u8, reader: &mut Reader) -> Result<Option<Queue>> {
         FORGET => Queue::Forget(Forget::read(reader)?),
         CLAIM => Queue::Claim(Claim::read(reader)?),
         BROWSED => Queue::Browsed(Browsed::read(reader)?),
+        EXPLAINED => Queue::Explained(Explained::read(reader)?),
         _ => return Ok(None),
     }))
 }

@@ -23,9 +23,9 @@ mod tell;
 mod watch;
 
 pub use command::{
-    Answer, Broadcast, Change, Command, Configure, EnqueueOptions, Entry, Event, EventKind, Flow,
-    Glimpse, InGroup, Member, NewBrowse, NewCall, NewMessage, Page, Reply, ReplyTo, Response,
-    Shown, Spot, State,
+    Account, Answer, Broadcast, Change, Command, Configure, EnqueueOptions, Entry, Event,
+    EventKind, Flow, Glimpse, InGroup, Known, Member, NewBrowse, NewCall, NewMessage, Page, Reply,
+    ReplyTo, Response, Shown, Spot, State,
 };
 pub use effect::{Effect, Lane};
 pub use frame::{HEADER_BYTES, KIND_HELLO, KIND_REFUSAL, Message, Writer, cut, decode};
@@ -41,8 +41,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::base::{
-    BootId, Chance, Error, ErrorKind, Instant, LinkId, MemberId, MessageId, Now, QueueKey, Result,
-    StoreId, Ticket,
+    BootId, Chance, Error, ErrorKind, Instant, LinkId, MemberId, MessageId, Millis, Now, QueueKey,
+    Result, StoreId, Ticket,
 };
 use crate::broadcast::Plumtree;
 use crate::copies::Holder;
@@ -294,6 +294,7 @@ impl Engine {
                 Ok(queue) => self.queues.receive(now, ticket, queue, max, wait, lease),
                 Err(error) => self.out.push(Effect::Reply(ticket, Err(error))),
             },
+            Command::Explain(id) => queues.explain(now, ticket, id),
             Command::Browse(browse) => queues.browse(now, ticket, browse),
             Command::Ack(handle) => queues.ack(now, ticket, &handle),
             Command::AckMany(handles) => queues.ack_many(now, ticket, &handles),
@@ -331,13 +332,16 @@ impl Engine {
             Command::Delete(key) => self.delete(now, ticket, &key),
             Command::Join(address) => self.join(now, ticket, address),
             Command::Joined => self.wait_for_seed(now, ticket),
-            Command::Leave { .. } if self.parting.is_some() => {
-                let error =
-                    Error::new(ErrorKind::AlreadyExists).because("this member is leaving already");
-                self.out.push(Effect::Reply(ticket, Err(error)));
-            }
-            Command::Leave { drain, force } => queues.leave(now, ticket, drain, force),
+            Command::Leave { drain, force } => self.leave(now, ticket, drain, force),
         }
+    }
+
+    fn leave(&mut self, now: Now, ticket: Ticket, drain: Option<Millis>, force: bool) {
+        if self.parting.is_none() {
+            return self.queues.leave(now, ticket, drain, force);
+        }
+        let error = Error::new(ErrorKind::AlreadyExists).because("this member is leaving already");
+        self.out.push(Effect::Reply(ticket, Err(error)));
     }
 
     fn wake(&mut self, now: Now) {
@@ -532,6 +536,8 @@ mod browse_tests;
 mod calls_tests;
 #[cfg(test)]
 mod configs_tests;
+#[cfg(test)]
+mod explain_tests;
 #[cfg(test)]
 mod groups_tests;
 #[cfg(test)]

@@ -476,21 +476,12 @@ impl Queues {
     }
 
     /// This member begins anew and has no links.
-    pub(super) fn drop_browses(&mut self) {
-        let asked = self.browses.gatherings.values();
-        let unheard = asked.flat_map(|gathering| &gathering.unheard);
-        let scans = self
-            .browses
-            .scans
-            .iter()
-            .filter_map(|scan| match scan.asker {
-                Asker::There(member, _) => Some(member),
-                Asker::Here(_) => None,
-            });
-        let members: BTreeSet<MemberId> = unheard.copied().chain(scans).collect();
-        members
-            .into_iter()
-            .for_each(|member| self.drop_browses_with(member));
+    pub(super) fn drop_looks(&mut self) {
+        let members: Vec<MemberId> = self.peers.keys().copied().collect();
+        for member in members {
+            self.drop_browses_with(member);
+            self.drop_explains_with(member);
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 
+use super::account::Account;
 use super::page::Page;
 use crate::base::{Error, MessageId, Millis, QueueKey, SessionId, Stamp};
 pub use crate::copies::Headers;
@@ -99,6 +100,8 @@ pub enum Reply {
     Response(Response),
     /// Messages that were looked at.
     Page(Page),
+    /// What is known of a message, at each member.
+    Accounts(Vec<Account>),
     /// One number a handle: 0 or an error's.
     Codes(Vec<u16>),
     /// A session was opened.

@@ -170,7 +170,6 @@ impl Queues {
                 .with("messages_max", limits::BATCH_MAX));
         }
         let mut options = options;
-        self.check_paused(queue)?;
         self.fill_in(queue, &mut options);
         let terms = options.terms.terms(now)?;
         let wanted = self.wanted_copies(&options)?;

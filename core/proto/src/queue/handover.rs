@@ -360,7 +360,7 @@ impl Queues {
         for (origin, first, last, _) in core::mem::take(&mut self.tombs).into_runs() {
             self.prints.insert(origin, first, last);
         }
-        self.drop_browses();
+        self.drop_looks();
         self.peers.clear();
         self.gone.clear();
         self.sweeps.clear();

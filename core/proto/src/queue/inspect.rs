@@ -40,7 +40,10 @@ impl Queues {
         stats.insert("tombstones", self.tombs.message_count());
         stats.insert("tombstone_runs", self.tombs.run_count() as u64);
         stats.insert("calls", self.calls.len() as u64);
-        stats.insert("browses_open", self.browses.open() as u64);
+        stats.insert(
+            "browses_open",
+            (self.browses.open() + self.inquiries.len()) as u64,
+        );
         stats.insert("waiters", self.waiters.len() as u64);
         stats.insert("sessions", self.sessions.len() as u64);
         stats.insert("demands", self.asked.len() as u64);

@@ -105,8 +105,9 @@ impl Queues {
         }
     }
 
-    /// Whether these may come, too. Errors: 104, 201.
+    /// Whether these may come, too. Errors: 104, 201, 204.
     pub(super) fn check_length(&self, queue: QueueKey, messages: &[NewMessage]) -> Result<()> {
+        self.check_paused(queue)?;
         let Some(rules) = self.rules(queue).filter(|rules| rules.is_limited()) else {
             return Ok(());
         };

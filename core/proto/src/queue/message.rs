@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::account::{Explain, Explained};
 use super::calls::ReplyTo;
 use super::delivery::{NewMessage, Response};
 use super::page::{Browse, Browsed};
@@ -44,6 +45,10 @@ pub enum Message {
     Browse(Browse),
     /// That is what I own.
     Browsed(Browsed),
+    /// Tell what you know of a message.
+    Explain(Explain),
+    /// That is what I know.
+    Explained(Explained),
 }
 
 /// "Lease me up to `credit` messages." Answered by one [`Deliver`], perhaps empty.
@@ -220,6 +225,8 @@ impl Message {
             Message::Replied(replied) => replied.weight(),
             Message::Browse(browse) => browse.weight(),
             Message::Browsed(browsed) => browsed.weight(),
+            Message::Explain(_) => 40,
+            Message::Explained(explained) => explained.weight(),
         }
     }
 
@@ -228,7 +235,11 @@ impl Message {
     pub fn is_bulk(&self) -> bool {
         matches!(
             self,
-            Message::Repl(_) | Message::Deliver(_) | Message::Replied(_) | Message::Browsed(_)
+            Message::Repl(_)
+                | Message::Deliver(_)
+                | Message::Replied(_)
+                | Message::Browsed(_)
+                | Message::Explained(_)
         )
     }
 }

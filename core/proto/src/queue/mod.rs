@@ -7,12 +7,13 @@
 //! `life` (this store under another name),
 //! `groups` (who gets a message),
 //! `calls` (replies),
-//! `browse` and `page` (looking without taking),
+//! `browse` and `page` (looking without taking), `explain` and `account` (what is known of one),
 //! `settle` (nack, release, extend, reject), `terms` and `dead` (dates, limits, dead letters), `ack` and `round` (the end of a message), `takeover` and
 //! `handover` (owners that went or go), `repair` (copies that went), `rules` (what a queue is told to do),
 //! `length` and `purge` (too much of it, and all of it). It knows members only as [`Peer`]s that the engine tells it
 //! of, and says what it wants as [`Out`]s.
 
+mod account;
 mod ack;
 mod batch;
 mod browse;
@@ -21,6 +22,7 @@ mod dead;
 mod delivery;
 mod done;
 mod enqueue;
+mod explain;
 mod fanout;
 mod fetch;
 mod give;
@@ -47,6 +49,7 @@ mod span;
 mod takeover;
 mod terms;
 
+pub use account::{Account, Explain, Explained, Known};
 pub use calls::{REPLY_TO, ReplyTo};
 pub use delivery::{
     Answer, EnqueueOptions, Flow, Glimpse, Handle, Headers, IfNoGroup, Leased, NewCall, NewMessage,
@@ -139,6 +142,8 @@ enum Alarm {
     Call(Ticket),
     /// A page's wait is over.
     Browse(Ticket),
+    /// An explanation's wait is over.
+    Explain(Ticket),
     /// What is held here is looked through for pages.
     Scan,
     /// A demand was not answered.
@@ -265,7 +270,9 @@ counters! {
     browse_timeouts,
     /// Other members' browses refused here, where too many were under way.
     browses_refused,
-    /// Answers to browses that nobody waited for, or that did not keep to what was asked.
+    /// Explanations asked for here.
+    explains,
+    /// Answers to browses and explanations that nobody waited for, or that did not keep to what was asked.
     browses_dropped,
 }
 
@@ -302,6 +309,7 @@ pub struct Queues {
     calls: calls::Calls,
     /// Pages and answers under way.
     browses: browse::Browses,
+    inquiries: explain::Inquiries,
     asked: BTreeMap<u64, Asked>,
     /// Demands that were not answered in time.
     given_up: BTreeSet<u64>,
@@ -376,6 +384,7 @@ impl Queues {
             waiters: BTreeMap::new(),
             calls: calls::Calls::new(),
             browses: browse::Browses::default(),
+            inquiries: explain::Inquiries::new(),
             asked: BTreeMap::new(),
             given_up: BTreeSet::new(),
             settles: BTreeMap::new(),
@@ -462,6 +471,7 @@ impl Queues {
             Alarm::Waiter(ticket) => self.waiter_is_due(ticket),
             Alarm::Call(ticket) => self.call_is_due(ticket),
             Alarm::Browse(ticket) => self.browse_is_due(ticket),
+            Alarm::Explain(ticket) => self.explain_is_due(ticket),
             Alarm::Scan => self.scan_step(now),
             Alarm::Demand(number) => self.demand_is_late(now, number),
             Alarm::Settle(number) => self.settle_is_late(number),
@@ -509,6 +519,8 @@ impl Queues {
             Message::Replied(replied) => self.on_replied(replied),
             Message::Browse(browse) => self.on_browse(now, from, browse),
             Message::Browsed(browsed) => self.on_browsed(from, browsed),
+            Message::Explain(explain) => self.on_explain(now, from, explain),
+            Message::Explained(explained) => self.on_explained(from, explained),
         }
     }
 

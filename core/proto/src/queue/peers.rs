@@ -99,6 +99,7 @@ impl Queues {
         if let Some(peer) = self.peers.remove(&member) {
             let store = peer.store;
             self.drop_browses_with(member);
+            self.drop_explains_with(member);
             self.store_is_lost(now, Holder { member, store });
             for store in peer.kept {
                 self.watch(now, store);
@@ -178,6 +179,7 @@ impl Queues {
         self.drop_demands_to(now, member);
         self.drop_settles_to(member);
         self.drop_browses_with(member);
+        self.drop_explains_with(member);
         self.keep_again(now, member);
         for shelf in &mut self.shelves {
             shelf.wanted.remove(&member);

@@ -12,10 +12,10 @@ use super::{Alarm, Queues, limits};
 use crate::base::{MessageId, Now};
 
 impl Queues {
-    /// Some queue was purged: the messages held here are looked at from the beginning.
+    /// Some queue was purged: the messages held here are looked at from the beginning, the first at once.
     pub(super) fn begin_purge(&mut self, now: Now) {
         self.purge_cursor = 0;
-        self.alarms.set_earlier(Alarm::Purge, now.mono);
+        self.purge_step(now);
     }
 
     /// One bounded step through the messages held here.

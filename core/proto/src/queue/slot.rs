@@ -333,6 +333,12 @@ impl Index {
         window.insert(id.sequence, index);
     }
 
+    /// The groups in which something is held that was accepted by that boot.
+    pub(super) fn fans_of(&self, source: BootId) -> impl Iterator<Item = Fan> {
+        let fans = self.others.values().filter_map(|window| window.fan);
+        fans.filter(move |fan| fan.source == source)
+    }
+
     /// Notes where the ids of an origin come from; something of it is held.
     pub(super) fn note_fan(&mut self, origin: BootId, fan: Fan) {
         if let Some(window) = self.others.get_mut(&origin) {

@@ -143,7 +143,7 @@ impl World {
         Ok(&self.member(&name(step, 0))?.0)
     }
 
-    fn id_of(&self, member: &str) -> Told<MemberId> {
+    pub fn id_of(&self, member: &str) -> Told<MemberId> {
         let members = self
             .member(member)?
             .0

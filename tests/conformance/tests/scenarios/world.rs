@@ -22,7 +22,7 @@ pub type Told<T> = Result<T, String>;
 #[derive(Default)]
 pub struct World {
     members: BTreeMap<String, (Primer, Events)>,
-    messages: BTreeMap<String, MessageId>,
+    pub messages: BTreeMap<String, MessageId>,
     /// By member and message: those it received, the last one at the end.
     deliveries: BTreeMap<(String, String), Vec<Delivery>>,
     subscriptions: BTreeMap<String, (String, Subscription)>,
@@ -58,6 +58,7 @@ impl World {
             "call" | "reply" | "replied" => self.call(step),
             "receive" => self.receive(step),
             "browse" => self.browse(step),
+            "explain" => self.explain(step),
             "create_group" | "remove_group" | "groups" => self.group(step),
             "configure" | "configuration" | "pause" | "resume" | "purge" | "set_policy"
             | "remove_policy" | "policies" => self.setting(step),
