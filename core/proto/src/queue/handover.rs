@@ -114,6 +114,10 @@ impl Queues {
         let Some(slot) = self.slab.get(index) else {
             return;
         };
+        if self.is_awaited(slot) {
+            // Also where another took it over meanwhile: without it here its receipt would be a guess.
+            return;
+        }
         let owner = slot
             .holders
             .iter()
@@ -368,3 +372,7 @@ impl Queues {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "handover_tests.rs"]
+mod tests;
