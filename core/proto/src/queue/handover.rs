@@ -201,11 +201,11 @@ impl Queues {
         let Some(slot) = self.slab.get(index) else {
             return;
         };
-        let (id, holders) = (slot.id, slot.holders.clone());
+        let holders = slot.holders.clone();
         let Some(target) = self.placement.another(&holders) else {
-            self.counters.handed_over += 1;
-            self.take_out(now, id);
-            return;
+            // Perhaps nobody else knows of some of them, and this member may stay: then nobody would ask
+            // those whether the message is over, and they would take this one for its owner.
+            return self.moved(now, index, self.me);
         };
         // A copy that may expire has a deadline, and one on its way has none.
         self.wheel.clear(index);

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::*;
 use crate::base::{BootId, Chance, MessageId, QueueKey};
-use crate::copies::{Holders, ReplOk};
+use crate::copies::{Holders, Item, Repl, ReplOk, Section};
 use crate::queue::message::Message;
 use crate::queue::{Answer, EnqueueOptions, NewMessage, OnShort, Reply, Settings};
 
@@ -131,6 +131,16 @@ impl Room {
         self.queues.leave(now, Ticket(2), Some(drain), false);
         self.look();
     }
+
+    /// What went to one of the others since the last look.
+    fn sent_to(&mut self, n: u64) -> Vec<Message> {
+        let to = holder(n).member;
+        let sent = core::mem::take(&mut self.sent);
+        let (to_it, rest) = sent.into_iter().partition(|(at, _)| *at == to);
+        self.sent = rest;
+        let to_it: Vec<(MemberId, Message)> = to_it;
+        to_it.into_iter().map(|(_, message)| message).collect()
+    }
 }
 
 fn id(sequence: u64) -> MessageId {
@@ -205,4 +215,37 @@ fn of_a_batch_one_that_was_taken_over_is_short_whatever_stores_are_lost() {
     room.hear(ANN, Message::SetDone(super::super::Done { ids, ..done }));
     let answer = room.answers.remove(&Ticket(1)).unwrap();
     assert!(matches!(answer, Ok(Reply::Receipts(receipts)) if receipts.len() == 2));
+}
+
+#[test]
+fn who_drops_a_copy_tells_all_that_may_hold_one_where_the_others_are() {
+    let mut room = Room::new(&[ANN, BOB]);
+    let copy = id_of(ANN, 1);
+    let mut section = Section::new(copy.origin, own(copy, 0, ANN), holders(&[ANN, ME, BOB]));
+    section.items.push(Item {
+        sequence: copy.sequence,
+        stamp: crate::base::Stamp(1),
+        attempts: 0,
+        lease: 0,
+        body: Some("x".into()),
+        headers: None,
+        terms: None,
+    });
+    let repl = Repl {
+        queue: "jobs".into(),
+        section,
+        wanted: 3,
+        owed: Vec::new(),
+    };
+    room.hear(ANN, Message::Repl(repl));
+    room.sent.clear();
+    room.leave(1_000);
+    assert!(room.queues.slot(copy).is_none());
+    for other in [ANN, BOB] {
+        let told = room.sent_to(other).into_iter().any(|message| {
+            matches!(message, Message::Claim(claim)
+                if claim.own.store == StoreId(ANN) && claim.holders.len() == 3)
+        });
+        assert!(told, "{other}");
+    }
 }
