@@ -124,7 +124,9 @@ impl Queues {
                 .get(id)
                 .and_then(|index| Some((index, self.slab.get_mut(index)?)));
             let Some((index, slot)) = slot else {
-                if !self.is_done(id) {
+                if self.is_done(id) {
+                    self.tell_keeper(now, holder, id);
+                } else {
                     lacking.push(id.sequence, id.sequence);
                 }
                 continue;

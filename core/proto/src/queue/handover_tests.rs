@@ -249,3 +249,25 @@ fn who_drops_a_copy_tells_all_that_may_hold_one_where_the_others_are() {
         assert!(told, "{other}");
     }
 }
+
+#[test]
+fn who_keeps_a_copy_of_what_is_over_hears_so_once_it_says_that() {
+    let mut room = Room::new(&[ANN]);
+    room.enqueue(1, 1);
+    let (now, queue) = (room.now(), room.queue);
+    room.queues.receive(now, Ticket(3), queue, 1, 0, None);
+    room.look();
+    let Some(Ok(Reply::Deliveries(leased))) = room.answers.remove(&Ticket(3)) else {
+        panic!("nothing came");
+    };
+    room.queues.ack(now, Ticket(4), &leased[0].handle);
+    room.look();
+    room.sent.clear();
+    // Its word that it keeps a copy was under way for longer than the message lived.
+    room.hear(ANN, keeps(ANN, Ids::one(id(1)), 0));
+    let sent = room.sent_to(ANN);
+    assert!(
+        matches!(&sent[..], [Message::SetDone(done)] if done.ids == Ids::one(id(1))),
+        "{sent:?}"
+    );
+}
