@@ -345,6 +345,7 @@ impl Queues {
         }
         self.is_parting = false;
         self.forget_groups();
+        self.began = self.clock.next(now);
         self.me.store = store;
         self.settings.me = self.me;
         self.alone = [self.me].into();
