@@ -217,11 +217,9 @@ fn of_a_batch_one_that_was_taken_over_is_short_whatever_stores_are_lost() {
     assert!(matches!(answer, Ok(Reply::Receipts(receipts)) if receipts.len() == 2));
 }
 
-#[test]
-fn who_drops_a_copy_tells_all_that_may_hold_one_where_the_others_are() {
-    let mut room = Room::new(&[ANN, BOB]);
-    let copy = id_of(ANN, 1);
-    let mut section = Section::new(copy.origin, own(copy, 0, ANN), holders(&[ANN, ME, BOB]));
+/// A copy that its first owner sends.
+fn copy_of(copy: MessageId, names: &[u64]) -> Message {
+    let mut section = Section::new(copy.origin, own(copy, 0, ANN), holders(names));
     section.items.push(Item {
         sequence: copy.sequence,
         stamp: crate::base::Stamp(1),
@@ -231,23 +229,33 @@ fn who_drops_a_copy_tells_all_that_may_hold_one_where_the_others_are() {
         headers: None,
         terms: None,
     });
-    let repl = Repl {
+    Message::Repl(Repl {
         queue: "jobs".into(),
         section,
         wanted: 3,
         owed: Vec::new(),
-    };
-    room.hear(ANN, Message::Repl(repl));
+    })
+}
+
+#[test]
+fn a_copy_is_dropped_once_its_owner_says_that_it_has_one_and_the_others_hear_of_all() {
+    let mut room = Room::new(&[ANN, BOB]);
+    let copy = id_of(ANN, 1);
+    room.hear(ANN, copy_of(copy, &[ANN, ME, BOB]));
     room.sent.clear();
     room.leave(1_000);
+    let asked = room
+        .sent_to(ANN)
+        .into_iter()
+        .any(|message| matches!(message, Message::Repl(repl) if repl.section.holders.len() == 3));
+    assert!(asked && room.queues.slot(copy).is_some());
+    room.hear(ANN, keeps(ANN, Ids::one(copy), 0));
     assert!(room.queues.slot(copy).is_none());
-    for other in [ANN, BOB] {
-        let told = room.sent_to(other).into_iter().any(|message| {
-            matches!(message, Message::Claim(claim)
-                if claim.own.store == StoreId(ANN) && claim.holders.len() == 3)
-        });
-        assert!(told, "{other}");
-    }
+    let told = room.sent_to(BOB).into_iter().any(|message| {
+        matches!(message, Message::Claim(claim)
+            if claim.own.store == StoreId(ANN) && claim.holders.len() == 3)
+    });
+    assert!(told);
 }
 
 #[test]
@@ -270,4 +278,17 @@ fn who_keeps_a_copy_of_what_is_over_hears_so_once_it_says_that() {
         matches!(&sent[..], [Message::SetDone(done)] if done.ids == Ids::one(id(1))),
         "{sent:?}"
     );
+}
+
+#[test]
+fn a_leave_that_fails_takes_no_message_away_from_its_owner() {
+    let mut room = Room::new(&[ANN]);
+    let copy = id_of(ANN, 1);
+    room.hear(ANN, copy_of(copy, &[ANN, ME]));
+    room.leave(1_000);
+    room.pass(2_000);
+    let answer = room.answers.remove(&Ticket(2)).unwrap();
+    assert_eq!(answer.unwrap_err().number(), 205);
+    let slot = room.queues.slot(copy).unwrap();
+    assert_eq!((slot.place, slot.own.store), (Place::Standby, StoreId(ANN)));
 }
