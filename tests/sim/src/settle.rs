@@ -46,13 +46,16 @@ impl World {
     }
 
     /// In a split one subscription may have a message from two owners; the member counts it once,
-    /// so settling one of the two makes room.
+    /// so settling one of the two makes room. One owner gives it anew only after the lease before is
+    /// over: that delivery burns no credit, though it came late and its consumer still has it.
     fn settle_twins(&mut self, held: &Held) {
+        let handle = &held.handle;
         for other in self.users.held.values_mut() {
+            let is_over = other.handle.own != handle.own || other.handle.lease < handle.lease;
             let is_twin = other.seat == held.seat
-                && other.handle.session == held.handle.session
-                && other.handle.id == held.handle.id
-                && other.handle.own != held.handle.own;
+                && other.handle.session == handle.session
+                && other.handle.id == handle.id
+                && is_over;
             other.is_settled |= is_twin;
         }
     }

@@ -111,6 +111,7 @@ impl Engine {
             if meta.asks {
                 let known = Meta::default();
                 self.send(link, Message::Meta(known));
+                self.say_again(now, link);
             }
             return;
         }

@@ -91,6 +91,22 @@ impl Engine {
         self.meta(now, link, meta);
     }
 
+    /// The one at the other end had held this link, and takes it up now: it has passed over what was said
+    /// on it so far.
+    pub(super) fn say_again(&mut self, now: Now, link: LinkId) {
+        let Some(held) = self.links.get(&link) else {
+            return;
+        };
+        let (member, boot, store) = (held.member, held.boot, held.store);
+        self.exchanges.forget(member);
+        self.exchanges.start(now.mono, member, &self.table);
+        self.tell_exchanges();
+        let stock = self.board.whole();
+        self.send(link, Message::Stock(stock));
+        self.queues.peer_relinking(now, member);
+        self.queues.peer_linked(now, member, boot, store, &[]);
+    }
+
     /// Hangs up the held links whose time is up.
     pub(super) fn hang_up_held(&mut self, now: Instant, reason: &'static str) {
         let out = &mut self.out;
@@ -110,3 +126,7 @@ impl Engine {
         deadlines.min().unwrap_or(Instant::NEVER)
     }
 }
+
+#[cfg(test)]
+#[path = "held_tests.rs"]
+mod tests;

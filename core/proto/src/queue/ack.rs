@@ -272,6 +272,17 @@ impl Queues {
         self.send(to, Message::SetDone(done));
     }
 
+    /// A store says that it keeps a message which is finished here. Those that the ack round knows of
+    /// are asked anyway; another came into it too late, or under a name that was not known yet.
+    pub(super) fn tell_keeper(&mut self, now: Now, keeper: Holder, id: MessageId) {
+        let tomb = self.tombs.get(id);
+        let asked = tomb.map(|tomb| tomb.holders.clone()).unwrap_or_default();
+        if !asked.contains(&keeper) {
+            let holders = crate::copies::with(&asked, &[keeper]);
+            self.tell_done(now, keeper.member, id, &holders);
+        }
+    }
+
     /// Somebody sent a copy, or a claim, of a message that is finished here.
     pub(super) fn tell_done(&mut self, now: Now, to: MemberId, id: MessageId, holders: &Holders) {
         let ending = self.tombs.get(id).map_or(Ending::Acked, |tomb| tomb.ending);

@@ -124,7 +124,9 @@ impl Queues {
                 .get(id)
                 .and_then(|index| Some((index, self.slab.get_mut(index)?)));
             let Some((index, slot)) = slot else {
-                if !self.is_done(id) {
+                if self.is_done(id) {
+                    self.tell_keeper(now, holder, id);
+                } else {
                     lacking.push(id.sequence, id.sequence);
                 }
                 continue;
@@ -231,6 +233,12 @@ impl Queues {
         Some(open.span.clone())
     }
 
+    /// True for a message of an enqueue whose answer is still open.
+    pub(super) fn is_awaited(&self, slot: &Slot) -> bool {
+        let open = self.batches.get(slot.batch as usize);
+        matches!(open, Some(Some(open)) if open.span.holds(slot.id))
+    }
+
     pub(super) fn slot(&self, id: MessageId) -> Option<&Slot> {
         self.slab.get(self.index.get(id)?)
     }
@@ -282,21 +290,11 @@ impl Queues {
 
     /// Fewer copies are enough now: those that have them are.
     fn lower(&mut self, now: Now, batch: u32, needed: u16) {
-        let Some(span) = self.span_of(batch) else {
-            return;
-        };
-        let short = span.ids().filter(|id| {
-            self.slot(*id).is_some_and(|slot| {
-                slot.place == Place::Replicating && slot.confirmed.count_ones() < u32::from(needed)
-            })
-        });
-        let short = short.count() as u32;
         let Some(Some(open)) = self.batches.get_mut(batch as usize) else {
             return;
         };
         open.needed = needed.min(open.needed);
-        open.short = short;
-        if short == 0 {
+        if self.count_short(batch) == 0 {
             self.finish_batch(now, batch);
         }
     }
@@ -449,32 +447,53 @@ impl Queues {
     /// A store is lost: what it confirmed for messages that are still on their way is no copy.
     pub(super) fn unconfirm(&mut self, now: Now, lost: Holder) {
         for batch in self.open_batches(None) {
-            let Some(Some(open)) = self.batches.get(batch as usize) else {
+            let Some(span) = self.span_of(batch) else {
                 continue;
             };
-            let (span, needed) = (open.span.clone(), u32::from(open.needed));
-            let (mut short, mut has_lost) = (0, false);
+            let (mut has_lost, mut is_on_its_way) = (false, false);
             for id in span.ids() {
                 let slot = self
                     .index
                     .get(id)
                     .and_then(|index| self.slab.get_mut(index));
-                let Some(slot) = slot.filter(|slot| slot.place == Place::Replicating) else {
+                let Some(slot) = slot else {
                     continue;
                 };
                 let bit = Self::bit(&slot.holders, lost);
-                has_lost |= slot.confirmed & bit != 0;
-                slot.confirmed &= !bit;
-                short += u32::from(slot.confirmed.count_ones() < needed);
+                let counts = matches!(slot.place, Place::Replicating | Place::Standby);
+                if counts && slot.confirmed & bit != 0 {
+                    slot.confirmed &= !bit;
+                    has_lost = true;
+                    is_on_its_way |= slot.place == Place::Replicating;
+                }
             }
-            if !has_lost {
-                continue;
+            if has_lost {
+                self.count_short(batch);
             }
-            if let Some(Some(open)) = self.batches.get_mut(batch as usize) {
-                open.short = short;
+            if is_on_its_way {
+                self.ask_another(now, batch, &span);
             }
-            self.ask_another(now, batch, &span);
         }
+    }
+
+    /// Counts anew which messages of a batch are short. One that was taken over is, until it ends,
+    /// unless the caller is content with fewer copies: they are the new owner's to make.
+    fn count_short(&mut self, batch: u32) -> u32 {
+        let Some(Some(open)) = self.batches.get(batch as usize) else {
+            return 0;
+        };
+        let (needed, counts_moved) = (u32::from(open.needed), open.on_short != OnShort::Degrade);
+        let short = open.span.ids().filter(|id| {
+            self.slot(*id).is_some_and(|slot| {
+                let counts = counts_moved || slot.place == Place::Replicating;
+                counts && slot.confirmed.count_ones() < needed
+            })
+        });
+        let short = short.count() as u32;
+        if let Some(Some(open)) = self.batches.get_mut(batch as usize) {
+            open.short = short;
+        }
+        short
     }
 
     /// The enqueue failed: what was sent is ended again as far as possible.
@@ -525,14 +544,12 @@ impl Queues {
     /// A message that was taken over while its copies were on their way ended: whatever its batch
     /// still waits for, it is not this one.
     pub(super) fn batch_moved_one_ended(&mut self, now: Now, slot: &Slot) {
-        let span = self.span_of(slot.batch);
-        let is_in = span.is_some_and(|span| span.holds(slot.id));
         let waits = matches!(
             self.batches.get(slot.batch as usize),
             Some(Some(open)) if open.on_short != OnShort::Degrade
         );
-        if is_in && waits {
-            self.batch_lost_one(now, slot.batch, slot.confirmed);
+        if waits && self.is_awaited(slot) && self.count_short(slot.batch) == 0 {
+            self.finish_batch(now, slot.batch);
         }
     }
 

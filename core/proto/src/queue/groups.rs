@@ -354,7 +354,9 @@ impl Queues {
             return;
         }
         let base = self.base_of(slot.queue);
-        let is_accepted_here = self.source_of(slot.id).origin == self.settings.boot;
+        // What was accepted in an earlier life went to the groups of then, which are forgotten.
+        let is_accepted_here =
+            self.source_of(slot.id).origin == self.settings.boot && slot.stamp >= self.began;
         let mut moves = false;
         for (key, fill) in &self.groups.fills {
             let is_for = self.base_of(*key) == base && slot.queue != *key;

@@ -103,3 +103,55 @@ fn what_is_held_for_a_group_that_turns_out_to_be_gone_is_dropped() {
     room.audit().unwrap();
     assert_eq!((room.slab.len(), room.counters.dropped_with_group), (0, 1));
 }
+
+/// What the other member hands back went to every group of its day when it was accepted here.
+#[test]
+fn what_was_accepted_before_this_member_left_goes_to_no_group_again_when_it_comes_back() {
+    let (mut room, now) = (room(), Now::default());
+    let queue = room.queue("jobs").unwrap();
+    let group = |name: &str, number| Group {
+        name: name.into(),
+        births: Vec::from([Birth { boot: 7, number }]),
+        created: Stamp(1),
+        takes_backlog: true,
+    };
+    let groups = [group("mailer", 1), group("audit", 2)];
+    room.set_groups(now, "jobs", &groups);
+    let message = NewMessage {
+        body: Bytes::from_static(b"x"),
+        headers: None,
+    };
+    room.enqueue(now, Ticket(1), queue, message, EnqueueOptions::default());
+    let copies = (0..room.slab.end()).filter_map(|index| room.slab.get(index));
+    let (accepted, id) = copies.map(|slot| (slot.stamp, slot.id)).next().unwrap();
+    room.reset(now, StoreId(9));
+    room.peer_linked(now, holder(2).member, BootId(2), holder(2).store, &[]);
+    // One of the two comes back to its new store, and then it hears of the groups.
+    let own = Own {
+        epoch: 2,
+        rank: 0,
+        store: StoreId(9),
+    };
+    let mut section = Section::new(BootId(1), own, [holder(2)].into());
+    section.items.push(Item {
+        sequence: id.sequence,
+        stamp: accepted,
+        attempts: 0,
+        lease: 0,
+        body: Some(Bytes::from_static(b"x")),
+        headers: None,
+        terms: None,
+    });
+    let handed_back = Repl {
+        queue: "jobs".into(),
+        section,
+        wanted: 1,
+        owed: Vec::from([Owed::live("mailer", BIRTH)]),
+    };
+    room.hear(now, holder(2).member, Message::Repl(handed_back));
+    assert_eq!(room.slab.len(), 1);
+    room.set_groups(now, "jobs", &groups);
+    room.wake(now);
+    room.audit().unwrap();
+    assert_eq!((room.slab.len(), room.counters.joined_groups), (1, 0));
+}

@@ -114,6 +114,10 @@ impl Queues {
         let Some(slot) = self.slab.get(index) else {
             return;
         };
+        if self.is_awaited(slot) {
+            // Also where another took it over meanwhile: without it here its receipt would be a guess.
+            return;
+        }
         let owner = slot
             .holders
             .iter()
@@ -122,7 +126,7 @@ impl Queues {
         match slot.place {
             Place::Ready | Place::Delayed => self.move_owned(now, index),
             Place::Leased if takes_leased => self.move_owned(now, index),
-            Place::Standby if has_owner => self.move_copy(now, index),
+            Place::Standby if has_owner => self.move_copy(index),
             Place::Standby => self.move_owned(now, index),
             Place::Moving => {
                 // Holders may have been added since, so the target stands where a consumer would.
@@ -196,24 +200,30 @@ impl Queues {
     }
 
     /// Gives a copy of another owner's message to a member that has none; where all have one, the
-    /// owner's is enough.
-    fn move_copy(&mut self, now: Now, index: u32) {
+    /// owner's is enough. It is sent the copy nevertheless: only its own word says that it still has one,
+    /// and it may not know of all the others.
+    fn move_copy(&mut self, index: u32) {
         let Some(slot) = self.slab.get(index) else {
             return;
         };
-        let (id, holders) = (slot.id, slot.holders.clone());
-        let Some(target) = self.placement.another(&holders) else {
-            self.counters.handed_over += 1;
-            self.take_out(now, id);
+        let (holders, own) = (slot.holders.clone(), slot.own);
+        let mut owner = holders.iter().filter(|holder| holder.store == own.store);
+        let owner = owner.find(|owner| self.takes_copies(**owner)).copied();
+        let Some(target) = self.placement.another(&holders).or(owner) else {
             return;
         };
         // A copy that may expire has a deadline, and one on its way has none.
         self.wheel.clear(index);
         if let Some(slot) = self.slab.get_mut(index) {
             slot.holders = crate::copies::with(&holders, &[target]);
+            slot.confirmed &= !Self::bit(&slot.holders, target);
             slot.lessee = Lessee::There(target.member);
             slot.place = Place::Moving;
-            slot.lease = slot.own.epoch;
+            slot.lease = if target.store == own.store {
+                0
+            } else {
+                own.epoch
+            };
         }
         self.send_slots(&[index], target, None);
     }
@@ -243,8 +253,10 @@ impl Queues {
             return;
         };
         let (target, own) = (core::mem::take(&mut slot.lessee), slot.own.store);
+        let is_made_owner = slot.lease != 0;
         let keeps_owner = self.peers.iter().any(|(member, peer)| {
-            peer.store == own && peer.is_linked && target != Lessee::There(*member)
+            let is_owner = !is_made_owner || target != Lessee::There(*member);
+            peer.store == own && peer.is_linked && is_owner
         });
         if !keeps_owner {
             return self.take_back(now, index);
@@ -352,6 +364,7 @@ impl Queues {
         self.forget_groups();
         self.forget_rules();
         self.reset_lengths();
+        self.began = self.clock.next(now);
         self.me.store = store;
         self.settings.me = self.me;
         self.alone = [self.me].into();
@@ -380,3 +393,7 @@ impl Queues {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "handover_tests.rs"]
+mod tests;

@@ -326,7 +326,8 @@ pub struct Queues {
     sweeps: BTreeMap<StoreId, Sweep>,
     /// Where the repair of copies stands.
     pass: repair::Pass,
-    /// When this room began.
+    /// When this room began, or its life since this member last left: before, others gave messages to
+    /// groups that are forgotten here, or this store did.
     began: Stamp,
     /// What there is to do about groups that came or went.
     groups: groups::Pass,
@@ -357,13 +358,15 @@ impl Queues {
     #[must_use]
     pub fn new(settings: Settings, now: Now, mut chance: Chance) -> Self {
         let me = settings.me;
+        let mut clock = Clock::default();
+        let began = clock.next(now);
         let placement = Placement::new(me, Chance::new(chance.bits()));
         let mut alarms = Alarms::default();
         alarms.set(Alarm::Age, now.mono + limits::FORGET_GRACE_MS);
         Self {
             me,
             alone: [me].into(),
-            clock: Clock::default(),
+            clock,
             chance,
             names: BTreeMap::new(),
             shelves: Vec::new(),
@@ -396,7 +399,7 @@ impl Queues {
             alarms,
             sweeps: BTreeMap::new(),
             pass: repair::Pass::default(),
-            began: Stamp(now.wall_ms << 16),
+            began,
             groups: groups::Pass::default(),
             book: rules::Book::default(),
             purge_cursor: 0,

@@ -62,7 +62,8 @@ pub(super) struct Slot {
     /// The enqueue it came by, while it replicates.
     pub(super) batch: u32,
     pub(super) attempts: u32,
-    /// Counts this owner's leases of it; of one that is moved, the ownership it goes under.
+    /// Counts this owner's leases of it; of one that is moved, the ownership it goes under, or 0 where it
+    /// goes to its owner.
     pub(super) lease: u32,
     /// Copies asked for.
     pub(super) wanted: u8,
