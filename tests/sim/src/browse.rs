@@ -67,7 +67,7 @@ fn value_of(shown: &Shown) -> Option<Value> {
 impl World {
     /// Who looks, at a new process.
     pub fn browsers(&mut self, seat: usize) {
-        if self.plan.has_queues && self.browse_dice.coin() {
+        if self.plan.has_browsers && self.browse_dice.coin() {
             self.browse_later(seat, None);
         }
     }

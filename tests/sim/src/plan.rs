@@ -208,6 +208,8 @@ pub(crate) struct Plan {
     pub is_cluster: bool,
     /// Messages go through queues: always, but in half of the runs about the cluster.
     pub has_queues: bool,
+    /// Users look at messages without taking them.
+    pub has_browsers: bool,
     /// One more queue, with groups.
     pub has_groups: bool,
     /// Away for this long means retired, where that class is on.
@@ -269,6 +271,7 @@ impl Plan {
             is_split: false,
             has_queues: true,
             has_groups: false,
+            has_browsers: false,
             retire_after: dice.range(4_000, 12_000),
             is_pristine,
             is_calm,
@@ -308,6 +311,7 @@ impl Plan {
         plan.has_queues = !is_cluster || (members <= 10 && dice.coin());
         plan.draw_split(&mut Dice::new(seed, 7));
         plan.has_groups = plan.has_queues && Dice::new(seed, 9).percent(40);
+        plan.has_browsers = plan.has_queues && Dice::new(seed, 13).percent(6);
         if !plan.has_queues {
             (plan.producers, plan.consumers) = (0, 0);
         }
