@@ -194,7 +194,9 @@ impl World {
         let stores = self.life(seat).map(|life| life.stores.as_slice());
         let has_confirmed = confirmed.is_some_and(|confirmed| {
             let stores = stores.unwrap_or_default();
-            confirmed.iter().any(|store| stores.contains(store))
+            let mut confirmed = confirmed.iter();
+            // Its stores that ended just now are none of its own any more.
+            confirmed.any(|store| stores.contains(store) || self.ledger.ended.contains(store))
         });
         let mut others = self.living().filter(|(other, _)| *other != seat);
         let is_held = others.any(|(other, life)| {
