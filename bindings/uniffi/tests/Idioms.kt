@@ -90,7 +90,7 @@ private val tests = mapOf<String, suspend () -> Unit>(
             val told = primer.explain(id)
             equal(listOf(me to "ready"), told.accounts.map { it.member to it.known })
             equal(listOf("jobs", null, me, id), told.accounts[0].let { listOf(it.queue, it.group, it.owner, it.id) })
-            equal(emptyList(), told.missing)
+            equal(emptyList<String>(), told.missing)
             equal(101, number { primer.explain("no id") })
             primer.shutdown()
             equal(501, number { primer.explain(id) })
