@@ -7,7 +7,7 @@ use std::time::Duration;
 use primer_proto::engine::{Command, Configure};
 
 use crate::run::clock::millis;
-use crate::{OnShort, Primer, Queue, Result};
+use crate::{Error, ErrorKind, OnShort, Primer, Queue, Result};
 
 /// Settings of a queue, or of every queue whose name begins alike: what holds where a message or a call
 /// does not say. They are the cluster's, and every member's at run time.
@@ -153,12 +153,22 @@ impl Queue {
     /// Stops the queue for the whole cluster: `"in"` for producers, who get 204; `"out"` for consumers,
     /// who get nothing more but keep what they have; or `"both"`. Errors: 101, 201, 203, 501.
     pub fn pause(&self, direction: &str) -> Result<()> {
+        if !matches!(direction, "in" | "out" | "both") {
+            return Err(Error::new(ErrorKind::InvalidArgument)
+                .because("a queue is paused in, out or both")
+                .with("direction", direction));
+        }
         self.configure(&QueueOptions::new().set("paused", direction))
     }
 
-    /// The queue goes on, in both directions. Errors: 201, 203, 501.
+    /// The queue goes on, in both directions, also where a policy pauses it. Errors: 201, 203, 501.
     pub fn resume(&self) -> Result<()> {
-        self.configure(&QueueOptions::new().unset("paused"))
+        self.configure(&QueueOptions::new().unset("paused"))?;
+        let left = self.configuration()?;
+        match left.get("paused") {
+            None | Some("none") => Ok(()),
+            Some(_) => self.configure(&QueueOptions::new().set("paused", "none")),
+        }
     }
 
     /// Ends everything that is in the queue and its groups by now, on every member, also what consumers

@@ -323,6 +323,7 @@ fn dead_letters_that_are_too_many_are_dropped_and_counted() {
     bench.later(0);
     bench.push_all("jobs", &["one", "two", "three"]);
     assert_eq!(bench.bodies("jobs"), ["three"]);
+    bench.later(0);
     assert_eq!(bench.bodies("jobs.dead"), ["two"]);
     assert_eq!(
         (bench.count("dropped_overflow"), bench.count("dead_letters")),
@@ -401,4 +402,45 @@ fn the_pause_after_a_nack_is_what_the_queue_is_told() {
         bench.later(1);
     }
     assert_eq!(bench.pull("jobs", None).len(), 1);
+}
+
+#[test]
+fn what_is_given_at_most_once_has_one_copy_whatever_its_queue_is_told() {
+    let mut bench = Bench::new();
+    bench.tell("jobs", &[("copies", "3")]);
+    let once = Asked {
+        is_at_most_once: true,
+        ..Asked::default()
+    };
+    assert_eq!(number(bench.push("jobs", "one", once)), 0);
+}
+
+#[test]
+fn two_full_queues_that_are_each_others_dead_letters_come_to_rest() {
+    let mut bench = Bench::new();
+    for _ in 0..3_000 {
+        for queue in ["a", "b"] {
+            let queue = bench.engine.queue(queue).unwrap();
+            let message = NewMessage {
+                body: "x".into(),
+                headers: None,
+            };
+            let options = EnqueueOptions::default();
+            bench.call_unaudited(Command::Enqueue {
+                queue,
+                message,
+                options,
+            });
+        }
+    }
+    for (queue, other) in [("a", "b"), ("b", "a")] {
+        let full = [
+            ("dead_letters", other),
+            ("messages_max", "10"),
+            ("overflow", "drop_oldest"),
+        ];
+        assert_eq!(bench.tell(queue, &full), 0);
+    }
+    (0..9).for_each(|_| drop(bench.later(0)));
+    assert_eq!(bench.count("messages"), 20);
 }

@@ -313,7 +313,9 @@ impl Queues {
 
     /// It is on its way together with its ownership, and not only a copy of it.
     fn is_given_away(&self, slot: &Slot) -> bool {
-        matches!(slot.lessee, Lessee::There(target) if self.store_of(target) == slot.own.store)
+        // A copy that its owner is asked about has no lease number.
+        slot.lease != 0
+            && matches!(slot.lessee, Lessee::There(target) if self.store_of(target) == slot.own.store)
     }
 
     /// The answer of a scan that is through: messages that are still there, as many as fit.

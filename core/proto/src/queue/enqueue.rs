@@ -209,7 +209,10 @@ impl Queues {
     /// What the queue is told counts where the message says nothing.
     fn fill_in(&self, queue: QueueKey, options: &mut EnqueueOptions) {
         if let Some(rules) = self.rules(queue) {
-            options.copies = options.copies.or(rules.copies);
+            if !options.terms.is_at_most_once {
+                // That one has one copy, whatever holds for the others.
+                options.copies = options.copies.or(rules.copies);
+            }
             options.on_short = options.on_short.or(rules.on_short);
             options.timeout = options.timeout.or(rules.enqueue_timeout);
             options.terms.ttl = options.terms.ttl.or(rules.ttl);

@@ -32,6 +32,8 @@ pub(super) struct Load {
 #[derive(Debug, Default)]
 pub(super) struct Lengths {
     told: BTreeMap<QueueKey, Load>,
+    /// A shelf is being trimmed.
+    is_trimming: bool,
     elsewhere: BTreeMap<Arc<str>, BTreeMap<MemberId, Load>>,
 }
 
@@ -156,19 +158,27 @@ impl Queues {
         if self.rules(key).filter(is_trimmed).is_none() {
             return;
         }
+        // What goes may be one too many where it goes to, and so on in a circle: one at a time.
+        let is_within = core::mem::replace(&mut self.lengths.is_trimming, true);
+        if is_within || self.trim_some(now, key) {
+            self.alarms.set_earlier(Alarm::Trim(key), now.mono);
+        }
+        self.lengths.is_trimming = is_within;
+    }
+
+    /// True when there may be more to end.
+    fn trim_some(&mut self, now: Now, key: QueueKey) -> bool {
         for _ in 0..limits::BATCH_MAX {
             if !self.is_over(key) {
-                return;
+                return false;
             }
-            let Some(shelf) = self.shelves.get_mut(key.0 as usize) else {
-                return;
-            };
-            let Some(index) = shelf.ready.pop_oldest(&self.slab) else {
-                return;
+            let shelf = self.shelves.get_mut(key.0 as usize);
+            let Some(index) = shelf.and_then(|shelf| shelf.ready.pop_oldest(&self.slab)) else {
+                return false;
             };
             self.overflow(now, index);
         }
-        self.alarms.set_earlier(Alarm::Trim(key), now.mono);
+        true
     }
 
     fn is_over(&self, key: QueueKey) -> bool {

@@ -1,12 +1,10 @@
 //! Steps about a queue's groups.
 
-use std::thread::sleep;
-use std::time::{Duration, Instant};
-
 use primer_conformance::scenario::Step;
 
-use crate::expect::{Given, is_only, settle};
-use crate::world::{PATIENCE, Told, World, flag, name};
+use crate::expect::{Given, settle};
+use crate::settings::becomes;
+use crate::world::{Told, World, flag, name};
 
 impl World {
     /// Does one such step.
@@ -24,28 +22,6 @@ impl World {
 
     /// Waits until a member knows just these groups.
     fn groups(&self, step: &Step) -> Told<Option<Given>> {
-        let wanted: Vec<String> = match is_only(&step.expect, "empty") {
-            true => Vec::new(),
-            false => step
-                .expect
-                .iter()
-                .flatten()
-                .map(|word| word.text())
-                .collect(),
-        };
-        let end = Instant::now() + PATIENCE;
-        loop {
-            let known = self.queue(step).and_then(|queue| queue.groups());
-            let Some(known) = settle(known, &step.expect)? else {
-                return Ok(None);
-            };
-            if known == wanted {
-                return Ok(None);
-            }
-            if Instant::now() > end {
-                return Err(format!("they are {known:?} after {PATIENCE:?}"));
-            }
-            sleep(Duration::from_millis(10));
-        }
+        becomes(step, || self.queue(step)?.groups())
     }
 }

@@ -55,7 +55,7 @@ fn options(step: &Step) -> QueueOptions {
 }
 
 /// Waits until just these texts are known.
-fn becomes(step: &Step, known: impl Fn() -> Result<Vec<String>>) -> Told<Option<Given>> {
+pub fn becomes(step: &Step, known: impl Fn() -> Result<Vec<String>>) -> Told<Option<Given>> {
     let wanted: Vec<String> = match is_only(&step.expect, "empty") {
         true => Vec::new(),
         false => step
