@@ -104,7 +104,9 @@ impl Message {
             Message::Probe(_) | Message::Rival(_) => 32,
             Message::Stock(stock) => {
                 let names = stock.stocked.iter().chain(&stock.empty);
-                16 + names.map(|name| name.len() + 2).sum::<usize>()
+                let lengths = stock.lengths.iter();
+                let lengths = lengths.map(|length| length.queue.len() + 26);
+                16 + names.map(|name| name.len() + 2).sum::<usize>() + lengths.sum::<usize>()
             }
             Message::Host(part) => hosts::weight(part),
             Message::Queue(queue) => queue.weight(),
