@@ -219,6 +219,9 @@ impl World {
 
     /// What is kept although nobody needs it; none when nothing is.
     fn remains(&mut self) -> Option<String> {
+        let all: Vec<_> = self.living().map(|(_, life)| life.engine.stats()).collect();
+        // A store that is gone for good pins what it may hold.
+        let is_pinned = all.len() < self.seats.len();
         for name in [
             "messages",
             "batches",
@@ -228,9 +231,7 @@ impl World {
             "demands",
             "tombstones",
         ] {
-            // A store that is gone for good pins what it may hold.
-            let is_pinned = self.living().count() < self.seats.len();
-            let kept = self.gauge(name);
+            let kept: u64 = all.iter().filter_map(|stats| stats.get(name)).sum();
             if kept > 0 && !(is_pinned && name == "tombstones") {
                 let at = self.where_kept(name);
                 return Some(format!("{kept} {name} are left, at {at}"));

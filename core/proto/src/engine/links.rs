@@ -226,6 +226,11 @@ impl Engine {
         let lost = Error::new(ErrorKind::Interrupted).because("the link was lost while joining");
         self.fail_joins(&gone.joins, &lost);
         self.forget_link(now, gone.member);
+        if !self.view.members().contains_key(&gone.member) {
+            // Its row came with the handshake, and no word of its end will come: it is no member here.
+            self.cards.forget(gone.member);
+            self.led_to.remove(&gone.member);
+        }
         self.queues.peer_unlinked(now, gone.member);
         self.watch.unlinked(now.mono, gone.member);
         self.choose_dials(now);

@@ -210,3 +210,7 @@ impl Engine {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "set_tests.rs"]
+mod tests;

@@ -69,6 +69,8 @@ impl Engine {
             }
             Out::Birth(birth) => self.judge_birth(now, birth),
             Out::Left(ticket) => self.part(now, ticket),
+            // What it heard of itself meanwhile counts from here on: it may have been evicted.
+            Out::Stayed => self.mind_own_entry(now),
         }
     }
 

@@ -333,6 +333,7 @@ impl Queues {
             .because("not every copy could be handed over in time; this member stays")
             .with("copies", behind);
         self.reply(leaving.ticket, Err(error));
+        self.out.push(Out::Stayed);
     }
 
     fn left(&mut self) {

@@ -17,7 +17,12 @@ impl Queues {
         self.counters.write(stats);
         let mut places = [0_u64; 8];
         let mut short = 0;
-        for index in 0..self.slab.end() {
+        let end = if self.slab.len() == 0 {
+            0
+        } else {
+            self.slab.end()
+        };
+        for index in 0..end {
             if let Some(slot) = self.slab.get(index)
                 && let Some(count) = places.get_mut(slot.place as usize)
             {

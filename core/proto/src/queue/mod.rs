@@ -102,6 +102,8 @@ pub enum Out {
     Birth(Birth),
     /// Every copy is handed over (or given up, if forced): this member may leave the set.
     Left(Ticket),
+    /// A leave failed: this member stays in the set.
+    Stayed,
 }
 
 /// What the room is made from.

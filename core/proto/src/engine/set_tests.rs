@@ -1,0 +1,100 @@
+//! Who is in the set, and what is remembered of those who are not.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::super::command::Command;
+use super::super::{Config, Input};
+use super::*;
+use crate::base::{BootId, ClusterId, LinkId, StoreId};
+use crate::queue::{EnqueueOptions, NewMessage};
+
+const LINK: LinkId = LinkId(7);
+
+fn at(ms: u64) -> Now {
+    Now {
+        mono: Instant(ms),
+        wall_ms: 1_700_000_000_000 + ms,
+    }
+}
+
+fn engine(member: u64) -> Engine {
+    let (id, boot) = (MemberId(u128::from(member)), BootId(member));
+    let mut config = Config::new(ClusterId(1), id, boot, StoreId(member));
+    config.address = Some(alloc::format!("10.0.0.{member}:7000"));
+    Engine::new(config, at(0))
+}
+
+fn give(engine: &mut Engine, ms: u64, input: Input) -> Vec<Effect> {
+    let mut out = Vec::new();
+    engine.handle(at(ms), input, &mut out);
+    engine.audit().unwrap();
+    out
+}
+
+fn call(engine: &mut Engine, ms: u64, ticket: u64, command: Command) -> Vec<Effect> {
+    let ticket = Ticket(ticket);
+    give(engine, ms, Input::Command { ticket, command })
+}
+
+/// `engine` has a link to `other`, which it dialled or not.
+fn link(engine: &mut Engine, other: &Engine, is_dialled: bool) -> Vec<Effect> {
+    let hello = Box::new(other.hello());
+    let linked = Input::Linked {
+        link: LINK,
+        dialled: is_dialled.then(|| hello.address.clone()),
+        hello,
+    };
+    give(engine, 0, linked)
+}
+
+#[test]
+fn a_peer_that_was_met_but_never_came_into_the_set_is_forgotten_with_its_link() {
+    let mut one = engine(1);
+    let two = engine(2);
+    call(&mut one, 0, 1, Command::Join("10.0.0.2:7000".into()));
+    // The one that was dialled says who is in the set; it dies before it does.
+    link(&mut one, &two, true);
+    assert_eq!(one.rows().count(), 2);
+    give(&mut one, 0, Input::Unlinked(LINK));
+    assert_eq!(one.rows().count(), 1);
+    one.audit_rows().unwrap();
+}
+
+#[test]
+fn who_is_evicted_while_it_leaves_in_vain_hears_of_it_when_it_stays() {
+    let (mut one, mut two) = (engine(1), engine(2));
+    link(&mut one, &two, false);
+    link(&mut two, &one, false);
+    // Two holds one message that it cannot hand over.
+    let queue = two.queue("jobs").unwrap();
+    let enqueue = Command::Enqueue {
+        queue,
+        message: NewMessage::default(),
+        options: EnqueueOptions::default(),
+    };
+    call(&mut two, 0, 1, enqueue);
+    let leave = Command::Leave {
+        drain: Some(1_000),
+        force: false,
+    };
+    call(&mut two, 0, 2, leave);
+    let out = call(&mut one, 0, 1, Command::Evict(MemberId(2)));
+    let said = out.into_iter().find_map(|effect| match effect {
+        Effect::Send(_, _, message @ Message::Meta(_)) => Some(message),
+        _ => None,
+    });
+    let message = said.expect("the evicted one is told");
+    let store = two.store();
+    give(&mut two, 10, Input::Message { link: LINK, message });
+    assert_eq!(two.store(), store, "it may still get away by itself");
+    let out = give(&mut two, 1_000, Input::Wake);
+    let answers = out.iter().filter_map(|effect| match effect {
+        Effect::Reply(Ticket(2), Err(error)) => Some(error.kind()),
+        _ => None,
+    });
+    assert_eq!(answers.collect::<Vec<_>>(), [ErrorKind::LeftBehind]);
+    let is_evicted = |effect: &Effect| matches!(effect, Effect::Event(event) if event.kind == EventKind::Evicted);
+    assert!(out.iter().any(is_evicted));
+    assert_ne!(two.store(), store, "it goes on afresh");
+}
