@@ -85,14 +85,10 @@ impl Engine {
 
     /// A member is out of the set, whatever the reason.
     fn gone(&mut self, now: Now, member: MemberId, is_final: bool) {
-        let addresses = self.led_to.remove(&member).unwrap_or_default();
         if is_final {
-            // A seed that left on purpose is no way in any more: dialled for ever, it would be
-            // brought back.
-            for address in &addresses {
-                self.dialler.unseed(address);
-            }
+            self.unseed(member);
         } else {
+            self.led_to.remove(&member);
             // Both sides of a split may have retired each other: somebody has to dial.
             self.dialler.remember(now.mono, self.cards.address(member));
         }
@@ -105,6 +101,13 @@ impl Engine {
         if let Some(link) = self.by_member.get(&member) {
             let error = Error::new(ErrorKind::Closed).because("the member left");
             self.out.push(Effect::Hangup(*link, error));
+        }
+    }
+
+    /// A seed that left on purpose is no way in any more: dialled for ever, it would be brought back.
+    fn unseed(&mut self, member: MemberId) {
+        for address in self.led_to.remove(&member).unwrap_or_default() {
+            self.dialler.unseed(&address);
         }
     }
 
@@ -174,6 +177,9 @@ impl Engine {
             fence.is_some_and(|fence| fence.stores.contains(&link.store))
         });
         if is_fenced {
+            if !self.view.members().contains_key(&member) {
+                self.unseed(member);
+            }
             let error = Error::new(ErrorKind::Closed).because("that life of the member ended");
             self.out.push(Effect::Hangup(id, error));
             self.unlinked(now, id);

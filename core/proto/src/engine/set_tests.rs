@@ -86,7 +86,14 @@ fn who_is_evicted_while_it_leaves_in_vain_hears_of_it_when_it_stays() {
     });
     let message = said.expect("the evicted one is told");
     let store = two.store();
-    give(&mut two, 10, Input::Message { link: LINK, message });
+    give(
+        &mut two,
+        10,
+        Input::Message {
+            link: LINK,
+            message,
+        },
+    );
     assert_eq!(two.store(), store, "it may still get away by itself");
     let out = give(&mut two, 1_000, Input::Wake);
     let answers = out.iter().filter_map(|effect| match effect {
@@ -97,4 +104,34 @@ fn who_is_evicted_while_it_leaves_in_vain_hears_of_it_when_it_stays() {
     let is_evicted = |effect: &Effect| matches!(effect, Effect::Event(event) if event.kind == EventKind::Evicted);
     assert!(out.iter().any(is_evicted));
     assert_ne!(two.store(), store, "it goes on afresh");
+}
+
+#[test]
+fn a_seed_whose_end_is_heard_of_before_it_came_into_the_set_is_dialled_no_more() {
+    let (two, mut three) = (engine(2), engine(3));
+    let mut config = Config::new(ClusterId(1), MemberId(1), BootId(1), StoreId(1));
+    config.seeds = alloc::vec!["10.0.0.3:7000".into()];
+    let mut one = Engine::new(config, at(0));
+    // Three left, or was evicted, where two is; one has dialled it as its seed at that moment.
+    link(&mut three, &two, false);
+    link(&mut one, &three, true);
+    assert!(one.dialler.is_asked_for("10.0.0.3:7000"));
+    let mut other = engine(2);
+    link(&mut other, &three, false);
+    let out = call(&mut other, 0, 1, Command::Evict(MemberId(3)));
+    let said = out.into_iter().find_map(|effect| match effect {
+        Effect::Send(_, _, message @ Message::Meta(_)) => Some(message),
+        _ => None,
+    });
+    let message = said.expect("the evicted one is told");
+    let hello = Box::new(two.hello());
+    let linked = Input::Linked {
+        link: LinkId(8),
+        hello,
+        dialled: None,
+    };
+    give(&mut one, 0, linked);
+    let link = LinkId(8);
+    give(&mut one, 0, Input::Message { link, message });
+    assert!(!one.dialler.is_asked_for("10.0.0.3:7000"));
 }

@@ -252,16 +252,19 @@ impl Queues {
         let Some(slot) = self.slab.get_mut(index) else {
             return;
         };
-        let (target, own) = (core::mem::take(&mut slot.lessee), slot.own.store);
+        let target = core::mem::take(&mut slot.lessee);
+        let (id, own, holders) = (slot.id, slot.own, slot.holders.clone());
         let is_made_owner = slot.lease != 0;
         let keeps_owner = self.peers.iter().any(|(member, peer)| {
             let is_owner = !is_made_owner || target != Lessee::There(*member);
-            peer.store == own && peer.is_linked && is_owner
+            peer.store == own.store && peer.is_linked && is_owner
         });
         if !keeps_owner {
             return self.take_back(now, index);
         }
         self.stand_by(now, index);
+        // It may have finished the message meanwhile, and forgotten who holds a copy.
+        self.tell_owner(own, &holders, &Ids::one(id));
     }
 
     /// The other store has it: the other holders hear where it is, and it is dropped here.
@@ -374,6 +377,7 @@ impl Queues {
         for (origin, first, last, _) in core::mem::take(&mut self.tombs).into_runs() {
             self.prints.insert(origin, first, last);
         }
+        self.hints.clear();
         self.drop_looks();
         self.peers.clear();
         self.gone.clear();

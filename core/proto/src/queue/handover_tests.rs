@@ -292,3 +292,26 @@ fn a_leave_that_fails_takes_no_message_away_from_its_owner() {
     let slot = room.queues.slot(copy).unwrap();
     assert_eq!((slot.place, slot.own.store), (Place::Standby, StoreId(ANN)));
 }
+
+#[test]
+fn the_owner_of_a_copy_that_stays_after_all_is_asked_whether_it_is_over() {
+    let mut room = Room::new(&[ANN]);
+    let copy = id_of(ANN, 1);
+    room.hear(ANN, copy_of(copy, &[ANN, ME]));
+    room.leave(1_000);
+    // On its way back to its owner, who has forgotten it and does not answer.
+    room.sent.clear();
+    room.pass(2_000);
+    assert_eq!(
+        room.answers
+            .remove(&Ticket(2))
+            .unwrap()
+            .unwrap_err()
+            .number(),
+        205
+    );
+    let asked = room.sent_to(ANN).into_iter().any(|message| {
+        matches!(message, Message::Claim(claim) if claim.own.store == StoreId(ANN) && claim.ids.iter().eq([copy]))
+    });
+    assert!(asked);
+}
