@@ -26,7 +26,7 @@ use primer_proto::metadata::{Exchange, Exchanges, Length, Stock, Table};
 use primer_proto::queue::Message as Queue;
 use primer_proto::queue::{
     Account, Browse, Browsed, Claim, Deliver, Demand, Done, Ending, Explain, Explained, Forget,
-    Header as QueueHeader, Known, Replied, Settle, Settled, Shown, Spot, State,
+    Header as QueueHeader, HintOk, Known, LeaseHint, Replied, Settle, Settled, Shown, Spot, State,
 };
 use primer_proto::wire::Ids;
 
@@ -515,6 +515,29 @@ fn questions() -> Vec<(&'static str, Message)> {
                 number: 300,
                 origin: ORIGIN.0,
                 sequence: 7,
+            })),
+        ),
+        (
+            "lease-hint",
+            queue(Queue::LeaseHint(LeaseHint {
+                own: Own {
+                    epoch: 1,
+                    rank: 0x77,
+                    store: StoreId(0xabcd),
+                },
+                ids: Ids::range(ORIGIN, 7, 300),
+                attempts: 2,
+                remaining_ms: 5_000,
+                lessee: MemberId(0xd2),
+                boot: BootId(0xe3),
+                asks: true,
+            })),
+        ),
+        (
+            "hint-ok",
+            queue(Queue::HintOk(HintOk {
+                ids: Ids::range(ORIGIN, 7, 300),
+                attempts: 2,
             })),
         ),
         (

@@ -10,6 +10,7 @@ pub mod cluster;
 pub mod kill;
 pub mod load;
 pub mod member;
+pub mod poison;
 pub mod process;
 
 /// The queue everybody uses.

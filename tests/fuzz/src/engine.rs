@@ -480,6 +480,7 @@ fn known(message: &Message) -> bool {
             Queue::Deliver(_) | Queue::SetDone(_) | Queue::DoneOk(_) | Queue::Forget(_) => true,
             Queue::Claim(_) | Queue::Settle(_) | Queue::Settled(_) | Queue::Replied(_) => true,
             Queue::Browse(_) | Queue::Browsed(_) | Queue::Explain(_) | Queue::Explained(_) => true,
+            Queue::LeaseHint(_) | Queue::HintOk(_) => true,
         },
     }
 }

@@ -248,6 +248,8 @@ fn footprint(message: &Message) -> usize {
             Queue::ReplNo(no) => ids(&no.ids),
             Queue::SetDone(done) | Queue::DoneOk(done) => ids(&done.ids),
             Queue::Forget(forget) => ids(&forget.ids),
+            Queue::LeaseHint(hint) => ids(&hint.ids),
+            Queue::HintOk(ok) => ids(&ok.ids),
             Queue::Claim(claim) => ids(&claim.ids),
             Queue::Replied(replied) => replied.headers.capacity() * size_of::<Header>(),
             Queue::Browse(browse) => browse.headers.capacity() * size_of::<Header>(),

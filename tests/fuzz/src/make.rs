@@ -3,6 +3,8 @@
 //! Identities come from a small pool, so that messages of one case speak of the same things; the
 //! engine's own are in it, so that lies about them are drawn too.
 
+mod hint;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -475,6 +477,7 @@ fn queue(pool: &Pool, chance: &mut Chance) -> Queue {
             holders: holders(pool, chance),
         }),
         10 => Queue::Replied(replied(pool, chance)),
+        11 if chance.percent(40) => hint::hint(pool, chance),
         _ if chance.percent(50) => Queue::Settle(settle(pool, chance)),
         _ => Queue::Settled(Settled {
             number: number(chance),

@@ -25,6 +25,7 @@ pub const SOMETIMES: &[&str] = &[
     "cut to a ring",
     "cut with a bridge",
     "delivered by another member",
+    "delivery announced",
     "dial hung",
     "drained at several members",
     "enqueue ended in doubt",
@@ -81,6 +82,7 @@ pub const SOMETIMES: &[&str] = &[
     "split told",
     "subscription delivered",
     "takeover",
+    "takeover waited for a consumer",
     "tombstones drained",
     "twin started",
     "twin went on under a fresh identity",
@@ -108,6 +110,8 @@ impl Sometimes {
             ("owner_conflicts", "owners met after a split"),
             ("returned_members", "member retired"),
             ("exchange_repairs", "metadata exchanged"),
+            ("announced", "delivery announced"),
+            ("takeovers_leased", "takeover waited for a consumer"),
         ] {
             if stats.get(counter).is_some_and(|count| *count > 0) {
                 self.hit(what);

@@ -155,6 +155,12 @@ pub const RETIRE_AFTER_MS: Millis = 3_600_000;
 pub const RETIRE_AFTER_MS_MAX: Millis = 31_536_000_000;
 /// Step between the ranks of holders that may take a message over (protocol.md 4.6).
 pub const TAKEOVER_RANK_MS: Millis = 2_000;
+/// A lease that lasts longer than this is told to those who hold copies.
+pub const LEASE_HINT_MS: Millis = 20;
+/// Leases of other owners that are remembered at most; of more a takeover knows nothing.
+pub const LEASE_HINTS_MAX: usize = 100_000;
+/// How long a delivery waits for a holder that is told of it before.
+pub const ANNOUNCE_MS: Millis = 100;
 /// Default of `memory_bytes_max`.
 pub const MEMORY_BYTES_MAX: u64 = 1 << 30;
 /// A demand that was not answered by then is asked elsewhere.

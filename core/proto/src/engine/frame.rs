@@ -16,7 +16,9 @@ use crate::copies::{Repl, ReplNo, ReplOk};
 use crate::membership::{CardList, Heartbeat, Meta, Probe, Rival};
 use crate::metadata::{Exchange, Stock};
 use crate::queue::Message as Queue;
-use crate::queue::{Browse, Browsed, Claim, Deliver, Done, Explained, Forget, Replied};
+use crate::queue::{
+    Browse, Browsed, Claim, Deliver, Done, Explained, Forget, HintOk, LeaseHint, Replied,
+};
 use crate::wire::Reader;
 
 /// A message between two members.
@@ -80,6 +82,8 @@ const BROWSE: u8 = 34;
 const BROWSED: u8 = 35;
 const EXPLAIN: u8 = 36;
 const EXPLAINED: u8 = 37;
+const LEASE_HINT: u8 = 42;
+const HINT_OK: u8 = 43;
 
 /// A frame that neighbours may join is closed beyond this, so that its first messages do not wait
 /// for its last.
@@ -303,6 +307,8 @@ fn write_queue(queue: &Queue, out: &mut BytesMut) {
         Queue::Browsed(browsed) => browsed.write(out),
         Queue::Explain(explain) => put(explain, out),
         Queue::Explained(explained) => explained.write(out),
+        Queue::LeaseHint(hint) => hint.write(out),
+        Queue::HintOk(ok) => ok.write(out),
     }
 }
 
@@ -333,6 +339,8 @@ fn kind(message: &Message) -> u8 {
             Queue::Browsed(_) => BROWSED,
             Queue::Explain(_) => EXPLAIN,
             Queue::Explained(_) => EXPLAINED,
+            Queue::LeaseHint(_) => LEASE_HINT,
+            Queue::HintOk(_) => HINT_OK,
             Queue::Repl(_) => REPL,
             Queue::ReplOk(_) => REPL_OK,
             Queue::ReplNo(_) => REPL_NO,
@@ -465,6 +473,8 @@ fn decode_batch(kind: u8, reader: &mut Reader) -> Result<Option<Queue>> {
         CLAIM => Queue::Claim(Claim::read(reader)?),
         BROWSED => Queue::Browsed(Browsed::read(reader)?),
         EXPLAINED => Queue::Explained(Explained::read(reader)?),
+        LEASE_HINT => Queue::LeaseHint(LeaseHint::read(reader)?),
+        HINT_OK => Queue::HintOk(HintOk::read(reader)?),
         _ => return Ok(None),
     }))
 }

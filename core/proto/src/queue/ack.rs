@@ -194,6 +194,7 @@ impl Queues {
     pub(super) fn take_out(&mut self, now: Now, id: MessageId) -> Option<Slot> {
         let index = self.index.take(id)?;
         self.wheel.clear(index);
+        self.hints.forget(id);
         let slot = self.slab.remove(index)?;
         self.memory_used = self.memory_used.saturating_sub(slot.weight());
         if self.counts(&slot) {

@@ -316,6 +316,7 @@ impl Queues {
             attempts,
             lease,
             wanted,
+            announced,
             place: own_place,
         } = slot;
         (*own_id, *stamp, *own) = (id, first_stamp, first_own);
@@ -326,7 +327,7 @@ impl Queues {
         }
         (*confirmed, *lessee, *own_queue) = (1, Lessee::Nobody, queue);
         (*own_batch, *attempts, *lease, *own_place) = (batch, 0, 0, place);
-        *wanted = admitted.wanted as u8;
+        (*wanted, *announced) = (admitted.wanted as u8, 0);
         let weight = slot.weight();
         self.shelve(index, (id, first_stamp, queue, place), weight);
         index

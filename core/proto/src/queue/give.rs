@@ -1,6 +1,7 @@
 //! Leases: who gets a ready message, for how long, and what happens when the time runs out
 //! (protocol.md 4.4). The lease clock starts at delivery, on the owner's monotonic clock.
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::delivery::{Handle, Leased, Reply};
@@ -25,8 +26,16 @@ impl Queues {
             Ok(lease) => lease,
             Err(error) => return self.reply(ticket, Err(error)),
         };
+        let announced = self.counters.announced;
         let given = self.give(now, queue, (max, u64::MAX), lease, Lessee::Here(None));
         if given.is_empty() {
+            // What is announced is as good as ready: that takes a moment, whoever does not wait.
+            let is_near = self.counters.announced != announced;
+            let wait = if is_near {
+                wait.max(limits::ANNOUNCE_MS)
+            } else {
+                wait
+            };
             return self.wait(now, ticket, queue, max, wait, lease);
         }
         self.note_stock(queue);
@@ -55,16 +64,24 @@ impl Queues {
         }
         let count = shelf.ready.count().min(max as usize);
         let mut given = Vec::with_capacity(count);
+        let mut soon = Vec::new();
         let mut bytes = 0;
-        while given.len() < count && bytes < bytes_max {
+        while given.len() + soon.len() < count && bytes < bytes_max {
             let shelf = self.shelves.get_mut(queue.0 as usize);
             let Some(index) = shelf.and_then(|shelf| shelf.ready.pop(&self.slab)) else {
                 break;
             };
+            if self.waits_for_hearer(index) {
+                soon.push(index);
+                continue;
+            }
             if let Some(leased) = self.lease(now, index, lease, lessee) {
                 bytes += leased.body.len() as u64;
                 given.push(leased);
             }
+        }
+        if !soon.is_empty() {
+            self.announce(now, queue, &soon);
         }
         given
     }
@@ -107,8 +124,11 @@ impl Queues {
         slot.attempts = slot.attempts.saturating_add(1);
         slot.lease = slot.lease.wrapping_add(1).max(1);
         self.wheel.set(index, now.mono + lease);
+        let (id, is_alone) = (slot.id, slot.is_alone());
         self.counters.delivered += 1;
-        let id = slot.id;
+        if !is_alone {
+            self.note_lease(now, index);
+        }
         let source = if is_derived(id) {
             self.source_of(id)
         } else {
@@ -148,6 +168,7 @@ impl Queues {
         }
         self.wheel.clear(index);
         slot.lessee = Lessee::Nobody;
+        self.hints.forget(slot.id);
         if let Some(stays) = slot.waits_or_ends(now, limits) {
             self.stay(now, index, stays);
             return None;
@@ -183,20 +204,35 @@ impl Queues {
     }
 
     fn serve_waiters(&mut self, now: Now, queue: QueueKey) {
-        while let Some(shelf) = self.shelf(queue) {
-            if shelf.ready.count() == 0 {
-                return;
-            }
-            let Some(ticket) = shelf.waiters.pop_front() else {
-                return;
+        let turns = self.shelf(queue).map_or(0, |shelf| shelf.waiters.len());
+        let mut unserved = VecDeque::new();
+        for _ in 0..turns {
+            let ready = self
+                .shelf(queue)
+                .filter(|shelf| shelf.ready.count() > 0)
+                .and_then(|shelf| shelf.waiters.pop_front());
+            let Some(ticket) = ready else {
+                break;
             };
-            let Some(waiter) = self.waiters.remove(&ticket) else {
+            let Some((max, lease)) = self.waiters.get(&ticket).map(|one| (one.max, one.lease))
+            else {
                 continue;
             };
+            let given = self.give(now, queue, (max, u64::MAX), lease, Lessee::Here(None));
+            if given.is_empty() {
+                unserved.push_back(ticket);
+                continue;
+            }
+            self.waiters.remove(&ticket);
             self.alarms.clear(&Alarm::Waiter(ticket));
-            let most = (waiter.max, u64::MAX);
-            let given = self.give(now, queue, most, waiter.lease, Lessee::Here(None));
             self.reply(ticket, Ok(Reply::Deliveries(given)));
+        }
+        // First in line still: what they would have got is over, or about to be given.
+        if let Some(shelf) = self.shelf(queue)
+            && !unserved.is_empty()
+        {
+            unserved.append(&mut shelf.waiters);
+            shelf.waiters = unserved;
         }
     }
 
@@ -283,7 +319,7 @@ impl Queues {
             member: to,
             store: self.store_of(to),
         };
-        let mut bytes = 0;
+        let (mut bytes, mut soon) = (0, Vec::new());
         let bytes_max = match usize::try_from(demand.credit_bytes) {
             Ok(bytes) if bytes > 0 => bytes.min(limits::DEMAND_BYTES_MAX),
             _ => limits::DEMAND_BYTES_MAX,
@@ -291,12 +327,16 @@ impl Queues {
         for _ in 0..demand.credit.min(limits::DEMAND_MAX) {
             let shelf = self.shelves.get_mut(queue.0 as usize);
             let Some(index) = shelf.and_then(|shelf| shelf.ready.pop(&self.slab)) else {
-                return;
+                break;
             };
+            if self.waits_for_hearer(index) {
+                soon.push(index);
+                continue;
+            }
             let size = self.slab.get(index).map_or(0, |slot| slot.body.len());
             if bytes > 0 && bytes + size > bytes_max {
                 self.put_back(index);
-                return;
+                break;
             }
             bytes += size.max(1);
             let lessee = Lessee::There(to);
@@ -315,6 +355,9 @@ impl Queues {
                     .is_some_and(|slot| slot.confirmed & bit != 0);
                 push_leased(answer, leased, holders, has_copy);
             }
+        }
+        if !soon.is_empty() {
+            self.announce(now, queue, &soon);
         }
     }
 

@@ -440,6 +440,7 @@ impl Queues {
             attempts: 0,
             lease: 0,
             wanted: slot.wanted,
+            announced: 0,
             place: Place::Delayed,
         };
         self.counters.joined_groups += 1;

@@ -165,6 +165,7 @@ impl Queues {
             attempts: item.attempts,
             lease: 0,
             wanted,
+            announced: 0,
             place: Place::Standby,
         };
         self.counters.copies_stored += 1;

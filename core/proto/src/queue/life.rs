@@ -137,6 +137,7 @@ impl Queues {
                 attempts: message.attempts,
                 lease: 0,
                 wanted: message.wanted,
+                announced: 0,
                 place: Place::Delayed,
             };
             count += 1;

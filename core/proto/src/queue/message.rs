@@ -8,6 +8,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::account::{Explain, Explained};
 use super::calls::ReplyTo;
 use super::delivery::{NewMessage, Response};
+use super::hint::{HintOk, LeaseHint};
 use super::page::{Browse, Browsed};
 use crate::base::{BootId, Error, ErrorKind, Result, limits};
 use crate::copies::{Holders, Own, Repl, ReplNo, ReplOk, Section};
@@ -49,6 +50,10 @@ pub enum Message {
     Explain(Explain),
     /// That is what I know.
     Explained(Explained),
+    /// Somebody has these, or will in a moment.
+    LeaseHint(LeaseHint),
+    /// That is known.
+    HintOk(HintOk),
 }
 
 /// "Lease me up to `credit` messages." Answered by one [`Deliver`], perhaps empty.
@@ -215,6 +220,8 @@ impl Message {
             Message::SetDone(done) | Message::DoneOk(done) => {
                 32 + done.holders.len() * 24 + done.ids.ranges.len() * 4
             }
+            Message::LeaseHint(hint) => 72 + hint.ids.ranges.len() * 4,
+            Message::HintOk(ok) => 24 + ok.ids.ranges.len() * 4,
             Message::Claim(claim) => 40 + claim.holders.len() * 24 + claim.ids.ranges.len() * 4,
             Message::Forget(forget) => 16 + forget.holders.len() * 24 + forget.ids.ranges.len() * 4,
             Message::ReplOk(ok) => 24 + ok.ids.ranges.len() * 4,

@@ -3,7 +3,7 @@
 //!
 //! The room's own door is [`Queues`]; its methods stand in one file a concern: `enqueue` and `batch`
 //! (admission, copies), `keep` (copies of others), `give` (leases), `fetch` (demands between members), `session` (subscriptions),
-//! `kept` (their leases, extended),
+//! `kept` (their leases, extended), `hint` (what holders know of leases),
 //! `life` (this store under another name),
 //! `groups` (who gets a message),
 //! `calls` (replies),
@@ -28,6 +28,7 @@ mod fetch;
 mod give;
 mod groups;
 mod handover;
+mod hint;
 mod inspect;
 mod keep;
 mod kept;
@@ -56,6 +57,7 @@ pub use delivery::{
     OnShort, Receipt, Reply, Response,
 };
 pub use groups::Group;
+pub use hint::{HintOk, LeaseHint};
 pub use message::{
     Claim, Deliver, Demand, Done, Ending, Forget, Header, Message, Replied, Settle, Settled,
 };
@@ -178,6 +180,8 @@ enum Alarm {
     Purge,
     /// A shelf has more than it may, still.
     Trim(QueueKey),
+    /// Leases that began a little while ago are told of.
+    Hint,
 }
 
 macro_rules! counters {
@@ -230,6 +234,14 @@ counters! {
     redeliveries_evicted,
     /// Messages given back untried.
     released,
+    /// Holders that were told of a lease or of a delivery to come, in messages.
+    lease_hints,
+    /// Leases that no holder was told of, because too many began at once: possible duplicates.
+    lease_hints_skipped,
+    /// Deliveries, other than first ones, that a holder was told of before.
+    announced,
+    /// Messages taken over while a consumer had them: they waited for it.
+    takeovers_leased,
     /// Takeovers of a lost owner's messages, in messages.
     takeovers,
     /// Ownerships given up to a higher claim.
@@ -319,6 +331,8 @@ pub struct Queues {
     sessions: BTreeMap<SessionId, Session>,
     /// When leases of subscriptions are to be extended.
     keeping: Alarms<SessionId>,
+    /// Leases that holders are told of.
+    hints: hint::Hints,
     /// Other owners that were asked to extend one.
     kept: BTreeMap<u64, kept::Kept>,
     /// Messages whose dead letters could not be made yet, and why they died.
@@ -395,6 +409,7 @@ impl Queues {
             settles: BTreeMap::new(),
             sessions: BTreeMap::new(),
             keeping: Alarms::default(),
+            hints: hint::Hints::default(),
             kept: BTreeMap::new(),
             dying: BTreeMap::new(),
             next_number: 1,
@@ -493,6 +508,7 @@ impl Queues {
             Alarm::Rules => self.rules_step(now),
             Alarm::Purge => self.purge_step(now),
             Alarm::Trim(queue) => self.trim(now, queue),
+            Alarm::Hint => self.hint_step(now),
         }
     }
 
@@ -522,6 +538,8 @@ impl Queues {
             Message::Settle(settle) => self.on_settle(now, from, &settle),
             Message::Settled(settled) => self.on_settled(now, &settled),
             Message::Replied(replied) => self.on_replied(replied),
+            Message::LeaseHint(hint) => self.on_lease_hint(now, from, &hint),
+            Message::HintOk(ok) => self.on_hint_ok(now, &ok),
             Message::Browse(browse) => self.on_browse(now, from, browse),
             Message::Browsed(browsed) => self.on_browsed(from, browsed),
             Message::Explain(explain) => self.on_explain(now, from, explain),

@@ -100,6 +100,7 @@ impl Queues {
             let store = peer.store;
             self.drop_browses_with(member);
             self.drop_explains_with(member);
+            self.free_hinted(now, member);
             self.store_is_lost(now, Holder { member, store });
             for store in peer.kept {
                 self.watch(now, store);
@@ -131,6 +132,7 @@ impl Queues {
             peer.resync_from = 0;
         }
         self.spare(member);
+        self.free_hinted(now, member);
         if !self.is_announcing {
             self.is_announcing = true;
             for queue in 0..self.shelves.len() {
@@ -200,6 +202,7 @@ impl Queues {
             for store in self.stores_answered_for(member) {
                 self.watch(now, store);
             }
+            self.free_hinted(now, member);
             self.plan_repair(now.mono + self.settings.repair_after);
         }
         self.choose_candidates(now);

@@ -179,6 +179,7 @@ impl Queues {
             let lease = span.unwrap_or_else(|| self.usual_lease(queue));
             let lease = lease.clamp(1, limits::LEASE_MS_MAX);
             self.wheel.set(index, now.mono + lease);
+            self.note_lease(now, index);
             return Ok(());
         }
         if let Lessee::Here(Some(session)) = slot.lessee {

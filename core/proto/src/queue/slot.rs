@@ -67,6 +67,8 @@ pub(super) struct Slot {
     pub(super) lease: u32,
     /// Copies asked for.
     pub(super) wanted: u8,
+    /// The delivery, by its number, that holders were told of before it.
+    pub(super) announced: u8,
     pub(super) place: Place,
 }
 

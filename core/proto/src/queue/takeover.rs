@@ -132,13 +132,18 @@ impl Queues {
                 store: me.store,
             };
             slot.confirmed = Self::bit(&slot.holders, me);
+            slot.announced = 0;
+            let id = slot.id;
             add_claim(&mut claims, slot.id, slot.own, &slot.holders);
             self.counters.takeovers += 1;
             self.counters.redeliveries_takeover += 1;
             if !was_counted {
                 self.count_one(queue, bytes);
             }
-            queues.extend(self.make_ready(now, *index));
+            match self.out_until(now, id) {
+                Some(until) => self.wait_for_consumer(now, *index, until),
+                None => queues.extend(self.make_ready(now, *index)),
+            }
         }
         for claim in claims {
             self.send_claim(&claim, None);
@@ -146,6 +151,15 @@ impl Queues {
         self.plan_repair(now.mono + SETTLE_DOWN_MS);
         for queue in queues {
             self.serve(now, queue);
+        }
+    }
+
+    /// Somebody has a message that was taken over: nobody else gets it before that lease is over.
+    fn wait_for_consumer(&mut self, now: Now, index: u32, until: Instant) {
+        if let Some(slot) = self.slab.get_mut(index) {
+            slot.place = Place::Delayed;
+            self.wheel.set(index, until.min(slot.expiry(now)));
+            self.counters.takeovers_leased += 1;
         }
     }
 
