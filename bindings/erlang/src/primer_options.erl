@@ -111,7 +111,8 @@ settings_map(Pairs) -> maps:from_list([setting(Key, Value) || {Key, Value} <- Pa
 setting(Key, Value) ->
     Words = [on_short, dead_letters, overflow, paused],
     Numbers = [
-        copies, enqueue_timeout_ms, lease_ms, max_attempts, ttl_ms, backoff_ms, backoff_ms_max, messages_max, bytes_max
+        copies, enqueue_timeout_ms, lease_ms, max_attempts, ttl_ms, backoff_ms, backoff_ms_max, messages_max, bytes_max,
+        takeover_after_ms
     ],
     case {named(Key, Words), named(Key, Numbers)} of
         {[Name], _} -> {Name, Value};

@@ -113,4 +113,5 @@
 %% What queues are told; `undefined' unsets one: `copies', `on_short' (`degrade', `fail' or `wait'),
 %% `enqueue_timeout_ms', `lease_ms', `max_attempts', `ttl_ms', `backoff_ms' and `backoff_ms_max' (of a nack without a
 %% delay), `dead_letters' (a queue), `messages_max' and `bytes_max' (of the queue, or of each of its groups), `overflow'
-%% (`refuse' or `drop_oldest'), `paused' (`none', `in', `out' or `both'). As they hold, words are binaries.
+%% (`refuse' or `drop_oldest'), `takeover_after_ms', `paused' (`none', `in', `out' or `both'). As they hold, words are
+%% binaries.

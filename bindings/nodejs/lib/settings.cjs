@@ -10,7 +10,8 @@ const TIMES = {
   lease: 'lease_ms',
   ttl: 'ttl_ms',
   backoff: 'backoff_ms',
-  backoffMax: 'backoff_ms_max'
+  backoffMax: 'backoff_ms_max',
+  takeoverAfter: 'takeover_after_ms'
 }
 const OTHERS = {
   copies: 'copies',

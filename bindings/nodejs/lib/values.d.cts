@@ -125,6 +125,8 @@ export interface Settings {
   bytesMax?: number | null
   /** At its maximum a queue refuses what comes (201), or its oldest message goes, as a dead letter. */
   overflow?: 'refuse' | 'drop_oldest' | null
+  /** How long an owner may be out of reach before a holder of a copy takes over. */
+  takeoverAfter?: Duration | null
   /** As `pause` and `resume` set it. */
   paused?: 'none' | 'in' | 'out' | 'both' | null
 }
@@ -143,6 +145,7 @@ export interface CurrentSettings {
   messagesMax?: number
   bytesMax?: number
   overflow?: 'refuse' | 'drop_oldest'
+  takeoverAfter?: number
   paused?: 'none' | 'in' | 'out' | 'both'
 }
 

@@ -13,7 +13,7 @@ from primer import aio
 
 def test_settings_are_keywords_and_none_unsets_one(queue: primer.Queue) -> None:
     queue.configure(copies=1, lease="2s", ttl=timedelta(minutes=1), backoff=0.01, backoff_max=5)
-    queue.configure(max_attempts=3, overflow="drop_oldest", messages_max=10, dead_letters="morgue")
+    queue.configure(max_attempts=3, overflow="drop_oldest", messages_max=10, dead_letters="morgue", takeover_after="1m")
     told = {
         "backoff": 0.01,
         "backoff_max": 5.0,
@@ -23,6 +23,7 @@ def test_settings_are_keywords_and_none_unsets_one(queue: primer.Queue) -> None:
         "max_attempts": 3,
         "messages_max": 10,
         "overflow": "drop_oldest",
+        "takeover_after": 60.0,
         "ttl": 60.0,
     }
     assert queue.configuration() == told

@@ -15,7 +15,7 @@ use crate::{Error, ErrorKind, OnShort, Primer, Queue, Result};
 /// Keys, as text for hosts (durations in ms, sizes in bytes): copies, on_short (degrade | fail | wait),
 /// enqueue_timeout_ms, lease_ms, max_attempts, ttl_ms, backoff_ms and backoff_ms_max (of a nack without a
 /// delay), dead_letters (a queue), messages_max and bytes_max (of the queue, or of each of its groups),
-/// overflow (refuse | drop_oldest), paused (none | in | out | both).
+/// overflow (refuse | drop_oldest), takeover_after_ms, paused (none | in | out | both).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueueOptions {
     settings: BTreeMap<String, String>,
@@ -104,6 +104,12 @@ impl QueueOptions {
     /// How many bytes their bodies may have together.
     pub fn bytes_max(self, bytes: u64) -> Self {
         self.set("bytes_max", bytes.to_string())
+    }
+
+    /// How long the owner of its messages may be out of reach before a holder of a copy takes over. Longer:
+    /// fewer duplicates in a split, and a longer wait for what a lost member owned.
+    pub fn takeover_after(self, time: Duration) -> Self {
+        self.span("takeover_after_ms", time)
     }
 
     /// Beyond that the oldest go, as dead letters, and what comes is taken; else what comes is refused.

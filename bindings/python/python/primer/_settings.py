@@ -41,11 +41,13 @@ class Settings(TypedDict, total=False):
     """How many bytes their bodies may have together."""
     overflow: Overflow | None
     """What it does at its maximum; "refuse"."""
+    takeover_after: Duration | None
+    """How long an owner may be out of reach before a holder of a copy takes over."""
     paused: Literal["none", "in", "out", "both"] | None
     """As ``pause`` and ``resume`` set it."""
 
 
-_TIMES = {"enqueue_timeout": "enqueue_timeout_ms", "lease": "lease_ms", "ttl": "ttl_ms", "backoff": "backoff_ms", "backoff_max": "backoff_ms_max"}
+_TIMES = {"enqueue_timeout": "enqueue_timeout_ms", "lease": "lease_ms", "ttl": "ttl_ms", "backoff": "backoff_ms", "backoff_max": "backoff_ms_max", "takeover_after": "takeover_after_ms"}
 _TIME_OF = {key: name for name, key in _TIMES.items()}
 _NUMBERS = ("copies", "max_attempts", "messages_max", "bytes_max")
 

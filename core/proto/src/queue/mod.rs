@@ -49,6 +49,8 @@ mod slot;
 mod span;
 mod takeover;
 mod terms;
+#[cfg(test)]
+mod test_room;
 
 pub use account::{Account, Explain, Explained, Known};
 pub use calls::{REPLY_TO, ReplyTo};

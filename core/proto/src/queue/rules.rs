@@ -30,6 +30,7 @@ pub const SETTINGS: &[&str] = &[
     "messages_max",
     "bytes_max",
     "overflow",
+    "takeover_after_ms",
     "paused",
 ];
 
@@ -54,6 +55,8 @@ pub(super) struct Rules {
     pub(super) bytes_max: Option<u64>,
     /// Beyond that the oldest go; else what comes is refused.
     pub(super) drops_oldest: bool,
+    /// How long an owner may be out of reach before another member takes over.
+    pub(super) takeover_after: Option<Millis>,
     pub(super) is_paused_in: bool,
     pub(super) is_paused_out: bool,
     /// What is stamped so or earlier is over.
@@ -94,6 +97,7 @@ impl Rules {
             "messages_max" => self.messages_max = Some(whole(key, value, 1, u64::MAX)?),
             "bytes_max" => self.bytes_max = Some(whole(key, value, 1, u64::MAX)?),
             "overflow" => self.drops_oldest = one_of(key, value, ["refuse", "drop_oldest"])? == 1,
+            "takeover_after_ms" => self.takeover_after = Some(whole(key, value, 0, day)?),
             "paused" => {
                 let which = one_of(key, value, ["none", "in", "out", "both"])?;
                 (self.is_paused_in, self.is_paused_out) = (which & 1 == 1, which & 2 == 2);
@@ -280,6 +284,7 @@ impl Queues {
         if purged(&shelf.rules) > purged(&old) {
             self.begin_purge(now);
         }
+        self.sweep_again(now);
         self.note_length(key);
         self.serve(now, key);
     }
@@ -363,6 +368,7 @@ mod tests {
             ("messages_max", "1"),
             ("bytes_max", "1"),
             ("overflow", "drop_oldest"),
+            ("takeover_after_ms", "60000"),
             ("paused", "both"),
         ];
         assert_eq!(good.map(|(key, _)| key).as_slice(), SETTINGS);

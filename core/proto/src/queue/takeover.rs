@@ -1,7 +1,7 @@
 //! Owners that went: a holder takes their messages over (protocol.md 4.6).
 //!
 //! A level, not an event: as long as a copy's owner is no current store of a member that can be
-//! reached, and has been so for `takeover_after`, the copy is looked at, and its highest ranked
+//! reached, and has been so for `takeover_after`, its queue's or the member's, its highest ranked
 //! reachable holder takes it; the next ranked waits two seconds more. In bounded steps, so that a
 //! crash with millions of messages is no storm.
 
@@ -12,19 +12,29 @@ use super::message::{Claim, Message};
 use super::repair::SETTLE_DOWN_MS;
 use super::slot::{Lessee, Place};
 use super::{Alarm, Out, Queues, limits};
-use crate::base::{Instant, MemberId, MessageId, Now, QueueKey, StoreId};
+use crate::base::{Instant, MemberId, MessageId, Millis, Now, QueueKey, StoreId};
 use crate::copies::{Holder, Holders, Own, Refused, ReplNo, ReplOk, rank};
 use crate::wire::Ids;
 
 /// A lost owner's copies being looked at.
 #[derive(Debug)]
 pub(super) struct Sweep {
-    /// Since when the first ranked holder may take them.
-    due: Instant,
+    /// Since when the owner cannot be reached; none where it is lost for good: nobody waits for that one.
+    since: Option<Instant>,
+    /// Before, nothing is taken: when this began, and a little, so that not all holders act at one moment.
+    begun: Instant,
     cursor: u32,
-    /// Some were left to a holder that ranks higher.
-    has_left_some: bool,
+    /// When the first of those is due that were left, to patience or to a holder that ranks higher.
+    next: Instant,
     taken: u64,
+}
+
+impl Sweep {
+    /// When a copy may be taken whose queue waits for so long, behind so many other holders.
+    fn due(&self, patience: Millis, ahead: u64) -> Instant {
+        let waited = self.since.map_or(self.begun, |since| since + patience);
+        waited.max(self.begun) + ahead * limits::TAKEOVER_RANK_MS
+    }
 }
 
 impl Queues {
@@ -34,23 +44,45 @@ impl Queues {
         {
             return;
         }
-        let patience = self.settings.takeover_after;
         let owner = self.keeper_of(store);
-        let due = match owner.map(|peer| peer.unreachable_since) {
+        let since = match owner.map(|peer| peer.unreachable_since) {
             Some(None) => return,
-            Some(Some(since)) => since + patience,
+            Some(since) => since,
             // Its member has another store now, or left: it is lost, there is nothing to wait for.
-            None => now.mono,
+            None => None,
         };
-        let due = due.max(now.mono) + self.chance.below(200);
         let sweep = Sweep {
-            due,
+            since,
+            begun: now.mono + self.chance.below(200),
             cursor: 0,
-            has_left_some: false,
+            next: Instant::NEVER,
             taken: 0,
         };
+        self.alarms
+            .set(Alarm::Sweep(store), sweep.due(self.least_patience(), 0));
         self.sweeps.insert(store, sweep);
-        self.alarms.set(Alarm::Sweep(store), due);
+    }
+
+    /// How long the owner of a queue's messages may be out of reach before others take them over.
+    fn patience(&self, queue: QueueKey) -> Millis {
+        let own = self.rules(queue).and_then(|rules| rules.takeover_after);
+        own.unwrap_or(self.settings.takeover_after)
+    }
+
+    fn least_patience(&self) -> Millis {
+        let rules = self.shelves.iter().filter_map(|shelf| shelf.rules.as_ref());
+        let least = rules.filter_map(|rules| rules.takeover_after).min();
+        least.map_or(self.settings.takeover_after, |least| {
+            least.min(self.settings.takeover_after)
+        })
+    }
+
+    /// Queues have other settings: what is due by them is due at once.
+    pub(super) fn sweep_again(&mut self, now: Now) {
+        let stores: Vec<StoreId> = self.sweeps.keys().copied().collect();
+        for store in stores {
+            self.alarms.set_earlier(Alarm::Sweep(store), now.mono);
+        }
     }
 
     /// One bounded step through the messages held here.
@@ -58,13 +90,13 @@ impl Queues {
         let Some(sweep) = self.sweeps.get(&store) else {
             return;
         };
-        let (due, cursor) = (sweep.due, sweep.cursor);
+        let cursor = sweep.cursor;
         let end = self
             .slab
             .end()
             .min(cursor + limits::STEP_MESSAGES_MAX as u32);
         let mut taken = Vec::new();
-        let mut has_left_some = false;
+        let mut next = Instant::NEVER;
         for index in cursor..end {
             let Some(slot) = self.slab.get(index) else {
                 continue;
@@ -73,10 +105,11 @@ impl Queues {
                 continue;
             }
             let ahead = self.ranked_higher(slot.id, &slot.holders);
-            if now.mono.since(due) >= ahead * limits::TAKEOVER_RANK_MS {
+            let due = sweep.due(self.patience(slot.queue), ahead);
+            if due <= now.mono {
                 taken.push(index);
             } else {
-                has_left_some = true;
+                next = next.min(due);
             }
         }
         let count = taken.len() as u64;
@@ -86,13 +119,13 @@ impl Queues {
             return;
         };
         sweep.taken += count;
-        sweep.has_left_some |= has_left_some;
+        sweep.next = sweep.next.min(next);
         sweep.cursor = if is_over { 0 } else { end };
         if !is_over {
             return self.alarms.set(Alarm::Sweep(store), now.mono);
         }
-        if core::mem::take(&mut sweep.has_left_some) {
-            let next = now.mono + limits::TAKEOVER_RANK_MS;
+        let next = core::mem::replace(&mut sweep.next, Instant::NEVER);
+        if next != Instant::NEVER {
             return self.alarms.set(Alarm::Sweep(store), next);
         }
         let taken = sweep.taken;
@@ -397,3 +430,7 @@ pub(super) fn add_claim(claims: &mut Vec<Claim>, id: MessageId, own: Own, holder
         }),
     }
 }
+
+#[cfg(test)]
+#[path = "takeover_tests.rs"]
+mod tests;

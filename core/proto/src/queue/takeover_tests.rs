@@ -1,0 +1,71 @@
+//! How long a holder waits for an owner that cannot be reached.
+
+use alloc::collections::BTreeMap;
+
+use super::super::test_room::{ANN, Room, holder};
+use super::*;
+
+impl Room {
+    /// The queue is told so; by nobody in particular.
+    fn tell(&mut self, takeover_after_ms: u64) {
+        let settings = BTreeMap::from([(
+            "takeover_after_ms".into(),
+            alloc::format!("{takeover_after_ms}"),
+        )]);
+        let now = self.now();
+        self.queues
+            .set_config(now, "jobs", (settings, crate::base::Stamp(0)));
+        self.look();
+    }
+
+    fn owns(&self, id: MessageId) -> bool {
+        self.queues.glimpse(id).is_some_and(|seen| seen.is_owned)
+    }
+}
+
+/// The last moment at which it is surely not taken over, and the first at which it surely is: who
+/// ranks higher, and a little chance, come on top of a patience.
+fn around(lost: u64, patience: u64) -> (u64, u64) {
+    let first = lost + patience;
+    (first - 1, first + 200 + limits::TAKEOVER_RANK_MS)
+}
+
+#[test]
+fn a_queue_waits_for_its_owner_as_long_as_it_is_told() {
+    for patience in [300, 60_000] {
+        let mut room = Room::new();
+        let id = room.copy();
+        room.tell(patience);
+        room.lose(ANN);
+        let (early, late) = around(room.now, patience);
+        room.pass(early);
+        assert!(!room.owns(id), "{patience}");
+        room.pass(late);
+        assert!(room.owns(id), "{patience}");
+    }
+}
+
+#[test]
+fn a_queue_that_is_told_to_wait_less_waits_less_from_then_on() {
+    let mut room = Room::new();
+    let id = room.copy();
+    room.tell(600_000);
+    room.lose(ANN);
+    room.pass(room.now + 100_000);
+    assert!(!room.owns(id));
+    room.tell(50_000);
+    room.pass(room.now + limits::TAKEOVER_RANK_MS);
+    assert!(room.owns(id), "it was due already");
+}
+
+#[test]
+fn nobody_waits_for_an_owner_that_is_lost_for_good() {
+    let mut room = Room::new();
+    let id = room.copy();
+    room.tell(600_000);
+    let now = room.now();
+    room.queues.peer_gone(now, holder(ANN).member);
+    room.look();
+    room.pass(room.now + 200 + limits::TAKEOVER_RANK_MS);
+    assert!(room.owns(id));
+}
