@@ -32,6 +32,8 @@ pub(crate) struct Life<'a> {
     pub is_doomed: bool,
     /// Its last copies are set aside.
     pub is_aside: bool,
+    /// It ended by its own terms.
+    pub has_lapsed: bool,
     /// When a copy that had been set aside was first given out again.
     pub returned_ns: Option<u64>,
 }
@@ -44,7 +46,7 @@ impl Life<'_> {
 
     /// True when the harness knows why it may be gone.
     pub fn may_be_lost(&self) -> bool {
-        self.is_doomed || self.is_aside
+        self.is_doomed || self.is_aside || self.has_lapsed
     }
 
     /// True when somebody asked for its end, with whatever success.
@@ -128,6 +130,7 @@ impl<'a> Life<'a> {
             (Verb::Settled, _) => self.settled_ns = self.settled_ns.or(Some(record.time_ns)),
             (Verb::Doomed, _) => self.is_doomed = true,
             (Verb::Aside, _) => self.is_aside = true,
+            (Verb::Lapsed, _) => self.has_lapsed = true,
             (Verb::Returned, _) => {
                 self.is_aside = false;
                 self.returned_ns = self.returned_ns.or(Some(record.time_ns));

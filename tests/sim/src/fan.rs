@@ -162,6 +162,7 @@ impl World {
             let about = self.about(seat, client, at, self.value_at(at, value));
             let extra = Extra {
                 error,
+                is_at_most_once: kind == Kind::Invoke && self.is_value_once(value),
                 ..Extra::default()
             };
             self.record(&about, Verb::Enqueue, kind, extra);

@@ -34,6 +34,7 @@ mod stores;
 mod survey;
 mod sweep;
 mod talk;
+mod terms;
 mod trace;
 mod twins;
 mod users;

@@ -210,6 +210,8 @@ pub(crate) struct Plan {
     pub has_queues: bool,
     /// Users look at messages without taking them.
     pub has_browsers: bool,
+    /// Messages have terms: dates, priorities, at most one delivery.
+    pub has_terms: bool,
     /// One more queue, with groups.
     pub has_groups: bool,
     /// Away for this long means retired, where that class is on.
@@ -272,6 +274,7 @@ impl Plan {
             has_queues: true,
             has_groups: false,
             has_browsers: false,
+            has_terms: false,
             retire_after: dice.range(4_000, 12_000),
             is_pristine,
             is_calm,
@@ -312,6 +315,7 @@ impl Plan {
         plan.draw_split(&mut Dice::new(seed, 7));
         plan.has_groups = plan.has_queues && Dice::new(seed, 9).percent(40);
         plan.has_browsers = plan.has_queues && Dice::new(seed, 13).percent(6);
+        plan.has_terms = plan.has_queues && Dice::new(seed, 15).percent(40);
         if !plan.has_queues {
             (plan.producers, plan.consumers) = (0, 0);
         }
@@ -341,6 +345,7 @@ impl Plan {
         }
         plan.is_cluster = true;
         (plan.has_queues, plan.has_groups) = (false, false);
+        plan.has_terms = false;
         (plan.producers, plan.consumers) = (0, 0);
         (plan.has_deaf_member, plan.is_mourned) = (false, false);
         plan.delay = 500;
@@ -350,6 +355,12 @@ impl Plan {
     /// How many processes there may be at one time: the members, and perhaps a twin.
     pub fn seats(&self) -> usize {
         self.members + usize::from(self.has(Class::Twins))
+    }
+
+    /// By how much clocks are less wrong than they may be: where messages have dates by seconds, minutes
+    /// are enough, and nobody has to wait for hours until the last of them may be given out.
+    pub const fn clock_divisor(&self) -> i64 {
+        if self.has_terms { 30 } else { 1 }
     }
 
     /// Whether a class is on.
@@ -386,6 +397,7 @@ impl fmt::Display for Plan {
             (self.is_mourned, " mourned"),
             (self.is_split, " split"),
             (self.has_groups, " groups"),
+            (self.has_terms, " terms"),
         ] {
             if is {
                 f.write_str(word)?;

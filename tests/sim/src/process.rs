@@ -60,7 +60,8 @@ impl World {
             return 0;
         }
         const TEN_MINUTES_MS: u64 = 600_000;
-        self.fault_dice.below(2 * TEN_MINUTES_MS) as i64 - TEN_MINUTES_MS as i64
+        let skew = self.fault_dice.below(2 * TEN_MINUTES_MS) as i64 - TEN_MINUTES_MS as i64;
+        skew / self.plan.clock_divisor()
     }
 
     /// Starts a process: a new boot and a new store at an old place.

@@ -153,8 +153,9 @@ impl World {
         {
             closing.is_answered = true;
         }
-        // An ack that was answered is known at this member at once.
-        if f == Verb::Ack && code == 0 {
+        // An ack that was answered is known at this member at once, unless the message was finished
+        // when its owner gave it out.
+        if f == Verb::Ack && code == 0 && held.handle.lease != 0 {
             let is_done = self
                 .life(seat)
                 .is_some_and(|life| life.engine.is_done(held.handle.id));

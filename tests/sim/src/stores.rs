@@ -218,6 +218,11 @@ impl World {
             .collect();
         for id in gone {
             let value = self.ledger.open.remove(&id);
+            if let Some(value) = value.filter(|value| self.may_have_expired(*value)) {
+                self.sometimes.hit("gone after its date");
+                self.remark(0, value, Verb::Lapsed);
+                continue;
+            }
             if let Some(value) = value.filter(|_| self.went_into_groups(id)) {
                 self.sometimes.hit("moved into groups");
                 self.remark(0, value, Verb::Doomed);

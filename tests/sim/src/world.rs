@@ -22,6 +22,7 @@ use crate::plan::{Class, Plan};
 use crate::remember::Disk;
 use crate::sometimes::Sometimes;
 use crate::talk::Talk;
+use crate::terms::TermsBook;
 use crate::trace::Trace;
 use crate::twins::Twins;
 use crate::users::{Act, Users, What};
@@ -173,6 +174,7 @@ pub(crate) struct World {
     pub ledger: Ledger,
     pub fences: Fences,
     pub talk: Talk,
+    pub terms: TermsBook,
     pub twins: Twins,
     /// The identity of the seat that is empty until a twin takes it.
     pub spare_member: MemberId,
@@ -247,6 +249,7 @@ impl World {
             ledger: Ledger::default(),
             fences: Fences::default(),
             talk: Talk::default(),
+            terms: TermsBook::new(seed),
             twins: Twins::default(),
             spare_member: MemberId(0),
             sent: vec![(0, 0); members],
