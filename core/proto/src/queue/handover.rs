@@ -327,6 +327,9 @@ impl Queues {
                 self.stop_moving(now, index);
             }
         }
+        // Who was linked again while they were on their way has not heard that these are held here, and
+        // may have finished some of them without this store.
+        self.resync_all(now);
         let queues = 0..self.shelves.len() as u32;
         queues.for_each(|queue| self.serve(now, crate::base::QueueKey(queue)));
         let error = Error::new(ErrorKind::LeftBehind)

@@ -292,3 +292,27 @@ fn a_leave_that_fails_takes_no_message_away_from_its_owner() {
     let slot = room.queues.slot(copy).unwrap();
     assert_eq!((slot.place, slot.own.store), (Place::Standby, StoreId(ANN)));
 }
+
+#[test]
+fn after_a_leave_that_failed_owners_hear_which_of_their_copies_are_still_held() {
+    let mut room = Room::new(&[ANN]);
+    let copy = id_of(ANN, 1);
+    room.hear(ANN, copy_of(copy, &[ANN, ME]));
+    room.leave(1_000);
+    // The owner comes back while the copy is on its way to it, having finished the message meanwhile
+    // without this store, which it had taken for gone.
+    let (now, ann) = (room.now(), holder(ANN));
+    room.queues.peer_unlinked(now, ann.member);
+    room.queues
+        .peer_linked(now, ann.member, BootId(ANN), ann.store, &[]);
+    room.pass(900);
+    room.sent.clear();
+    room.pass(2_000);
+    let answer = room.answers.remove(&Ticket(2)).unwrap();
+    assert_eq!(answer.unwrap_err().number(), 205);
+    let asks = room.sent_to(ANN).into_iter().any(|message| {
+        matches!(message, Message::Claim(claim)
+            if claim.ids == Ids::one(copy) && claim.own.store == StoreId(ANN))
+    });
+    assert!(asks, "nobody would ever end that copy");
+}
