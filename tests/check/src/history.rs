@@ -131,6 +131,8 @@ pub enum Verb {
     Ack,
     /// A consumer failed with it.
     Nack,
+    /// A consumer says that it can never succeed.
+    Reject,
     /// A consumer gives it back untried.
     Release,
     /// A consumer needs longer.

@@ -13,7 +13,7 @@ pub(crate) struct Arrival<'a> {
     pub extra: &'a Extra,
 }
 
-/// An ack, nack, release or extend that somebody asked for: it may end or move a lease.
+/// An ack, nack, reject, release or extend that somebody asked for: it may end or move a lease.
 pub(crate) struct Settle {
     pub at_ns: u64,
     pub f: Verb,
@@ -120,7 +120,10 @@ impl<'a> Life<'a> {
                 extra: &record.extra,
             }),
             (Verb::Receive, _) => return Err("a receive is recorded when it arrives: ok".into()),
-            (Verb::Ack | Verb::Nack | Verb::Release | Verb::Extend, Kind::Invoke) => {
+            (
+                Verb::Ack | Verb::Nack | Verb::Reject | Verb::Release | Verb::Extend,
+                Kind::Invoke,
+            ) => {
                 self.settles.push(Settle {
                     at_ns: record.time_ns,
                     f: record.f,

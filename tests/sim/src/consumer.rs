@@ -374,14 +374,13 @@ impl World {
         // In the call in which its store gets another name a member may give something under the former.
         let is_own = life.stores.contains(&leased.handle.own.store);
         let (store, key) = (life.store, self.served_at(seat, queue));
-        let read = crate::calls::read(&leased);
+        let read = self.read(seat, queue, &leased);
         let handle = leased.handle;
         let Some((value, to)) = read else {
             let detail = format!("m{seat}: {} came with another body or headers", handle.id);
             self.violation("damaged", detail);
             return None;
         };
-        let value = self.value_at(queue, value);
         self.ledger.values.insert(handle.id, value);
         self.check_kept(seat, handle.id);
         if key.is_some_and(|key| key != handle.queue) {
@@ -471,6 +470,7 @@ impl World {
             return;
         };
         let (lease, is_kept) = (held.lease_ms * MS, held.kept_until > self.now);
+        let queue = held.queue;
         let delay = self.user_dice.range(0, 3_000);
         let retry = self.user_dice.range(0, 2_000) * MS;
         let soon = self.now + work;
@@ -478,6 +478,8 @@ impl World {
         let mut acts = Vec::new();
         if is_kept && self.is_troubled(Class::Keep, 40) {
             acts.push((self.now + self.user_dice.range(0, 3 * lease), How::Ack));
+        } else if let Some(reason) = self.draw_reject(queue) {
+            acts.push((soon, How::Reject(reason)));
         } else if self.is_troubled(Class::Nack, 10) {
             // The back-off doubles with each attempt: mostly a delay of our own.
             let delay = (!delay.is_multiple_of(10)).then_some(delay);

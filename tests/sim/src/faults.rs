@@ -164,6 +164,7 @@ impl World {
         if self.life(seat).is_none() || up < 2 {
             return;
         }
+        self.watch_letters(seat);
         // What is given out at most once has one copy, and may be lost with it.
         let only = self.only_holder(seat);
         let takes_the_last = only.iter().any(|id| !self.is_once(*id));

@@ -24,6 +24,7 @@ pub const SOMETIMES: &[&str] = &[
     "cut off alone",
     "cut to a ring",
     "cut with a bridge",
+    "dead letter met",
     "delivered by another member",
     "dial hung",
     "drained at several members",
@@ -76,6 +77,7 @@ pub const SOMETIMES: &[&str] = &[
     "receive cancelled",
     "receive waited and got some",
     "redelivered",
+    "rejected",
     "released",
     "reply dropped",
     "retired and back as it was",
@@ -88,6 +90,7 @@ pub const SOMETIMES: &[&str] = &[
     "tombstones drained",
     "twin started",
     "twin went on under a fresh identity",
+    "went on as a dead letter",
     "went to a group late",
 ];
 

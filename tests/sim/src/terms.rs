@@ -15,6 +15,7 @@ use crate::agenda::Micros;
 use crate::dice::Dice;
 use crate::fan::written;
 use crate::ledger::LeaseName;
+use crate::letters::is_letter;
 use crate::plan::Class;
 use crate::world::{Seat, WALL_MS, World};
 
@@ -87,10 +88,16 @@ impl World {
         mut options: EnqueueOptions,
         values: &[Value],
     ) -> EnqueueOptions {
-        if !self.plan.has_terms {
+        let max_attempts = self.draw_attempts(values);
+        if !self.plan.has_terms && max_attempts.is_none() {
             return options;
         }
-        let mut asked = self.terms.draw();
+        let mut asked = if self.plan.has_terms {
+            self.terms.draw()
+        } else {
+            Asked::default()
+        };
+        asked.max_attempts = max_attempts;
         let wall_ms = self.seats[seat].wall_ms(self.now);
         if asked.delay.is_some() && self.terms.dice.coin() {
             // The other way to say the same.
@@ -115,9 +122,17 @@ impl World {
         options
     }
 
-    /// The terms of a value, in whatever group.
+    /// The terms of a value, in whatever group. A dead letter has none of its source's but the priority.
     fn terms_of(&self, value: Value) -> Option<&Arc<Terms>> {
-        self.terms.asked.get(&written(value))
+        self.terms
+            .asked
+            .get(&written(value))
+            .filter(|_| !is_letter(value))
+    }
+
+    /// The priority that a value was put in with.
+    pub fn priority_of(&self, value: Value) -> Option<u32> {
+        self.terms_of(value).and_then(|terms| terms.priority)
     }
 
     /// True for a value that is given out at most once.

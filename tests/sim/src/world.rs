@@ -17,6 +17,7 @@ use crate::agenda::{Agenda, Micros};
 use crate::dice::Dice;
 use crate::fences::Fences;
 use crate::ledger::Ledger;
+use crate::letters::LettersBook;
 use crate::net::{Link, Partition};
 use crate::plan::{Class, Plan};
 use crate::remember::Disk;
@@ -175,6 +176,7 @@ pub(crate) struct World {
     pub fences: Fences,
     pub talk: Talk,
     pub terms: TermsBook,
+    pub letters: LettersBook,
     pub twins: Twins,
     /// The identity of the seat that is empty until a twin takes it.
     pub spare_member: MemberId,
@@ -228,6 +230,11 @@ impl Life {
 }
 
 impl Seat {
+    /// The next input may make it drop all that it holds.
+    pub fn is_in_danger(&self) -> bool {
+        self.may_be_evicted || self.leaving.is_some()
+    }
+
     pub fn wall_ms(&self, now: Micros) -> u64 {
         (WALL_MS + now / 1_000).saturating_add_signed(self.skew_ms)
     }
@@ -250,6 +257,7 @@ impl World {
             fences: Fences::default(),
             talk: Talk::default(),
             terms: TermsBook::new(seed),
+            letters: LettersBook::new(seed),
             twins: Twins::default(),
             spare_member: MemberId(0),
             sent: vec![(0, 0); members],
@@ -424,6 +432,9 @@ impl World {
 
     /// One call of an engine, and everything that it wants done.
     pub fn feed(&mut self, seat: usize, input: Input) {
+        if self.seats[seat].is_in_danger() {
+            self.watch_letters(seat);
+        }
         let held = self.at_risk(seat, &input);
         let before = self.before_look(seat, &input);
         let now = Now {
