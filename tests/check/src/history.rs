@@ -131,6 +131,8 @@ pub enum Verb {
     Ack,
     /// A consumer failed with it.
     Nack,
+    /// A consumer says that it can never succeed.
+    Reject,
     /// A consumer gives it back untried.
     Release,
     /// A consumer needs longer.
@@ -143,6 +145,9 @@ pub enum Verb {
     Aside,
     /// What was set aside of the value is given out again, finished or not.
     Returned,
+    /// White box: it ended by its own terms, because its time was over or because it was given out
+    /// once: it need not arrive.
+    Lapsed,
     /// All faults are healed and every queue was read until it was empty.
     Drained,
     /// Of a later version; skipped.

@@ -13,7 +13,7 @@ pub(crate) struct Arrival<'a> {
     pub extra: &'a Extra,
 }
 
-/// An ack, nack, release or extend that somebody asked for: it may end or move a lease.
+/// An ack, nack, reject, release or extend that somebody asked for: it may end or move a lease.
 pub(crate) struct Settle {
     pub at_ns: u64,
     pub f: Verb,
@@ -32,6 +32,8 @@ pub(crate) struct Life<'a> {
     pub is_doomed: bool,
     /// Its last copies are set aside.
     pub is_aside: bool,
+    /// It ended by its own terms.
+    pub has_lapsed: bool,
     /// When a copy that had been set aside was first given out again.
     pub returned_ns: Option<u64>,
 }
@@ -44,7 +46,7 @@ impl Life<'_> {
 
     /// True when the harness knows why it may be gone.
     pub fn may_be_lost(&self) -> bool {
-        self.is_doomed || self.is_aside
+        self.is_doomed || self.is_aside || self.has_lapsed
     }
 
     /// True when somebody asked for its end, with whatever success.
@@ -118,7 +120,10 @@ impl<'a> Life<'a> {
                 extra: &record.extra,
             }),
             (Verb::Receive, _) => return Err("a receive is recorded when it arrives: ok".into()),
-            (Verb::Ack | Verb::Nack | Verb::Release | Verb::Extend, Kind::Invoke) => {
+            (
+                Verb::Ack | Verb::Nack | Verb::Reject | Verb::Release | Verb::Extend,
+                Kind::Invoke,
+            ) => {
                 self.settles.push(Settle {
                     at_ns: record.time_ns,
                     f: record.f,
@@ -128,6 +133,7 @@ impl<'a> Life<'a> {
             (Verb::Settled, _) => self.settled_ns = self.settled_ns.or(Some(record.time_ns)),
             (Verb::Doomed, _) => self.is_doomed = true,
             (Verb::Aside, _) => self.is_aside = true,
+            (Verb::Lapsed, _) => self.has_lapsed = true,
             (Verb::Returned, _) => {
                 self.is_aside = false;
                 self.returned_ns = self.returned_ns.or(Some(record.time_ns));

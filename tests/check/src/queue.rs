@@ -65,7 +65,9 @@ fn endings(
     }
     if life.arrivals.is_empty() {
         if life.may_be_lost() {
-            let name = if life.is_doomed {
+            let name = if life.has_lapsed {
+                "lapsed"
+            } else if life.is_doomed {
                 "lost_doomed"
             } else {
                 "lost_aside"

@@ -161,7 +161,8 @@ fn bad_queues() -> Vec<(&'static str, Story)> {
             // Between two that arrived: surely lost.
             whole().put("1-2").put("1-3").came("1-3").acked("1-3"),
         ),
-        // Another value's doom excuses nothing.
+        // Another value's doom excuses nothing, nor do another's terms.
+        ("lost", whole().put("1-2").remark(Verb::Lapsed, "1-1")),
         ("lost", whole().put("1-2").remark(Verb::Doomed, "1-1")),
         // What was set aside came back: from then on it must not be lost.
         (
@@ -469,6 +470,15 @@ fn losses_are_split_by_what_their_producer_has_delivered() {
 }
 
 #[test]
+fn what_ended_by_its_own_terms_need_not_arrive_nor_be_acked() {
+    let lapsed = || story().put("1-1").remark(Verb::Lapsed, "1-1");
+    for story in [lapsed(), lapsed().came("1-1")] {
+        let report = check(&story.drained().history, &Promise::default());
+        assert!(report.is_valid(), "{:?}", report.findings);
+    }
+}
+
+#[test]
 fn recovered_and_doomed_ones_are_figures() {
     let story = story()
         .asked("1-1")
@@ -478,12 +488,15 @@ fn recovered_and_doomed_ones_are_figures() {
         .put("1-2")
         .remark(Verb::Doomed, "1-2")
         .put("1-3")
-        .remark(Verb::Aside, "1-3");
+        .remark(Verb::Aside, "1-3")
+        .put("1-4")
+        .remark(Verb::Lapsed, "1-4");
     let report = check(&story.history, &Promise::default());
     assert!(report.is_valid(), "{:?}", report.findings);
     assert_eq!(report.figure("recovered"), 1);
     assert_eq!(report.figure("lost_doomed"), 1);
     assert_eq!(report.figure("lost_aside"), 1);
+    assert_eq!(report.figure("lapsed"), 1);
     assert_eq!(report.figure("lost"), 0);
 }
 

@@ -17,6 +17,7 @@ use primer_proto::queue::Message as Queue;
 
 use crate::agenda::{MS, SECOND};
 use crate::calls::parted;
+use crate::letters::without_death;
 use crate::producer::{body_of, headers_of};
 use crate::users::{Act, What};
 use crate::world::{Local, Phase, World};
@@ -56,7 +57,7 @@ fn value_of(shown: &Shown) -> Option<Value> {
     let end = shown.body.iter().position(|byte| *byte == b'.');
     let text = shown.body.get(..end.unwrap_or(shown.body.len()))?;
     let value: Value = std::str::from_utf8(text).ok()?.parse().ok()?;
-    let (headers, _) = parted(shown.headers.as_ref());
+    let (headers, _) = parted(without_death(shown.headers.as_ref()).as_ref());
     let whole = body_of(value);
     let is_its = whole.starts_with(&shown.body)
         && whole.len() as u64 == shown.body_bytes

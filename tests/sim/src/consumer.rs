@@ -9,7 +9,7 @@ use primer_proto::queue::{Deliver, Message as QueueMessage};
 
 use crate::agenda::{MS, Micros};
 use crate::fan::written;
-use crate::ledger::id_of;
+use crate::ledger::{LeaseName, id_of};
 use crate::plan::Class;
 use crate::producer::body_of;
 use crate::users::{Act, Held, How, Role, Session, What};
@@ -110,6 +110,7 @@ impl World {
                     return;
                 };
                 for id in self.ids_of(repl) {
+                    self.note_moved(id);
                     let stores = self.ledger.sent.entry(id).or_default();
                     if !stores.contains(&store) {
                         stores.push(store);
@@ -131,6 +132,7 @@ impl World {
             }
             for (id, item) in section.ids().zip(&section.items) {
                 let name = (id, section.own.store, section.own.epoch, item.lease);
+                self.note_lease(seat, name, item.attempts);
                 if self.ledger.given.insert(name, self.now).is_some() {
                     self.violation("lease", format!("m{seat} gives {name:?} twice"));
                 }
@@ -372,14 +374,13 @@ impl World {
         // In the call in which its store gets another name a member may give something under the former.
         let is_own = life.stores.contains(&leased.handle.own.store);
         let (store, key) = (life.store, self.served_at(seat, queue));
-        let read = crate::calls::read(&leased);
+        let read = self.read(seat, queue, &leased);
         let handle = leased.handle;
         let Some((value, to)) = read else {
             let detail = format!("m{seat}: {} came with another body or headers", handle.id);
             self.violation("damaged", detail);
             return None;
         };
-        let value = self.value_at(queue, value);
         self.ledger.values.insert(handle.id, value);
         self.check_kept(seat, handle.id);
         if key.is_some_and(|key| key != handle.queue) {
@@ -401,22 +402,10 @@ impl World {
         let name = (handle.id, handle.own.store, handle.own.epoch, handle.lease);
         if is_own {
             self.ledger.given.entry(name).or_insert(self.now);
+            self.note_lease(seat, name, leased.attempts);
         }
-        let given = self.ledger.given.get(&name).copied();
-        if given.is_none() {
-            let detail = format!("m{seat}: nobody gave {name:?}");
-            self.violation("lease", detail);
-        }
-        let extra = Extra {
-            id: Some(id_of(handle.id)),
-            attempts: Some(leased.attempts),
-            lessor: Some(Hex(handle.own.store.0)),
-            epoch: Some(handle.own.epoch),
-            lease: Some(handle.lease),
-            lease_ms: Some(leased.lease),
-            given_ns: given.map(|at| at * 1_000),
-            ..Extra::default()
-        };
+        self.judge_terms(seat, name, value, leased.terms.as_deref());
+        let extra = self.extra_of(seat, name, leased.attempts, leased.lease);
         let sessions = &self.users.sessions;
         let place = handle.session.and_then(|id| sessions.get(&(seat, id)));
         let max_run = place.map_or(0, |place| place.max_run);
@@ -442,6 +431,26 @@ impl World {
         Some(self.users.hold(held))
     }
 
+    /// What the history says of a delivery.
+    fn extra_of(&mut self, seat: usize, name: LeaseName, attempts: u32, lease_ms: u64) -> Extra {
+        let (id, store, epoch, lease) = name;
+        let given = self.ledger.given.get(&name).copied();
+        if given.is_none() {
+            let detail = format!("m{seat}: nobody gave {name:?}");
+            self.violation("lease", detail);
+        }
+        Extra {
+            id: Some(id_of(id)),
+            attempts: Some(attempts),
+            lessor: Some(Hex(store.0)),
+            epoch: Some(epoch),
+            lease: Some(lease),
+            lease_ms: Some(lease_ms),
+            given_ns: given.map(|at| at * 1_000),
+            ..Extra::default()
+        }
+    }
+
     fn count_delivery(&mut self, own: StoreId, lessor: StoreId, attempts: u32) {
         if own != lessor {
             self.sometimes.hit("delivered by another member");
@@ -461,6 +470,7 @@ impl World {
             return;
         };
         let (lease, is_kept) = (held.lease_ms * MS, held.kept_until > self.now);
+        let queue = held.queue;
         let delay = self.user_dice.range(0, 3_000);
         let retry = self.user_dice.range(0, 2_000) * MS;
         let soon = self.now + work;
@@ -468,6 +478,8 @@ impl World {
         let mut acts = Vec::new();
         if is_kept && self.is_troubled(Class::Keep, 40) {
             acts.push((self.now + self.user_dice.range(0, 3 * lease), How::Ack));
+        } else if let Some(reason) = self.draw_reject(queue) {
+            acts.push((soon, How::Reject(reason)));
         } else if self.is_troubled(Class::Nack, 10) {
             // The back-off doubles with each attempt: mostly a delay of our own.
             let delay = (!delay.is_multiple_of(10)).then_some(delay);

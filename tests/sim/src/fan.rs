@@ -40,37 +40,49 @@ pub(crate) fn written(value: Value) -> Value {
 }
 
 impl World {
-    /// The queue with groups comes after the others, and then the groups: how many that are.
+    /// The queue with groups comes after the others, then the groups, then the queues of dead letters:
+    /// how many that are.
     pub fn queue_count(&self) -> usize {
         let more = if self.plan.has_groups {
             1 + GROUPS.len()
         } else {
             0
         };
-        self.plan.queues + more
+        self.plan.queues + more + self.dead_queue_count()
     }
 
     fn group_at(&self, queue: usize) -> Option<usize> {
-        queue.checked_sub(self.plan.queues + 1)
+        let group = queue.checked_sub(self.plan.queues + 1)?;
+        (self.plan.has_groups && group < GROUPS.len()).then_some(group)
     }
 
-    /// The queues that a process opens.
-    pub fn opened_queues(&self) -> usize {
-        self.plan.queues + usize::from(self.plan.has_groups)
+    /// A value in the group of that name, if it has one; none where there is no such group.
+    pub fn value_of_group(&self, name: &str, value: Value) -> Option<Value> {
+        if name.is_empty() {
+            return Some(value);
+        }
+        let group = GROUPS.iter().position(|group| *group == name)?;
+        Some(value_in(Some(group), value))
     }
 
     /// What a queue is called in the history.
     pub fn shown_name(&self, queue: usize) -> String {
         match self.group_at(queue).and_then(|group| GROUPS.get(group)) {
             Some(group) => format!("{}/{group}", crate::process::queue_name(self.plan.queues)),
-            None => crate::process::queue_name(queue),
+            None => self
+                .dead_name(queue)
+                .unwrap_or_else(|| crate::process::queue_name(queue)),
         }
     }
 
     /// What a consumer of that queue asks its member for.
     pub fn place_of(&self, seat: usize, queue: usize) -> Option<(QueueKey, Option<InGroup>)> {
         let group = self.group_at(queue);
-        let base = group.map_or(queue, |_| self.plan.queues);
+        let fed = self.plan.queues + usize::from(self.plan.has_groups);
+        let base = match self.source_queue(queue) {
+            Some(source) => fed + source,
+            None => group.map_or(queue, |_| self.plan.queues),
+        };
         let key = self.life(seat)?.keys.get(base).copied()?;
         let name = group.and_then(|group| GROUPS.get(group).copied());
         let group = name.map(|name| InGroup {
@@ -162,6 +174,7 @@ impl World {
             let about = self.about(seat, client, at, self.value_at(at, value));
             let extra = Extra {
                 error,
+                is_at_most_once: kind == Kind::Invoke && self.is_value_once(value),
                 ..Extra::default()
             };
             self.record(&about, Verb::Enqueue, kind, extra);
@@ -211,24 +224,29 @@ impl World {
         ids.collect()
     }
 
-    /// True for a message that waits in the queue no more because it went into its groups.
-    pub fn went_into_groups(&self, id: MessageId) -> bool {
-        if !self.plan.has_groups {
-            return false;
-        }
-        let name = crate::process::queue_name(self.plan.queues);
+    /// What a message of that queue is called in each group that some member knows.
+    pub fn ids_in_groups(&self, queue: usize, id: MessageId) -> impl Iterator<Item = MessageId> {
+        let name = crate::process::queue_name(queue);
         let births = self
             .living()
-            .flat_map(|(_, life)| life.engine.groups(&name))
+            .flat_map(move |(_, life)| life.engine.groups(&name))
             .flat_map(|entry| entry.births);
-        let mut ids = births.map(|birth| MessageId {
+        births.map(move |birth| MessageId {
             origin: Fan {
                 source: id.origin,
                 birth,
             }
             .origin(),
             ..id
-        });
+        })
+    }
+
+    /// True for a message that waits in the queue no more because it went into its groups.
+    pub fn went_into_groups(&self, id: MessageId) -> bool {
+        if !self.plan.has_groups {
+            return false;
+        }
+        let mut ids = self.ids_in_groups(self.plan.queues, id);
         ids.any(|id| {
             let mut living = self.living();
             living.any(|(_, life)| life.engine.holds(id) || life.engine.is_done(id))

@@ -164,7 +164,11 @@ impl World {
         if self.life(seat).is_none() || up < 2 {
             return;
         }
-        if !self.plan.is_over_budget && !self.only_holder(seat).is_empty() {
+        self.watch_letters(seat);
+        // What is given out at most once has one copy, and may be lost with it.
+        let only = self.only_holder(seat);
+        let takes_the_last = only.iter().any(|id| !self.is_once(*id));
+        if !self.plan.is_over_budget && takes_the_last {
             self.sometimes.hit("crash spared by the budget");
             return;
         }
@@ -176,6 +180,8 @@ impl World {
     fn strike_skew(&mut self, seat: usize) {
         const HOUR_MS: u64 = 3_600_000;
         let jump = self.fault_dice.below(2 * HOUR_MS) as i64 - HOUR_MS as i64;
+        let jump = jump / self.plan.clock_divisor();
+        self.terms.note_clock(seat, &self.seats[seat], self.now);
         self.seats[seat].skew_ms = jump;
         self.trace
             .line(self.now, seat, "skew", [jump as u64, 0], String::new);

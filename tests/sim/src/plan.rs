@@ -210,6 +210,12 @@ pub(crate) struct Plan {
     pub has_queues: bool,
     /// Users look at messages without taking them.
     pub has_browsers: bool,
+    /// Messages have terms: dates, priorities, at most one delivery.
+    pub has_terms: bool,
+    /// What fails too often, or is rejected, goes on as a dead letter.
+    pub has_letters: bool,
+    /// How often that is, where the producer does not say it.
+    pub max_attempts: u32,
     /// One more queue, with groups.
     pub has_groups: bool,
     /// Away for this long means retired, where that class is on.
@@ -272,6 +278,9 @@ impl Plan {
             has_queues: true,
             has_groups: false,
             has_browsers: false,
+            has_terms: false,
+            has_letters: false,
+            max_attempts: u32::MAX,
             retire_after: dice.range(4_000, 12_000),
             is_pristine,
             is_calm,
@@ -310,12 +319,27 @@ impl Plan {
         // Drawn last, so that all else is what it was before this was a question.
         plan.has_queues = !is_cluster || (members <= 10 && dice.coin());
         plan.draw_split(&mut Dice::new(seed, 7));
-        plan.has_groups = plan.has_queues && Dice::new(seed, 9).percent(40);
-        plan.has_browsers = plan.has_queues && Dice::new(seed, 13).percent(6);
-        if !plan.has_queues {
-            (plan.producers, plan.consumers) = (0, 0);
-        }
+        plan.draw_uses(seed);
         plan
+    }
+
+    /// What is done with queues, each drawn by itself.
+    fn draw_uses(&mut self, seed: u64) {
+        if !self.has_queues {
+            (self.producers, self.consumers) = (0, 0);
+            return;
+        }
+        self.has_groups = Dice::new(seed, 9).percent(40);
+        self.has_browsers = Dice::new(seed, 13).percent(6);
+        self.has_terms = Dice::new(seed, 15).percent(40);
+        self.draw_letters(&mut Dice::new(seed, 17));
+    }
+
+    fn draw_letters(&mut self, dice: &mut Dice) {
+        self.has_letters = dice.percent(30);
+        if self.has_letters {
+            self.max_attempts = dice.pick(&[2, 3, 3, 5, 16]).unwrap_or(3);
+        }
     }
 
     /// Of the runs that retire members and use queues, every third is about one long split.
@@ -341,6 +365,7 @@ impl Plan {
         }
         plan.is_cluster = true;
         (plan.has_queues, plan.has_groups) = (false, false);
+        (plan.has_terms, plan.has_letters) = (false, false);
         (plan.producers, plan.consumers) = (0, 0);
         (plan.has_deaf_member, plan.is_mourned) = (false, false);
         plan.delay = 500;
@@ -350,6 +375,12 @@ impl Plan {
     /// How many processes there may be at one time: the members, and perhaps a twin.
     pub fn seats(&self) -> usize {
         self.members + usize::from(self.has(Class::Twins))
+    }
+
+    /// By how much clocks are less wrong than they may be: where messages have dates by seconds, minutes
+    /// are enough, and nobody has to wait for hours until the last of them may be given out.
+    pub const fn clock_divisor(&self) -> i64 {
+        if self.has_terms { 30 } else { 1 }
     }
 
     /// Whether a class is on.
@@ -386,6 +417,8 @@ impl fmt::Display for Plan {
             (self.is_mourned, " mourned"),
             (self.is_split, " split"),
             (self.has_groups, " groups"),
+            (self.has_terms, " terms"),
+            (self.has_letters, " letters"),
         ] {
             if is {
                 f.write_str(word)?;

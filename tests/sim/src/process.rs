@@ -60,7 +60,8 @@ impl World {
             return 0;
         }
         const TEN_MINUTES_MS: u64 = 600_000;
-        self.fault_dice.below(2 * TEN_MINUTES_MS) as i64 - TEN_MINUTES_MS as i64
+        let skew = self.fault_dice.below(2 * TEN_MINUTES_MS) as i64 - TEN_MINUTES_MS as i64;
+        skew / self.plan.clock_divisor()
     }
 
     /// Starts a process: a new boot and a new store at an old place.
@@ -93,8 +94,7 @@ impl World {
         config.on_short = self.plan.on_short;
         config.takeover_after = self.plan.takeover_after;
         config.repair_after = self.plan.takeover_after;
-        // Dead letters are not followed yet: what is given out often goes on being given out.
-        config.max_attempts = u32::MAX;
+        config.max_attempts = self.plan.max_attempts;
         if self.plan.has(Class::Retire) {
             config.retire_after = self.plan.retire_after;
         }
@@ -112,8 +112,8 @@ impl World {
         };
         let engine = Engine::new(config, now);
         let mut life = Life::new(engine, number, (boot, store), (self.now, mono_base));
-        for queue in 0..self.opened_queues() {
-            match life.engine.queue(&queue_name(queue)) {
+        for name in self.opened_names() {
+            match life.engine.queue(&name) {
                 Ok(key) => life.keys.push(key),
                 Err(error) => {
                     self.give_up("queue", format!("m{seat} has no queue: {error}"));

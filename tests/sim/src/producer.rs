@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use primer_check::{Extra, Hex, Kind, Short, Value, Verb};
 use primer_proto::engine::{
-    Answer, Command, EnqueueOptions, Headers, NewMessage, OnShort, Receipt, Reply,
+    Answer, Asked, Command, EnqueueOptions, Headers, NewMessage, OnShort, Receipt, Reply,
 };
 
 use crate::fan::Owed;
@@ -64,6 +64,7 @@ impl World {
         let options = self.draw_options();
         let on_short = short_of(options.on_short.unwrap_or(self.plan.on_short));
         let values: Vec<Value> = (0..count).map(|_| self.next_value(client)).collect();
+        let options = self.draw_terms(seat, options, &values);
         for value in &values {
             self.record_enqueue((seat, client, queue), *value, Kind::Invoke, None);
         }
@@ -80,8 +81,10 @@ impl World {
         });
         let first = messages.next();
         let place = (client, queue, key);
+        let has_terms = options.terms != Asked::default();
         let call = first
             .as_ref()
+            .filter(|_| !has_terms)
             .and_then(|first| self.draw_call(place, &values, first, options));
         if let Some((command, what)) = call {
             self.users.clients[client].open += 1;
@@ -201,14 +204,16 @@ impl World {
             );
             self.violation("receipt", detail);
         }
-        let stores: Vec<Hex> = self.stores_of(receipt.id);
+        // What is over by its own terms, or went on as a dead letter, needs no copies any more.
+        let is_over = self.may_have_expired(value) || self.is_dead(receipt.id, value);
+        let stores: Option<Vec<Hex>> = (!is_over).then(|| self.stores_of(receipt.id));
         let about = self.about(seat, client, queue, value);
         let extra = Extra {
             id: Some(id_of(receipt.id)),
             copies: Some(receipt.copies),
             wanted: Some(receipt.wanted),
             on_short: Some(on_short),
-            stores: Some(stores),
+            stores,
             ..Extra::default()
         };
         self.record(&about, Verb::Enqueue, Kind::Ok, extra);
@@ -216,6 +221,7 @@ impl World {
         if !self.ledger.acked.contains(&receipt.id) {
             self.ledger.open.insert(receipt.id, value);
         }
+        self.note_accepted(queue, receipt.id, value);
     }
 }
 

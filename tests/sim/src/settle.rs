@@ -31,6 +31,10 @@ impl World {
         let (f, command) = match how {
             How::Ack | How::AckAndKeep => (Verb::Ack, World::ack_of(&held)),
             How::Nack(delay) => (Verb::Nack, Command::Nack(handle, delay)),
+            How::Reject(reason) => {
+                self.note_rejected(held.value, &reason);
+                (Verb::Reject, Command::Reject(handle, reason))
+            }
             How::Release => (Verb::Release, Command::Release(handle)),
             How::Extend(span) => (Verb::Extend, Command::Extend(handle, span)),
         };
@@ -140,6 +144,7 @@ impl World {
             }
             (Verb::Ack, 0) if is_late => self.sometimes.hit("late ack counted"),
             (Verb::Ack, 402) => self.sometimes.hit("ack answered 402"),
+            (Verb::Reject, 0) => self.sometimes.hit("rejected"),
             (Verb::Nack, 0) => self.sometimes.hit("nacked"),
             (Verb::Release, 0) => self.sometimes.hit("released"),
             (Verb::Extend, 0) => self.sometimes.hit("extended in time"),
@@ -153,8 +158,9 @@ impl World {
         {
             closing.is_answered = true;
         }
-        // An ack that was answered is known at this member at once.
-        if f == Verb::Ack && code == 0 {
+        // An ack that was answered is known at this member at once, unless the message was finished
+        // when its owner gave it out.
+        if f == Verb::Ack && code == 0 && held.handle.lease != 0 {
             let is_done = self
                 .life(seat)
                 .is_some_and(|life| life.engine.is_done(held.handle.id));

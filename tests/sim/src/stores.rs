@@ -27,7 +27,6 @@ impl World {
     /// What a member holds of everything unfinished, where the next input may make it drop all that.
     pub fn at_risk(&self, seat: usize, input: &Input) -> Vec<MessageId> {
         let place = &self.seats[seat];
-        let is_in_danger = place.may_be_evicted || place.leaving.is_some();
         let is_of_queues = matches!(
             input,
             Input::Message {
@@ -35,7 +34,7 @@ impl World {
                 ..
             }
         );
-        let Some(life) = place.life.as_ref().filter(|_| is_in_danger) else {
+        let Some(life) = place.life.as_ref().filter(|_| place.is_in_danger()) else {
             return Vec::new();
         };
         if is_of_queues {
@@ -218,6 +217,16 @@ impl World {
             .collect();
         for id in gone {
             let value = self.ledger.open.remove(&id);
+            if let Some(value) = value.filter(|value| self.may_have_expired(*value)) {
+                self.sometimes.hit("gone after its date");
+                self.remark(0, value, Verb::Lapsed);
+                continue;
+            }
+            if let Some(value) = value.filter(|value| self.is_dead(id, *value)) {
+                self.sometimes.hit("went on as a dead letter");
+                self.remark(0, value, Verb::Lapsed);
+                continue;
+            }
             if let Some(value) = value.filter(|_| self.went_into_groups(id)) {
                 self.sometimes.hit("moved into groups");
                 self.remark(0, value, Verb::Doomed);

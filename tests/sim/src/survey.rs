@@ -38,6 +38,7 @@ impl World {
         let closing = self.ledger.closing.iter();
         let answered = closing.filter(|(_, closing)| closing.is_answered);
         let over: Vec<MessageId> = answered
+            .filter(|(id, _)| !self.may_be_made_again(**id))
             .filter(|(id, closing)| {
                 let known = closing.handle.holders.as_deref().unwrap_or_default();
                 let alone = known.is_empty().then_some(closing.handle.own.store);

@@ -57,12 +57,13 @@ pub(crate) enum Act {
 }
 
 /// How a delivery is settled.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum How {
     Ack,
     /// As ack, and the delivery is kept for a second one.
     AckAndKeep,
     Nack(Option<u64>),
+    Reject(String),
     Release,
     Extend(Option<u64>),
 }
@@ -260,6 +261,7 @@ impl World {
         }
         self.group_people(seat);
         self.browsers(seat);
+        self.letter_people(seat);
     }
 
     /// An act of a user of that member, some time within `within`.

@@ -17,11 +17,13 @@ use crate::agenda::{Agenda, Micros};
 use crate::dice::Dice;
 use crate::fences::Fences;
 use crate::ledger::Ledger;
+use crate::letters::LettersBook;
 use crate::net::{Link, Partition};
 use crate::plan::{Class, Plan};
 use crate::remember::Disk;
 use crate::sometimes::Sometimes;
 use crate::talk::Talk;
+use crate::terms::TermsBook;
 use crate::trace::Trace;
 use crate::twins::Twins;
 use crate::users::{Act, Users, What};
@@ -173,6 +175,8 @@ pub(crate) struct World {
     pub ledger: Ledger,
     pub fences: Fences,
     pub talk: Talk,
+    pub terms: TermsBook,
+    pub letters: LettersBook,
     pub twins: Twins,
     /// The identity of the seat that is empty until a twin takes it.
     pub spare_member: MemberId,
@@ -226,6 +230,11 @@ impl Life {
 }
 
 impl Seat {
+    /// The next input may make it drop all that it holds.
+    pub fn is_in_danger(&self) -> bool {
+        self.may_be_evicted || self.leaving.is_some()
+    }
+
     pub fn wall_ms(&self, now: Micros) -> u64 {
         (WALL_MS + now / 1_000).saturating_add_signed(self.skew_ms)
     }
@@ -247,6 +256,8 @@ impl World {
             ledger: Ledger::default(),
             fences: Fences::default(),
             talk: Talk::default(),
+            terms: TermsBook::new(seed),
+            letters: LettersBook::new(seed),
             twins: Twins::default(),
             spare_member: MemberId(0),
             sent: vec![(0, 0); members],
@@ -421,6 +432,9 @@ impl World {
 
     /// One call of an engine, and everything that it wants done.
     pub fn feed(&mut self, seat: usize, input: Input) {
+        if self.seats[seat].is_in_danger() {
+            self.watch_letters(seat);
+        }
         let held = self.at_risk(seat, &input);
         let before = self.before_look(seat, &input);
         let now = Now {

@@ -1,6 +1,7 @@
 //! Enqueues whose copies are on their way, and what becomes of them when members do not answer
 //! (protocol.md 4.3, 4. to 7.).
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use smallvec::SmallVec;
 
@@ -131,6 +132,12 @@ impl Queues {
                 }
                 continue;
             };
+            if !is_former && slot.place != Place::Moving && !slot.holders.contains(&holder) {
+                // Another sent it there, and its word came too late to whoever gave the message here:
+                // it has to confirm the end. Whether it is one of the copies that count it says again.
+                slot.holders = crate::copies::with(&slot.holders, &[holder]);
+                continue;
+            }
             let bit = Self::bit(&slot.holders, holder);
             // One that is moved there goes with its ownership, which an older copy has not.
             let is_of_older = slot.place == Place::Moving && ok.epoch < slot.lease;
@@ -261,7 +268,13 @@ impl Queues {
                 if let Some(index) = self.index.get(id)
                     && let Some(slot) = self.slab.get_mut(index)
                 {
-                    slot.holders = grown.clone();
+                    // One of them may be known to be elsewhere, too; who confirmed goes by the place in
+                    // its own list.
+                    slot.holders = if Arc::ptr_eq(&slot.holders, &holders) {
+                        grown.clone()
+                    } else {
+                        crate::copies::with(&slot.holders, &[next])
+                    };
                 }
             }
             return self.send_copies(span, next);

@@ -252,19 +252,16 @@ impl Queues {
         let Some(slot) = self.slab.get_mut(index) else {
             return;
         };
-        let target = core::mem::take(&mut slot.lessee);
-        let (id, own, holders) = (slot.id, slot.own, slot.holders.clone());
+        let (target, own) = (core::mem::take(&mut slot.lessee), slot.own.store);
         let is_made_owner = slot.lease != 0;
         let keeps_owner = self.peers.iter().any(|(member, peer)| {
             let is_owner = !is_made_owner || target != Lessee::There(*member);
-            peer.store == own.store && peer.is_linked && is_owner
+            peer.store == own && peer.is_linked && is_owner
         });
         if !keeps_owner {
             return self.take_back(now, index);
         }
         self.stand_by(now, index);
-        // It may have finished the message meanwhile, and forgotten who holds a copy.
-        self.tell_owner(own, &holders, &Ids::one(id));
     }
 
     /// The other store has it: the other holders hear where it is, and it is dropped here.
@@ -330,6 +327,9 @@ impl Queues {
                 self.stop_moving(now, index);
             }
         }
+        // Who was linked again while they were on their way has not heard that these are held here, and
+        // may have finished some of them without this store.
+        self.resync_all(now);
         let queues = 0..self.shelves.len() as u32;
         queues.for_each(|queue| self.serve(now, crate::base::QueueKey(queue)));
         let error = Error::new(ErrorKind::LeftBehind)

@@ -264,7 +264,9 @@ fn who_keeps_a_copy_of_what_is_over_hears_so_once_it_says_that() {
     room.enqueue(1, 1);
     let (now, queue) = (room.now(), room.queue);
     room.queues.receive(now, Ticket(3), queue, 1, 0, None);
-    room.look();
+    // Its attempts are told before it goes out, and nobody answers.
+    room.pass(room.now + limits::ANNOUNCE_MS);
+    let now = room.now();
     let Some(Ok(Reply::Deliveries(leased))) = room.answers.remove(&Ticket(3)) else {
         panic!("nothing came");
     };
@@ -294,24 +296,96 @@ fn a_leave_that_fails_takes_no_message_away_from_its_owner() {
 }
 
 #[test]
-fn the_owner_of_a_copy_that_stays_after_all_is_asked_whether_it_is_over() {
+fn after_a_leave_that_failed_owners_hear_which_of_their_copies_are_still_held() {
     let mut room = Room::new(&[ANN]);
     let copy = id_of(ANN, 1);
     room.hear(ANN, copy_of(copy, &[ANN, ME]));
     room.leave(1_000);
-    // On its way back to its owner, who has forgotten it and does not answer.
+    // The owner comes back while the copy is on its way to it, having finished the message meanwhile
+    // without this store, which it had taken for gone.
+    let (now, ann) = (room.now(), holder(ANN));
+    room.queues.peer_unlinked(now, ann.member);
+    room.queues
+        .peer_linked(now, ann.member, BootId(ANN), ann.store, &[]);
+    room.pass(900);
     room.sent.clear();
     room.pass(2_000);
-    assert_eq!(
-        room.answers
-            .remove(&Ticket(2))
-            .unwrap()
-            .unwrap_err()
-            .number(),
-        205
-    );
-    let asked = room.sent_to(ANN).into_iter().any(|message| {
-        matches!(message, Message::Claim(claim) if claim.own.store == StoreId(ANN) && claim.ids.iter().eq([copy]))
+    let answer = room.answers.remove(&Ticket(2)).unwrap();
+    assert_eq!(answer.unwrap_err().number(), 205);
+    let asks = room.sent_to(ANN).into_iter().any(|message| {
+        matches!(message, Message::Claim(claim)
+            if claim.ids == Ids::one(copy) && claim.own.store == StoreId(ANN))
     });
-    assert!(asked);
+    assert!(asks, "nobody would ever end that copy");
+}
+
+#[test]
+fn who_says_that_it_keeps_a_copy_is_asked_about_its_end_though_nobody_named_it() {
+    let mut room = Room::new(&[ANN, BOB]);
+    let copy = id_of(ANN, 1);
+    // What Ann moves here she has given to Bob as well, and that word comes to her too late.
+    let Message::Repl(mut repl) = copy_of(copy, &[ANN, ME]) else {
+        panic!("no copy");
+    };
+    repl.section.own = own(copy, 1, ME);
+    room.hear(ANN, Message::Repl(repl));
+    room.hear(BOB, keeps(BOB, Ids::one(copy), 1));
+    let (now, queue) = (room.now(), room.queue);
+    room.queues.receive(now, Ticket(3), queue, 1, 0, None);
+    room.look();
+    let Some(Ok(Reply::Deliveries(leased))) = room.answers.remove(&Ticket(3)) else {
+        panic!("nothing came");
+    };
+    room.sent.clear();
+    room.queues.ack(now, Ticket(4), &leased[0].handle);
+    room.look();
+    let sent = room.sent_to(BOB);
+    assert!(
+        matches!(&sent[..], [Message::SetDone(done)] if done.ids == Ids::one(copy)),
+        "{sent:?}"
+    );
+}
+
+#[test]
+fn what_is_given_out_at_most_once_lives_on_where_a_leave_moved_it() {
+    let mut room = Room::new(&[ANN]);
+    let (now, queue) = (room.now(), room.queue);
+    let mut options = EnqueueOptions::default();
+    options.terms.is_at_most_once = true;
+    let message = NewMessage {
+        body: "x".into(),
+        headers: None,
+    };
+    room.queues.enqueue(now, Ticket(1), queue, message, options);
+    room.look();
+    room.sent.clear();
+    room.leave(1_000);
+    let sent = room.sent_to(ANN);
+    let moved = sent.into_iter().find_map(|message| match message {
+        Message::Repl(repl) => Some(repl),
+        _ => None,
+    });
+    // Another room takes it in the place of Ann.
+    let mut ann = Room::new(&[BOB]);
+    let repl = moved.unwrap();
+    let repl = Repl {
+        section: Section {
+            own: own(id(1), 1, ME),
+            origin: BootId(ANN),
+            holders: holders(&[ME]),
+            ..repl.section
+        },
+        ..repl
+    };
+    for _ in 0..2 {
+        ann.hear(BOB, Message::Repl(repl.clone()));
+    }
+    // Whoever moved it has finished with it, and would end it everywhere if asked.
+    let sent = ann.sent_to(BOB);
+    assert!(sent.is_empty(), "{sent:?}");
+    let (now, queue) = (ann.now(), ann.queue);
+    ann.queues.receive(now, Ticket(3), queue, 2, 0, None);
+    ann.look();
+    let given = ann.answers.remove(&Ticket(3));
+    assert!(matches!(given, Some(Ok(Reply::Deliveries(given))) if given.len() == 1));
 }

@@ -73,6 +73,10 @@ impl Queues {
                 refused.push(sequence, sequence);
                 continue;
             }
+            let is_at_most_once = item
+                .terms
+                .as_ref()
+                .is_some_and(|terms| terms.is_at_most_once);
             if let Some(index) = self.index.get(id) {
                 self.merge_copy(now, index, own, holders);
             } else if is_leaving || item.body.is_none() || !self.fits(&item) {
@@ -81,7 +85,10 @@ impl Queues {
             } else {
                 self.keep_copy(now, (queue, fan), (id, own, wanted), holders, item);
             }
-            kept.push(sequence, sequence);
+            // Who moved that one here finished it first, and would say so to anyone who keeps it.
+            if !is_at_most_once {
+                kept.push(sequence, sequence);
+            }
         }
         self.answer_copies(now, from, own, holders, (kept, refused));
     }
