@@ -264,9 +264,7 @@ fn who_keeps_a_copy_of_what_is_over_hears_so_once_it_says_that() {
     room.enqueue(1, 1);
     let (now, queue) = (room.now(), room.queue);
     room.queues.receive(now, Ticket(3), queue, 1, 0, None);
-    // Its attempts are told before it goes out, and nobody answers.
-    room.pass(room.now + limits::ANNOUNCE_MS);
-    let now = room.now();
+    room.look();
     let Some(Ok(Reply::Deliveries(leased))) = room.answers.remove(&Ticket(3)) else {
         panic!("nothing came");
     };
@@ -332,7 +330,9 @@ fn who_says_that_it_keeps_a_copy_is_asked_about_its_end_though_nobody_named_it()
     room.hear(BOB, keeps(BOB, Ids::one(copy), 1));
     let (now, queue) = (room.now(), room.queue);
     room.queues.receive(now, Ticket(3), queue, 1, 0, None);
-    room.look();
+    // Its attempts are told before it goes out, and nobody answers.
+    room.pass(room.now + limits::ANNOUNCE_MS);
+    let now = room.now();
     let Some(Ok(Reply::Deliveries(leased))) = room.answers.remove(&Ticket(3)) else {
         panic!("nothing came");
     };
