@@ -16,7 +16,7 @@ use crate::copies::{Repl, ReplNo, ReplOk};
 use crate::membership::{CardList, Heartbeat, Meta, Probe, Rival};
 use crate::metadata::{Exchange, Stock};
 use crate::queue::Message as Queue;
-use crate::queue::{Browse, Browsed, Claim, Deliver, Done, Explained, Forget, Replied};
+use crate::queue::{Browse, Browsed, Claim, Deliver, Done, Explained, Forget, Redrive, Replied};
 use crate::wire::Reader;
 
 /// A message between two members.
@@ -80,6 +80,8 @@ const BROWSE: u8 = 34;
 const BROWSED: u8 = 35;
 const EXPLAIN: u8 = 36;
 const EXPLAINED: u8 = 37;
+const REDRIVE: u8 = 38;
+const REDRIVEN: u8 = 39;
 
 /// A frame that neighbours may join is closed beyond this, so that its first messages do not wait
 /// for its last.
@@ -303,6 +305,8 @@ fn write_queue(queue: &Queue, out: &mut BytesMut) {
         Queue::Browsed(browsed) => browsed.write(out),
         Queue::Explain(explain) => put(explain, out),
         Queue::Explained(explained) => explained.write(out),
+        Queue::Redrive(redrive) => put(redrive, out),
+        Queue::Redriven(redriven) => put(redriven, out),
     }
 }
 
@@ -333,6 +337,8 @@ fn kind(message: &Message) -> u8 {
             Queue::Browsed(_) => BROWSED,
             Queue::Explain(_) => EXPLAIN,
             Queue::Explained(_) => EXPLAINED,
+            Queue::Redrive(_) => REDRIVE,
+            Queue::Redriven(_) => REDRIVEN,
             Queue::Repl(_) => REPL,
             Queue::ReplOk(_) => REPL_OK,
             Queue::ReplNo(_) => REPL_NO,
@@ -425,6 +431,8 @@ pub fn decode(mut frame: Bytes) -> Result<Option<Message>> {
         REPLIED => Message::Queue(Box::new(Queue::Replied(get::<Replied>(frame)?.checked()?))),
         BROWSE => Message::Queue(Box::new(Queue::Browse(get::<Browse>(frame)?.checked()?))),
         EXPLAIN => Message::Queue(Box::new(Queue::Explain(get(frame)?))),
+        REDRIVE => Message::Queue(Box::new(Queue::Redrive(get::<Redrive>(frame)?.checked()?))),
+        REDRIVEN => Message::Queue(Box::new(Queue::Redriven(get(frame)?))),
         _ => {
             let mut reader = Reader::new(frame);
             let message = match decode_broadcast(kind, &mut reader)? {

@@ -374,6 +374,7 @@ impl Queues {
             self.prints.insert(origin, first, last);
         }
         self.drop_looks();
+        self.drop_redrives(now);
         self.peers.clear();
         self.gone.clear();
         self.sweeps.clear();

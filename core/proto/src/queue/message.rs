@@ -9,6 +9,7 @@ use super::account::{Explain, Explained};
 use super::calls::ReplyTo;
 use super::delivery::{NewMessage, Response};
 use super::page::{Browse, Browsed};
+use super::redrive::{Redrive, Redriven};
 use crate::base::{BootId, Error, ErrorKind, Result, limits};
 use crate::copies::{Holders, Own, Repl, ReplNo, ReplOk, Section};
 use crate::copies::{read_holders, read_owed, read_own, write_holders, write_owed, write_own};
@@ -49,6 +50,10 @@ pub enum Message {
     Explain(Explain),
     /// That is what I know.
     Explained(Explained),
+    /// Move letters that you own to where they came from.
+    Redrive(Redrive),
+    /// So many were.
+    Redriven(Redriven),
 }
 
 /// "Lease me up to `credit` messages." Answered by one [`Deliver`], perhaps empty.
@@ -227,6 +232,8 @@ impl Message {
             Message::Browsed(browsed) => browsed.weight(),
             Message::Explain(_) => 40,
             Message::Explained(explained) => explained.weight(),
+            Message::Redrive(redrive) => redrive.weight(),
+            Message::Redriven(_) => 56,
         }
     }
 
