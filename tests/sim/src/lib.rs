@@ -21,6 +21,7 @@ mod fan;
 mod faults;
 mod fences;
 mod ledger;
+mod letters;
 mod net;
 mod phases;
 mod plan;

@@ -210,6 +210,8 @@ pub(crate) struct Plan {
     pub has_queues: bool,
     /// Users look at messages without taking them.
     pub has_browsers: bool,
+    /// Messages of one more queue die and come back.
+    pub has_letters: bool,
     /// One more queue, with groups.
     pub has_groups: bool,
     /// Away for this long means retired, where that class is on.
@@ -272,6 +274,7 @@ impl Plan {
             has_queues: true,
             has_groups: false,
             has_browsers: false,
+            has_letters: false,
             retire_after: dice.range(4_000, 12_000),
             is_pristine,
             is_calm,
@@ -312,6 +315,7 @@ impl Plan {
         plan.draw_split(&mut Dice::new(seed, 7));
         plan.has_groups = plan.has_queues && Dice::new(seed, 9).percent(40);
         plan.has_browsers = plan.has_queues && Dice::new(seed, 13).percent(6);
+        plan.has_letters = plan.has_queues && Dice::new(seed, 15).percent(8);
         if !plan.has_queues {
             (plan.producers, plan.consumers) = (0, 0);
         }
@@ -340,7 +344,7 @@ impl Plan {
             plan.classes.add(Class::Lossy);
         }
         plan.is_cluster = true;
-        (plan.has_queues, plan.has_groups) = (false, false);
+        (plan.has_queues, plan.has_groups, plan.has_letters) = (false, false, false);
         (plan.producers, plan.consumers) = (0, 0);
         (plan.has_deaf_member, plan.is_mourned) = (false, false);
         plan.delay = 500;
@@ -386,6 +390,7 @@ impl fmt::Display for Plan {
             (self.is_mourned, " mourned"),
             (self.is_split, " split"),
             (self.has_groups, " groups"),
+            (self.has_letters, " letters"),
         ] {
             if is {
                 f.write_str(word)?;

@@ -18,6 +18,7 @@ use crate::agenda::{MS, Micros, SECOND};
 use crate::browse::Asked;
 use crate::fan::Owed;
 use crate::ledger::About;
+use crate::letters::{self, Turn};
 use crate::plan::Class;
 use crate::world::{Local, Phase, World};
 
@@ -40,6 +41,8 @@ pub(crate) enum Act {
     Credit(usize),
     /// Look at a queue, or at the next page of one.
     Browse(Option<(usize, Spot)>),
+    /// Messages die and come back.
+    Letter(Turn),
     /// The load is over.
     Retire,
     /// Join again after a failure, or after a leave.
@@ -99,6 +102,7 @@ pub(crate) enum What {
     },
     Browse(Asked),
     Explain,
+    Letter(letters::Asked),
     Drain {
         queue: usize,
     },
@@ -260,6 +264,7 @@ impl World {
         }
         self.group_people(seat);
         self.browsers(seat);
+        self.letter_writers(seat);
     }
 
     /// An act of a user of that member, some time within `within`.
@@ -279,6 +284,7 @@ impl World {
             Act::Die(client) => self.die(seat, client),
             Act::Credit(client) => self.raise_credit(seat, client),
             Act::Browse(after) => self.browse(seat, after),
+            Act::Letter(turn) => self.letter_turn(seat, turn),
             Act::Retire => self.retire(seat),
             Act::Join => self.rejoin(seat),
             Act::Bridge => self.bridge(seat),
@@ -339,6 +345,7 @@ impl World {
             What::Settle { f, held } => self.settled(seat, f, &held, answer),
             What::Browse(asked) => self.browsed(seat, &asked, answer),
             What::Explain => self.explained(seat, answer),
+            What::Letter(asked) => self.letter_answered(seat, &asked, answer),
             What::Drain { queue } => self.drained(seat, queue, answer),
             What::Write { key, value, seen } => self.written(seat, key, value, &seen, &answer),
             What::Bridge if answer.is_err() => self.later(seat, 2 * SECOND, Act::Bridge),

@@ -17,6 +17,7 @@ use crate::agenda::{Agenda, Micros};
 use crate::dice::Dice;
 use crate::fences::Fences;
 use crate::ledger::Ledger;
+use crate::letters::Letters;
 use crate::net::{Link, Partition};
 use crate::plan::{Class, Plan};
 use crate::remember::Disk;
@@ -171,6 +172,8 @@ pub(crate) struct World {
     pub cuts: Vec<Vec<u32>>,
     pub users: Users,
     pub ledger: Ledger,
+    /// Messages that die and come back.
+    pub letters: Letters,
     pub fences: Fences,
     pub talk: Talk,
     pub twins: Twins,
@@ -184,6 +187,7 @@ pub(crate) struct World {
     /// Who uses the queue with groups.
     pub fan_dice: Dice,
     pub browse_dice: Dice,
+    pub letter_dice: Dice,
     pub id_dice: Dice,
     pub trace: Trace,
     pub sometimes: Sometimes,
@@ -245,6 +249,7 @@ impl World {
             cuts: vec![vec![0; members]; members],
             users: Users::default(),
             ledger: Ledger::default(),
+            letters: Letters::default(),
             fences: Fences::default(),
             talk: Talk::default(),
             twins: Twins::default(),
@@ -255,6 +260,7 @@ impl World {
             user_dice: Dice::new(seed, 4),
             fan_dice: Dice::new(seed, 10),
             browse_dice: Dice::new(seed, 11),
+            letter_dice: Dice::new(seed, 14),
             id_dice: Dice::new(seed, 5),
             trace: Trace::new(is_traced),
             sometimes: Sometimes::default(),

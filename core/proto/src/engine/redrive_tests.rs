@@ -138,6 +138,13 @@ fn a_letter_goes_round_as_often_as_it_fails_and_each_time_begins_anew() {
 }
 
 #[test]
+fn where_nothing_is_held_there_is_nothing_to_move() {
+    let mut ring = Ring::new(2);
+    assert_eq!(ring.redrive(0, |_| {}), [0; 5]);
+    assert_eq!(ring.redrive(1, |some| some.is_dry_run = true), [0; 5]);
+}
+
+#[test]
 fn a_dry_run_counts_the_same_and_changes_nothing() {
     let mut ring = Ring::new(3);
     for n in 0..9 {

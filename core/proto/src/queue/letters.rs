@@ -151,7 +151,8 @@ impl Queues {
             moves: limits::REDRIVE_STEP_MAX,
         };
         let works = self.redrives.letters.works.iter();
-        let works = works.filter(|(_, work)| !work.is_through());
+        // Where nothing is held there is nothing to look through, and that is to be said, too.
+        let works = works.filter(|(_, work)| !work.is_through() || work.open == 0);
         let numbers: Vec<u64> = works.map(|(number, _)| *number).collect();
         for number in numbers {
             let Some(mut work) = self.redrives.letters.works.remove(&number) else {
