@@ -53,6 +53,9 @@
 #define PRIMER_BROWSE_OPTIONS_INIT \
     {sizeof(primer_browse_options_t), PRIMER_DEFAULT, NULL, NULL, PRIMER_DEFAULT, NULL, 0, \
      PRIMER_DEFAULT, PRIMER_DEFAULT}
+#define PRIMER_REDRIVE_OPTIONS_INIT \
+    {sizeof(primer_redrive_options_t), NULL, PRIMER_DEFAULT, NULL, 0, NULL, 0, PRIMER_DEFAULT, \
+     PRIMER_DEFAULT}
 #define PRIMER_SUBSCRIBE_OPTIONS_INIT \
     {sizeof(primer_subscribe_options_t), PRIMER_DEFAULT, PRIMER_DEFAULT, NULL, PRIMER_DEFAULT, \
      PRIMER_DEFAULT, PRIMER_DEFAULT}
@@ -183,6 +186,11 @@
 #define PRIMER_COMPLETION_EXPLANATION 10
 
 /**
+ * primer_completion_kind: what became of a redrive.
+ */
+#define PRIMER_COMPLETION_REDRIVEN 11
+
+/**
  * What a member told everyone who listens to a topic. Free it with primer_broadcast_free; its texts and
  * its body are good until then.
  */
@@ -259,6 +267,12 @@ typedef struct primer_policies_t primer_policies_t;
  * A queue as seen from one member. Free it with primer_queue_free; that changes nothing in the queue.
  */
 typedef struct primer_queue_t primer_queue_t;
+
+/**
+ * What became of a redrive, at the members that answered. Free it with primer_redriven_free; its texts are
+ * good until then.
+ */
+typedef struct primer_redriven_t primer_redriven_t;
 
 /**
  * What a call is answered with. Free it with primer_reply_free; bytes that its functions answer are good
@@ -784,6 +798,74 @@ typedef struct primer_account_t {
      */
     uint64_t lease_ms;
 } primer_account_t;
+
+/**
+ * Options of a redrive; begin with PRIMER_REDRIVE_OPTIONS_INIT.
+ */
+typedef struct primer_redrive_options_t {
+    /**
+     * sizeof(primer_redrive_options_t).
+     */
+    size_t size;
+    /**
+     * The queue that they go to, NULL for where each came from. Copied.
+     */
+    const char *to;
+    /**
+     * At most this many of all members together, 1 to 1,000,000: 10,000.
+     */
+    int64_t max;
+    /**
+     * Those that have all of these headers, such as primer-cause or primer-group; NULL for all. Copied.
+     */
+    const struct primer_header_t *headers;
+    /**
+     * How many.
+     */
+    size_t headers_len;
+    /**
+     * These alone, by the ids that a browse shows, as primer_message_id_text writes them; NULL for all. Copied.
+     */
+    const char *const *ids;
+    /**
+     * How many, 1,000 at most; 0 for all.
+     */
+    size_t ids_len;
+    /**
+     * 1: they are counted and stay where they are: 0.
+     */
+    int64_t dry_run;
+    /**
+     * How long to wait for all members, in ms, 10 minutes at most: 30,000.
+     */
+    int64_t timeout_ms;
+} primer_redrive_options_t;
+
+/**
+ * How many messages a redrive was about.
+ */
+typedef struct primer_redriven_counts_t {
+    /**
+     * Ready and delayed ones that were meant, whatever the maximum.
+     */
+    uint64_t matched;
+    /**
+     * Those of them that are back, each as a message of its own with a new id.
+     */
+    uint64_t moved;
+    /**
+     * Those that stay because where they would go they were refused: paused, full, or their group is gone.
+     */
+    uint64_t refused;
+    /**
+     * Those that stay because they do not say where they came from, or may be in no two places.
+     */
+    uint64_t skipped;
+    /**
+     * Further ones that were meant, but a consumer has them.
+     */
+    uint64_t leased;
+} primer_redriven_counts_t;
 
 /**
  * Options of a subscription; begin with PRIMER_SUBSCRIBE_OPTIONS_INIT.
@@ -1640,6 +1722,49 @@ primer_code_t primer_explanation_missing_at(const struct primer_explanation_t *e
 void primer_explanation_free(struct primer_explanation_t *explanation);
 
 /**
+ * Moves dead letters back to where they came from, at every member that answers in time: each to the group
+ * that it was in, with its own headers, its attempts beginning anew; with `to`, messages of any queue to that
+ * one. `options` may be NULL. Errors: 101, 203 with too many redrives at a time, 501.
+ */
+primer_code_t primer_queue_redrive(const struct primer_queue_t *queue,
+                                   const struct primer_redrive_options_t *options,
+                                   struct primer_redriven_t **redriven);
+
+/**
+ * primer_queue_redrive that does not wait: see primer_queue_enqueue_start. What became of it is in the
+ * completion, see primer_completion_redriven.
+ */
+primer_code_t primer_queue_redrive_start(const struct primer_queue_t *queue,
+                                         const struct primer_redrive_options_t *options,
+                                         const struct primer_completions_t *completions,
+                                         struct primer_redriven_t **redriven,
+                                         uint64_t *ticket);
+
+/**
+ * Writes how many messages it was about. Errors: 101.
+ */
+primer_code_t primer_redriven_counts(const struct primer_redriven_t *redriven,
+                                     struct primer_redriven_counts_t *counts);
+
+/**
+ * How many members did not answer: unreachable, too busy, or too slow; what they moved is not known. 0 for a
+ * handle that is not live.
+ */
+size_t primer_redriven_missing_len(const struct primer_redriven_t *redriven);
+
+/**
+ * Writes the id of missing member number `index`, from 0. PRIMER_EMPTY when there are no more. Errors: 101.
+ */
+primer_code_t primer_redriven_missing_at(const struct primer_redriven_t *redriven,
+                                         size_t index,
+                                         const char **member);
+
+/**
+ * Frees it. NULL is nothing.
+ */
+void primer_redriven_free(struct primer_redriven_t *redriven);
+
+/**
  * The message's body. Empty for a handle that is not live.
  */
 struct primer_bytes_t primer_delivery_body(const struct primer_delivery_t *delivery);
@@ -2139,7 +2264,7 @@ uint64_t primer_completion_ticket(const struct primer_completion_t *completion);
 
 /**
  * What the answer holds: PRIMER_COMPLETION_FAILED, _DONE, _RECEIPTS, _DELIVERIES, _EVENT, _BROADCAST,
- * _CHANGE, _REPLY, _PAGE, _EXPLANATION or _READY.
+ * _CHANGE, _REPLY, _PAGE, _EXPLANATION, _REDRIVEN or _READY.
  */
 int32_t primer_completion_kind(const struct primer_completion_t *completion);
 
@@ -2188,6 +2313,13 @@ primer_code_t primer_completion_page(const struct primer_completion_t *completio
  */
 primer_code_t primer_completion_explanation(const struct primer_completion_t *completion,
                                             struct primer_explanation_t **explanation);
+
+/**
+ * Takes what became of a redrive out of the answer; the caller frees it. PRIMER_EMPTY when there is none (any
+ * more). Errors: 101.
+ */
+primer_code_t primer_completion_redriven(const struct primer_completion_t *completion,
+                                         struct primer_redriven_t **redriven);
 
 /**
  * Takes the event out of the answer; the caller frees it. PRIMER_EMPTY when there is none (any more).

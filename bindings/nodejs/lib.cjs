@@ -14,6 +14,7 @@ const { Subscription } = require('./lib/reader.cjs')
 const { Queue, Receipt } = require('./lib/queue.cjs')
 const { Browsed, Page } = require('./lib/page.cjs')
 const { Account, Explanation } = require('./lib/explanation.cjs')
+const { Redriven } = require('./lib/redriven.cjs')
 const { Reply } = require('./lib/reply.cjs')
 const { Reject, Worker } = require('./lib/worker.cjs')
 const { Primer, open, start } = require('./lib/primer.cjs')
@@ -21,6 +22,6 @@ const { Primer, open, start } = require('./lib/primer.cjs')
 module.exports = {
   open, start,
   Primer, Queue, Subscription, Events, Topic, Watch, Broadcast, Delivery, Receipt, Reply, Page, Browsed,
-  Explanation, Account, Worker, Reject,
+  Explanation, Account, Redriven, Worker, Reject,
   PrimerError, WrongCall, NotNow, InDoubt, TooLate, MemberDown,
 }

@@ -4,7 +4,7 @@
 import { EventEmitter } from 'node:events'
 import type {
   Body, BrowseOptions, CallOptions, Change, CurrentSettings, Duration, EnqueueOptions, Entry, Event, Headers, Known, Member,
-  NextOptions, Options, QueueOptions, ReceiveOptions, Settings, State, SubscribeOptions, WorkerOptions,
+  NextOptions, Options, QueueOptions, ReceiveOptions, RedriveOptions, Settings, State, SubscribeOptions, WorkerOptions,
 } from './lib/values.cjs'
 // Their types stand in lib/values.d.cts.
 export * from './lib/values.cjs'
@@ -106,6 +106,11 @@ export class Queue<T = unknown> {
   browse(options?: BrowseOptions): Promise<Page<T>>
   /** All pages one after the other, each asked for when it is wanted. */
   browseAll(options?: BrowseOptions): AsyncGenerator<Page<T>, void, undefined>
+  /**
+   * Moves dead letters back to where they came from, at every member that answers in time: each to the group that it was
+   * in, with its own headers, its attempts beginning anew. With `to`, messages of any queue go to that one.
+   */
+  redrive(options?: RedriveOptions): Promise<Redriven>
   /** Push: at most `credit` unsettled deliveries at a time. */
   subscribe(options?: SubscribeOptions): Subscription<T>
   /**
@@ -297,6 +302,23 @@ export class Account {
   readonly readyAtMs: number | null
   /** When it expires: milliseconds since 1970. */
   readonly expiresMs: number | null
+}
+
+/** What became of a redrive, at the members that answered. */
+export class Redriven {
+  private constructor()
+  /** Ready and delayed messages that were meant, whatever the maximum. */
+  readonly matched: number
+  /** Those of them that are back, each as a message of its own with a new id. */
+  readonly moved: number
+  /** Those that stay because where they would go they were refused: paused, full, or their group is gone. */
+  readonly refused: number
+  /** Those that stay because they do not say where they came from, or may be in no two places. */
+  readonly skipped: number
+  /** Further messages that were meant, but a consumer has them. */
+  readonly leased: number
+  /** The ids of members that did not answer: unreachable, too busy, or too slow. What they moved is not known. */
+  readonly missing: readonly string[]
 }
 
 /** A part of a queue's messages, oldest first; iterating over it gives them. */

@@ -23,6 +23,7 @@ use crate::explain::{self, Explained, primer_explanation_t};
 use crate::handle::{Held, borrow, free, give, give_many, held};
 use crate::options::patience;
 use crate::reader::News;
+use crate::redrive::{self, primer_redriven_t};
 use crate::topic::primer_broadcast_t;
 use crate::values::{Out, handle_out, out, primer_receipt_t, slice_out};
 use crate::watch::primer_change_t;
@@ -59,6 +60,7 @@ pub struct Late {
     reply: Waiting,
     page: browse::Waiting,
     explanation: explain::Waiting,
+    redriven: redrive::Waiting,
 }
 
 /// primer_completion_kind: it failed; primer_completion_code tells why.
@@ -84,6 +86,8 @@ pub const PRIMER_COMPLETION_REPLY: i32 = 8;
 pub const PRIMER_COMPLETION_PAGE: i32 = 9;
 /// primer_completion_kind: what members know of a message.
 pub const PRIMER_COMPLETION_EXPLANATION: i32 = 10;
+/// primer_completion_kind: what became of a redrive.
+pub const PRIMER_COMPLETION_REDRIVEN: i32 = 11;
 
 /// Makes a queue of late answers. Errors: 502 when the system gives no descriptor.
 #[unsafe(no_mangle)]
@@ -195,7 +199,7 @@ pub unsafe extern "C" fn primer_completion_ticket(completion: *const primer_comp
 }
 
 /// What the answer holds: PRIMER_COMPLETION_FAILED, _DONE, _RECEIPTS, _DELIVERIES, _EVENT, _BROADCAST,
-/// _CHANGE, _REPLY, _PAGE, _EXPLANATION or _READY.
+/// _CHANGE, _REPLY, _PAGE, _EXPLANATION, _REDRIVEN or _READY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn primer_completion_kind(completion: *const primer_completion_t) -> i32 {
     contained(PRIMER_COMPLETION_FAILED, || {
@@ -344,6 +348,30 @@ pub unsafe extern "C" fn primer_completion_explanation(
     })
 }
 
+/// Takes what became of a redrive out of the answer; the caller frees it. PRIMER_EMPTY when there is none (any
+/// more). Errors: 101.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn primer_completion_redriven(
+    completion: *const primer_completion_t,
+    redriven: *mut *mut primer_redriven_t,
+) -> primer_code_t {
+    boundary(|| {
+        // SAFETY: the header's promise.
+        let out = unsafe { handle_out("redriven", redriven) }?;
+        let late = borrow::<Late>(completion)?;
+        let taken = late
+            .redriven
+            .lock()
+            .unwrap_or_else(|held| held.into_inner())
+            .take();
+        let Some(redriven) = taken else {
+            return Ok(PRIMER_EMPTY);
+        };
+        give(redrive::Told::from(redriven), out)?;
+        Ok(PRIMER_OK)
+    })
+}
+
 /// Takes the event out of the answer; the caller frees it. PRIMER_EMPTY when there is none (any more).
 /// Errors: 101.
 #[unsafe(no_mangle)]
@@ -483,6 +511,7 @@ impl Late {
             reply: Waiting::default(),
             page: browse::Waiting::default(),
             explanation: explain::Waiting::default(),
+            redriven: redrive::Waiting::default(),
         };
         match completion.outcome {
             Ok(outcome) => late.open(outcome),
@@ -523,6 +552,10 @@ impl Late {
             Outcome::Explanation(explanation) => {
                 self.explanation = Mutex::new(Some(explanation));
                 PRIMER_COMPLETION_EXPLANATION
+            }
+            Outcome::Redriven(redriven) => {
+                self.redriven = Mutex::new(Some(redriven));
+                PRIMER_COMPLETION_REDRIVEN
             }
             Outcome::Receipts(receipts) => {
                 self.receipts = receipts;

@@ -27,6 +27,7 @@ mod primer;
 mod queue;
 mod queue_start;
 mod reader;
+mod redrive;
 mod settings;
 mod subscription;
 mod table;

@@ -314,7 +314,7 @@ fn date(argument: &'static str, ms: i64) -> Result<Option<SystemTime>> {
 }
 
 /// 0 or PRIMER_DEFAULT for no, 1 for yes. Errors: 101.
-fn is_set(argument: &'static str, value: i64) -> Result<bool> {
+pub fn is_set(argument: &'static str, value: i64) -> Result<bool> {
     match value {
         PRIMER_DEFAULT | 0 => Ok(false),
         1 => Ok(true),

@@ -19,6 +19,7 @@ const SOURCES: &[&str] = &[
     "calls",
     "browse",
     "explain",
+    "redrive",
     "delivery",
     "subscription",
     "event",

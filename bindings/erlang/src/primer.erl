@@ -38,7 +38,7 @@
     queue/1, queue/2
 ]).
 -export([
-    enqueue/2, enqueue/3, enqueue_many/2, enqueue_many/3, call/2, call/3, browse/1, browse/2, 'receive'/1, 'receive'/2,
+    enqueue/2, enqueue/3, enqueue_many/2, enqueue_many/3, call/2, call/3, browse/1, browse/2, redrive/1, redrive/2, 'receive'/1, 'receive'/2,
     ack/1, ack_many/1, reply/2, reply/3, nack/1, nack/2, reject/2, release/1, extend/1, extend/2
 ]).
 -export([subscribe/1, subscribe/2, next/1, next/2, take/2, credit/2]).
@@ -58,9 +58,9 @@
 -import(primer_options, [body/1, bodies/1]).
 
 -export_type([
-    handle/0, queue/0, name/0, delivery/0, lease/0, receipt/0, reply/0, page/0, browsed/0, explanation/0, account/0, member/0, error/0,
+    handle/0, queue/0, name/0, delivery/0, lease/0, receipt/0, reply/0, page/0, browsed/0, explanation/0, account/0, redriven/0, member/0, error/0,
     event/0, broadcast/0, change/0, entry/0, news/0, settings/0,
-    open_options/0, enqueue_options/0, browse_options/0, receive_options/0, subscribe_options/0
+    open_options/0, enqueue_options/0, browse_options/0, redrive_options/0, receive_options/0, subscribe_options/0
 ]).
 
 -include("primer_types.hrl").
@@ -233,8 +233,7 @@ call(Queue, Body) -> call(Queue, Body, #{}).
 -spec call(queue(), iodata(), enqueue_options()) -> {ok, reply()} | {error, error()}.
 call(Queue, Body, Options) when is_reference(Queue) ->
     with(primer_options:map(Options), fun(Map) -> answer(primer_nif:call(Queue, body(Body), Map)) end);
-call(Name, Body, Options) ->
-    with(queue(Name), fun(Queue) -> call(Queue, Body, Options) end).
+call(Name, Body, Options) -> with(queue(Name), fun(Queue) -> call(Queue, Body, Options) end).
 
 %% @equiv browse(Queue, #{})
 -spec browse(queue()) -> {ok, page()} | {error, error()}.
@@ -249,12 +248,22 @@ browse(Queue, Options) when is_reference(Queue) ->
     with(primer_options:consuming(Options), fun(Map) -> answer(primer_nif:browse(Queue, Map)) end);
 browse(Name, Options) -> with(queue(Name), fun(Queue) -> browse(Queue, Options) end).
 
+%% @equiv redrive(Queue, #{})
+-spec redrive(queue()) -> {ok, redriven()} | {error, error()}.
+redrive(Queue) -> redrive(Queue, #{}).
+
+%% @doc Moves dead letters back to where they came from, at every member that answers in time: each to the group that
+%% it was in, its attempts beginning anew; with `to', messages of any queue to that one. Errors: 101, 203, 501.
+-spec redrive(queue(), redrive_options()) -> {ok, redriven()} | {error, error()}.
+redrive(Queue, Options) when is_reference(Queue) ->
+    with(primer_options:redriving(Options), fun(Map) -> answer(primer_nif:redrive(Queue, Map)) end);
+redrive(Name, Options) -> with(queue(Name), fun(Queue) -> redrive(Queue, Options) end).
+
 %% @doc Leases one message if there is one. An empty list is not an error. Errors: 501.
 -spec 'receive'(queue()) -> {ok, [delivery()]} | {error, error()}.
 'receive'(Queue) when is_reference(Queue) ->
     primer_batch:deliveries(answer(primer_nif:'receive'(Queue)));
-'receive'(Name) ->
-    with(queue(Name), fun(Queue) -> 'receive'(Queue) end).
+'receive'(Name) -> with(queue(Name), fun(Queue) -> 'receive'(Queue) end).
 
 %% @doc Leases up to `max' messages (1), waiting up to `wait' (0) for the first, for `lease' (the
 %% member's default), in a `group', with its `backlog', as {@link subscribe/2}. Errors: 101, 201, 203, 501.

@@ -2,7 +2,7 @@
 %% or for `open' pairs of texts, bodies are binaries.
 -module(primer_options).
 
--export([text/1, texts/1, map/1, consuming/1, pairs/1, settings/1, settings_map/1, body/1, bodies/1]).
+-export([text/1, texts/1, map/1, consuming/1, redriving/1, pairs/1, settings/1, settings_map/1, body/1, bodies/1]).
 
 %% Bodies up to this size are copied into the member; a larger one is shared with it.
 -define(COPY_MAX, 4096).
@@ -51,16 +51,19 @@ map(Options) ->
 
 %% @doc Options of a consumer, whose group is any text. Errors: 101.
 -spec consuming(term()) -> {ok, map()} | {error, primer:error()}.
-consuming(Options) ->
-    case map(Options) of
-        {ok, #{group := Group} = Map} ->
-            case text(Group) of
-                {ok, Name} -> {ok, Map#{group := Name}};
-                {error, {Hundred, Kind, Info}} -> {error, {Hundred, Kind, Info#{option => <<"group">>}}}
-            end;
-        Answer ->
-            Answer
-    end.
+consuming(Options) -> with_text(group, map(Options)).
+
+%% @doc Options of a redrive, whose queue is any text. Errors: 101.
+-spec redriving(term()) -> {ok, map()} | {error, primer:error()}.
+redriving(Options) -> with_text(to, map(Options)).
+
+with_text(Key, {ok, Map}) when is_map_key(Key, Map) ->
+    case text(maps:get(Key, Map)) of
+        {ok, Text} -> {ok, Map#{Key := Text}};
+        {error, {Hundred, Kind, Info}} -> {error, {Hundred, Kind, Info#{option => atom_to_binary(Key)}}}
+    end;
+with_text(_, Answer) ->
+    Answer.
 
 %% @doc The pairs that a member's options are made of. Errors: 101 with the option's name.
 -spec pairs(term()) -> {ok, [{binary(), binary()}]} | {error, primer:error()}.

@@ -47,6 +47,12 @@
     expires_ms := non_neg_integer() | undefined
 }.
 %% What one member knows of it, or of it in one group, or of its dead letter, whose ids are their own.
+-type redriven() :: #{
+    matched := non_neg_integer(), moved := non_neg_integer(), refused := non_neg_integer(),
+    skipped := non_neg_integer(), leased := non_neg_integer(), missing := [binary()]
+}.
+%% How many messages were meant, are back, stay because they were refused where they would go or do not say where they
+%% came from, and are a consumer's; missing are the ids of members that did not answer.
 -type member() :: #{
     id := binary(),
     name := binary(),
@@ -104,6 +110,10 @@
 -type browse_options() :: options().
 %% `max' (100, up to 1,000), `after' (a page's cursor), `group' (the queue itself), `states' (a list of `ready',
 %% `delayed', `leased'), `headers' (a map or pairs of binaries), `body_bytes_max' (65,536), `timeout' (2,000).
+-type redrive_options() :: options().
+%% `to' (where each came from), `max' (10,000 of all members together, up to 1,000,000), `headers' that they all have,
+%% such as `primer-cause' or `primer-group' (a map or pairs of binaries), `ids' (a list, up to 1,000, as a browse shows
+%% them), `dry_run' (`false': they are only counted), `timeout' (30,000).
 -type receive_options() :: options().
 %% `max' (1), `wait' (0), `lease' (the member's default), `group' (the queue itself), `backlog' (`false').
 -type subscribe_options() :: options().

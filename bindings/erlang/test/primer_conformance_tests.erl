@@ -123,6 +123,12 @@ do(#{verb := <<"browse">>, args := [A, {_, Name, _}], options := Options}, State
         {ok, Page} -> {{page, Page, Options}, After};
         Error -> {Error, After}
     end;
+do(#{verb := <<"redrive">>, args := [A, {_, Name, _}], options := Options}, State) ->
+    {Answer, After} = with_queue(A, Name, State, fun(Queue) -> primer:redrive(Queue, redrive_options(Options, State)) end),
+    case Answer of
+        {ok, Redriven} -> {{redriven, Redriven, Options}, After};
+        Error -> {Error, After}
+    end;
 do(#{verb := <<"explain">>, args := [A, {_, Name, IsText}], options := Options, expect := Expect}, State) ->
     #{ids := Ids} = State,
     Id = case IsText of
@@ -380,6 +386,19 @@ event(Events, Kind) ->
         _ -> event(Events, Kind)
     end.
 
+redrive_options(Options, #{ids := Ids}) ->
+    Headers = [{Key, Value} || {<<"header.", Key/binary>>, Value, _} <- Options],
+    lists:foldl(fun
+        ({<<"to">>, To, _}, Map) -> Map#{to => To};
+        ({<<"ids">>, Text, true}, Map) -> Map#{ids => [Text]};
+        ({<<"ids">>, Names, false}, Map) ->
+            Map#{ids => [maps:get(Name, Ids) || Name <- binary:split(Names, <<",">>, [global])]};
+        ({<<"dry_run">>, Is, _}, Map) -> Map#{dry_run => Is =:= <<"true">>};
+        ({<<"max">>, Max, _}, Map) -> Map#{max => binary_to_integer(Max)};
+        ({<<"timeout">>, Timeout, _}, Map) -> Map#{timeout => binary_to_integer(Timeout)};
+        (_, Map) -> Map
+    end, #{timeout => ?LIMIT, headers => Headers}, Options).
+
 browse_options(Options, #{cursors := Cursors}) ->
     Headers = [{Key, Value} || {<<"header.", Key/binary>>, Value, _} <- Options],
     Given = lists:foldl(fun
@@ -517,6 +536,10 @@ expect({page, #{messages := Messages} = Page, Options}, Expect, State) ->
     After = lists:foldl(fun({M, Words}, Acc) -> same(M, Words, Acc) end, State, lists:zip(Messages, Groups)),
     [dated(Message) || Message <- Messages],
     seen_whole(Page, Options, After);
+expect({redriven, #{missing := Missing} = Redriven, Options}, [Wanted], State) ->
+    [?assertEqual(binary_to_integer(Count), maps:get(binary_to_existing_atom(Key), Redriven)) || {Key, Count, _} <- Wanted],
+    ?assertEqual(lists:sum([binary_to_integer(Count) || {<<"missing">>, Count, _} <- Options]), length(Missing)),
+    State;
 expect({codes, Codes}, [Wanted], State) ->
     ?assertEqual([binary_to_integer(Code) || {_, Code, _} <- Wanted], Codes),
     State;

@@ -149,6 +149,8 @@ shape(<<"browse">>) ->
         <<"max">>, <<"after">>, <<"group">>, <<"states">>, <<"header.">>, <<"body_bytes">>, <<"timeout">>, <<"cursor">>,
         <<"missing">>
     ]};
+shape(<<"redrive">>) ->
+    {2, 2, [<<"to">>, <<"max">>, <<"header.">>, <<"ids">>, <<"dry_run">>, <<"timeout">>, <<"missing">>]};
 shape(<<"explain">>) -> {2, 2, [<<"missing">>]};
 shape(<<"ack">>) -> {2, 2, []};
 shape(<<"ack_many">>) -> {2, 99, []};

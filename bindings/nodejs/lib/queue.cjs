@@ -9,6 +9,7 @@ const values = require('./values.cjs')
 const { RECEIPT, idOf } = require('./tray.cjs')
 const { Delivery, ackMany, checkDelivery, deliveriesOf } = require('./delivery.cjs')
 const { pageReader } = require('./page.cjs')
+const { redrivenAt } = require('./redriven.cjs')
 const { replyOf } = require('./reply.cjs')
 const { settingPairs, settingsOf } = require('./settings.cjs')
 const { Subscription } = require('./reader.cjs')
@@ -21,6 +22,8 @@ const {
 const CALL_MS = 30_000
 /** What a look asks for, unless told otherwise. */
 const LOOK = { max: 100, bodyBytesMax: 65_536, timeout: 2_000 }
+/** The same of a redrive. */
+const REDRIVE = { max: 10_000, timeout: 30_000 }
 /** The longest wait of one call; longer ones are several. */
 const WAIT_MAX = 86_400_000
 
@@ -215,7 +218,7 @@ class Queue {
     const max = values.whole(given.max, 'max', 0)
     const bytes = values.whole(given.bodyBytesMax, 'bodyBytesMax', 0)
     const timeout = values.milliseconds(given.timeout, 'timeout')
-    const states = values.statesOf(given.states)
+    const states = values.textsOf(given.states, 'state')
     const headers = values.headersOf(given.headers)
     const after = given.after ?? undefined
     if (after !== undefined) values.text(after, 'after')
@@ -234,6 +237,24 @@ class Queue {
       page = await this.browse({ ...options, after: page.cursor })
       yield page
     }
+  }
+
+  /** Moves dead letters back to where they came from, at every member that answers in time. */
+  async redrive(options) {
+    const given = { ...REDRIVE, ...values.optionsOf(options) }
+    const signal = values.checkSignal(given.signal)
+    const max = values.whole(given.max, 'max', 0)
+    const dryRun = values.truth(given.dryRun, 'dryRun')
+    const timeout = values.milliseconds(given.timeout, 'timeout')
+    const ids = values.textsOf(given.ids, 'id')
+    const headers = values.headersOf(given.headers)
+    const to = given.to ?? undefined
+    if (to !== undefined) values.text(to, 'to')
+    const tray = trayNow()
+    const code = native.redrive(this.#handle, tray.bytes, tray.at, max, dryRun, timeout, ids, headers, to)
+    if (code !== 0) return late(handleOf(code), redrivenAt, signal)
+    const { tray: full, at } = found(tray)
+    return redrivenAt(full, at)
   }
 
   /** Push: at most `credit` unsettled deliveries of `creditBytes` at a time, as an async iterable. */

@@ -24,6 +24,8 @@ const SHOWN = 96
 /** The same of an explanation and its accounts. */
 const EXPLANATION = 16
 const ACCOUNT = 128
+/** Bytes of what precedes the members that did not answer a redrive. */
+const REDRIVEN = 48
 
 class Tray {
   constructor(size) {
@@ -74,7 +76,7 @@ function afterReply(words, at) {
   return padded(at + REPLY + words[word] + words[word + 1])
 }
 
-/** Where the record after the page, or the explanation, at `at` begins. */
+/** Where the record after the page, explanation or outcome of a redrive at `at` begins. */
 const afterPage = (words, at) => at + words[at >>> 2]
 
 /** The headers from `at` to `end` as pairs, in their order. */
@@ -93,7 +95,7 @@ function pairsAt(bytes, at, end) {
 const padded = (size) => ((size + 7) >>> 3) * 8
 
 module.exports = {
-  ACCOUNT, BROADCAST, DELIVERY, ENTRY, EXPLANATION, HEAD, PAGE, RECEIPT, REPLY, SHOWN, TRAY, TRAY_LEFT, Tray, afterDelivery,
+  ACCOUNT, BROADCAST, DELIVERY, ENTRY, EXPLANATION, HEAD, PAGE, RECEIPT, REDRIVEN, REPLY, SHOWN, TRAY, TRAY_LEFT, Tray, afterDelivery,
   afterPage, afterReply,
   headersAt, idOf, long, memberOf, padded, pairsAt, priorityAt, wordAt,
 }

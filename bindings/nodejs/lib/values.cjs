@@ -87,13 +87,13 @@ function groupOf(options) {
   }
 }
 
-/** States as a list of texts; none for all. */
-function statesOf(states) {
-  if (states === undefined || states === null) return []
-  if (typeof states !== 'string' && typeof states[Symbol.iterator] === 'function') {
-    return Array.from(states, (state) => text(state, 'state'))
+/** States or ids as a list of texts; none for all. */
+function textsOf(texts, what) {
+  if (texts === undefined || texts === null) return []
+  if (typeof texts !== 'string' && typeof texts[Symbol.iterator] === 'function') {
+    return Array.from(texts, (one) => text(one, what))
   }
-  throw wrong('states are a list of texts', { states: shown(states) })
+  throw wrong(`${what}s are a list of texts`, { [`${what}s`]: shown(texts) })
 }
 
 /** Headers as names and values in turn, from an object, a Map or pairs; undefined when there are none. */
@@ -213,5 +213,5 @@ function checkSignal(signal) {
 
 module.exports = {
   JSON_HEADER, bytesOf, checkSignal, groupOf, headersFor, headersOf, jsonOf, milliseconds, onShortOf, optionsOf, pairsOf, secretsOf, shown,
-  statesOf, termsOf, text, truth, waiting, whole,
+  termsOf, text, textsOf, truth, waiting, whole,
 }

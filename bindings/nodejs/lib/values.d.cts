@@ -205,6 +205,23 @@ export interface BrowseOptions {
   signal?: AbortSignal
 }
 
+/** Which messages go back, and where they go. */
+export interface RedriveOptions {
+  /** The queue that they go to. Default: where each came from. */
+  to?: string | null
+  /** At most this many of all members together, 1 to 1,000,000. Default: 10,000. */
+  max?: number
+  /** Those that have all of these headers, such as `primer-cause` or `primer-group`. */
+  headers?: Headers
+  /** These alone, 1,000 at most, by the ids that a browse shows. Default: all. */
+  ids?: Iterable<string>
+  /** They are counted and stay where they are. */
+  dryRun?: boolean
+  /** How long to wait for all members, 10 minutes at most. Default: 30 s. */
+  timeout?: Duration
+  signal?: AbortSignal
+}
+
 /** Options of one subscription. */
 export interface SubscribeOptions extends InGroup {
   /** Unsettled deliveries at most, 1 to 65,536. Default: 64. */

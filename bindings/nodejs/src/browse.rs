@@ -1,8 +1,8 @@
-//! The verbs that look at messages without taking them.
+//! The verbs that look at messages without taking them, and the one that sends dead letters back.
 
 use napi::bindgen_prelude::Uint8ArraySlice;
 use napi_derive::napi;
-use primer::BrowseOptions;
+use primer::{BrowseOptions, RedriveOptions};
 
 use crate::pack::bytes_of;
 use crate::parcel::Parcel;
@@ -56,6 +56,41 @@ pub fn explain(member: u32, mut tray: Uint8ArraySlice, at: u32, id: String) -> f
         let host = *host;
         room.answer_with(host, pending, |room, explanation| {
             room.hand_over(host, Parcel::Explanation(explanation), tray, at)
+        })
+    })
+}
+
+/// Sends dead letters back; what became of them lies in `tray` from `at` on. Of `headers` and `ids` none are all,
+/// of `to` none is where each came from. 0 or a ticket.
+#[napi(catch_unwind)]
+#[allow(clippy::too_many_arguments, reason = "the options of one verb")]
+pub fn redrive(
+    queue: u32,
+    mut tray: Uint8ArraySlice,
+    at: u32,
+    max: u32,
+    dry_run: bool,
+    timeout: f64,
+    ids: Vec<String>,
+    headers: Option<Vec<String>>,
+    to: Option<String>,
+) -> f64 {
+    let tray = bytes_of(&mut tray);
+    verb(|room| {
+        let ids = ids.iter().map(|id| id.parse());
+        let options = RedriveOptions {
+            to,
+            max: max.into(),
+            headers: headers_of(headers),
+            ids: ids.collect::<primer::Result<_>>()?,
+            dry_run,
+            timeout: span(timeout).unwrap_or_default(),
+        };
+        let Owned { host, value } = room.queue(queue)?;
+        let pending = value.redrive(&options);
+        let host = *host;
+        room.answer_with(host, pending, |room, redriven| {
+            room.hand_over(host, Parcel::Redriven(redriven), tray, at)
         })
     })
 }

@@ -158,6 +158,7 @@ fn size_of(completion: &Completion) -> usize {
         Ok(Outcome::Reply(reply)) => pack::reply_bytes(reply),
         Ok(Outcome::Page(page)) => pack::page_bytes(page),
         Ok(Outcome::Explanation(explanation)) => pack::explanation_bytes(explanation),
+        Ok(Outcome::Redriven(redriven)) => pack::redriven_bytes(redriven),
         Ok(Outcome::Receipts(receipts)) => RECEIPT * receipts.len(),
         Ok(Outcome::Deliveries(deliveries)) => pack::deliveries_bytes(deliveries),
         Ok(Outcome::Delivery(delivery)) => pack::deliveries_bytes(std::slice::from_ref(delivery)),
@@ -191,6 +192,10 @@ fn write(room: &mut Room, host: u32, completion: Completion, writer: &mut Writer
         Ok(Outcome::Explanation(explanation)) => {
             writer.completion(ticket, Kind::Explanation, 1)?;
             writer.explanation(&explanation)
+        }
+        Ok(Outcome::Redriven(redriven)) => {
+            writer.completion(ticket, Kind::Redriven, 1)?;
+            writer.redriven(&redriven)
         }
         Ok(Outcome::Receipts(receipts)) => {
             writer.completion(ticket, Kind::Receipts, word(receipts.len()))?;

@@ -14,6 +14,7 @@
 //! | message shown | id: 4; owner: 4; bytes of body; bytes of headers; of the whole body; attempts; state; priority; copies; 0; accepted (ms): 2; ready: 2; expires: 2; lease: 2; then body, headers, padding |
 //! | explanation | its bytes, head and padding included; accounts; missing; 0; then missing members: 4 each, accounts |
 //! | account | member: 4; id: 4; owner: 4; lessee: 4; known; attempts; confirmed; holders; bytes of queue; of group; what is there (1 owner, 2 lessee, 4 lease); 0; accepted (ms): 2; ready: 2; expires: 2; lease: 2; then holders: 4 each, queue, group, padding |
+//! | redriven | its bytes, head included; missing; leased: 2; matched: 2; moved: 2; refused: 2; skipped: 2; then missing members: 4 each |
 //! | header | bytes of name; bytes of value; then both |
 //! | broadcast | who: 4; bytes of body; 0; 0; 0; then body, padding |
 //! | entry, or change | when (ms, 0 in a change): 2; bytes of key; values; then key, values, padding |
@@ -23,7 +24,7 @@
 use napi::bindgen_prelude::{Uint8ArraySlice, Uint32ArraySlice};
 use primer::{
     Account, Broadcast, Browsed, Bytes, Delivery, Explanation, MemberId, MessageId, Page, Receipt,
-    Reply, Result,
+    Redriven, Reply, Result,
 };
 
 use crate::room::internal;
@@ -58,6 +59,8 @@ const SHOWN: usize = 96;
 /// Bytes of an explanation's own head, and of what precedes an account's holders.
 const EXPLANATION: usize = 16;
 const ACCOUNT: usize = 128;
+/// Bytes of what precedes the members that did not answer a redrive.
+const REDRIVEN: usize = 48;
 
 /// What an account says that it has.
 const HAS_OWNER: u32 = 1;
@@ -79,6 +82,7 @@ pub(crate) enum Kind {
     Reply = 5,
     Page = 6,
     Explanation = 7,
+    Redriven = 8,
 }
 
 /// Writes records into a tray from a place on. Errors: 599 past its end, which the sizes rule out.
@@ -235,6 +239,18 @@ impl<'a> Writer<'a> {
         accounts.iter().try_for_each(|one| self.account(one))
     }
 
+    /// Writes what became of a redrive.
+    pub(crate) fn redriven(&mut self, redriven: &Redriven) -> Result<()> {
+        let (bytes, missing) = (redriven_bytes(redriven), redriven.missing.len());
+        let leased = halves(redriven.leased);
+        let [matched, moved] = [halves(redriven.matched), halves(redriven.moved)];
+        let [refused, skipped] = [halves(redriven.refused), halves(redriven.skipped)];
+        self.words([word(bytes), word(missing), leased[0], leased[1]])?;
+        self.words([matched[0], matched[1], moved[0], moved[1]])?;
+        self.words([refused[0], refused[1], skipped[0], skipped[1]])?;
+        self.members(&redriven.missing)
+    }
+
     fn account(&mut self, account: &Account) -> Result<()> {
         let name = |name: &Option<String>| word(name.as_deref().map_or(0, str::len));
         let flag = |is_there: bool, flag: u32| u32::from(is_there) * flag;
@@ -356,6 +372,11 @@ pub(crate) fn explanation_bytes(explanation: &Explanation) -> usize {
     };
     let accounts = explanation.accounts.iter().map(each).sum::<usize>();
     EXPLANATION + explanation.missing.len() * MEMBER + accounts
+}
+
+/// Bytes that a redrive's outcome takes.
+pub(crate) fn redriven_bytes(redriven: &Redriven) -> usize {
+    REDRIVEN + redriven.missing.len() * MEMBER
 }
 
 fn headers_bytes(headers: &[(String, String)]) -> usize {

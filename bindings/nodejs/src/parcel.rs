@@ -1,7 +1,8 @@
 //! [`Parcel`]: values that travel to JavaScript in a tray, whatever they are.
 
 use primer::{
-    Broadcast, Change, Delivery, Entry, Error, ErrorKind, Explanation, Page, Reply, Result,
+    Broadcast, Change, Delivery, Entry, Error, ErrorKind, Explanation, Page, Redriven, Reply,
+    Result,
 };
 
 use crate::pack::{self, HEAD, Writer, word};
@@ -13,6 +14,7 @@ pub(crate) enum Parcel {
     Reply(Reply),
     Page(Page),
     Explanation(Explanation),
+    Redriven(Redriven),
     Broadcasts(Vec<Broadcast>),
     Entries(Vec<Entry>),
     Changes(Vec<Change>),
@@ -28,7 +30,7 @@ impl Parcel {
     fn len(&self) -> usize {
         match self {
             Self::Deliveries(list) => list.len(),
-            Self::Reply(_) | Self::Page(_) | Self::Explanation(_) => 1,
+            Self::Reply(_) | Self::Page(_) | Self::Explanation(_) | Self::Redriven(_) => 1,
             Self::Broadcasts(list) => list.len(),
             Self::Entries(list) => list.len(),
             Self::Changes(list) => list.len(),
@@ -42,6 +44,7 @@ impl Parcel {
             Self::Reply(reply) => pack::reply_bytes(reply),
             Self::Page(page) => pack::page_bytes(page),
             Self::Explanation(explanation) => pack::explanation_bytes(explanation),
+            Self::Redriven(redriven) => pack::redriven_bytes(redriven),
             Self::Broadcasts(list) => list.iter().map(pack::broadcast_bytes).sum(),
             Self::Entries(list) => {
                 let each = |one: &Entry| pack::entry_bytes(&one.key, values(one));
@@ -111,6 +114,7 @@ impl Room {
             Parcel::Reply(reply) => writer.reply(&reply),
             Parcel::Page(page) => writer.page(&page),
             Parcel::Explanation(explanation) => writer.explanation(&explanation),
+            Parcel::Redriven(redriven) => writer.redriven(&redriven),
             Parcel::Broadcasts(list) => list.iter().try_for_each(|one| writer.broadcast(one)),
             Parcel::Entries(list) => list
                 .iter()

@@ -92,6 +92,9 @@ const READ = {
   after: (word) => ['after', word],
   cursor: ({ text }) => ['cursor', text],
   states: ({ text }) => ['states', text.split(',')],
+  to: ({ text }) => ['to', text],
+  ids: (word) => ['ids', word],
+  dry_run: ({ text }) => ['dryRun', text === 'true'],
   body_bytes: ({ text }) => ['bodyBytesMax', Number(text)],
   at: ({ text }) => ['at', new Date(Date.now() + Number(text))],
 }
@@ -185,6 +188,12 @@ const VERBS = {
     const { cursor, missing, ...look } = options(step)
     if (look.after) look.after = look.after.isText ? look.after.text : stage.cursors.get(look.after.text)
     return stage.queue(...step.args).browse({ timeout: PATIENCE_MS, ...look })
+  },
+  redrive: (stage, step) => {
+    const { missing, ids, ...redrive } = options(step)
+    const names = ids?.text.split(',')
+    if (ids) redrive.ids = ids.isText ? names : names.map((name) => stage.ids.get(name))
+    return stage.queue(...step.args).redrive({ timeout: PATIENCE_MS, ...redrive })
   },
   explain: async (stage, step) => {
     const [a, name] = step.args
@@ -365,6 +374,10 @@ const COMPARED = {
     assert.equal(page.missing.length, missing, 'missing')
     if (cursor !== undefined) assert.equal(page.cursor === null, cursor === 'none', 'cursor')
     stage.cursors.set(cursor, page.cursor)
+  },
+  redrive(stage, step, redriven) {
+    for (const { key, text } of step.expect.flat()) assert.equal(String(redriven[key]), text, key)
+    assert.equal(redriven.missing.length, options(step).missing ?? 0, 'missing')
   },
   receive: (stage, step, deliveries) => received(stage, step, deliveries, step.args[0]),
   next: (stage, step, deliveries) => received(stage, step, deliveries, stage.subscription(step.args[0]).member),

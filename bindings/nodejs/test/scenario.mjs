@@ -11,6 +11,7 @@ const SHAPES = {
   enqueue_many: [3, 99, ENQUEUE],
   call: [3, 3, ENQUEUE], reply: [3, 3, ['header.']], replied: [1, 1, []],
   receive: [2, 2, ['max', 'wait', 'lease', ...GROUP]],
+  redrive: [2, 2, ['to', 'max', 'header.', 'ids', 'dry_run', 'timeout', 'missing']],
   browse: [2, 2, ['max', 'after', 'group', 'states', 'header.', 'body_bytes', 'timeout', 'cursor', 'missing']],
   explain: [2, 2, ['missing']],
   ack: [2, 2, []], ack_many: [2, 99, []], nack: [2, 2, ['delay']], release: [2, 2, []], reject: [2, 2, ['reason']],

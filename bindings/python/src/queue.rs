@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use primer::{BrowseOptions, Bytes, EnqueueOptions, ReceiveOptions, State, SubscribeOptions};
+use primer::{
+    BrowseOptions, Bytes, EnqueueOptions, MessageId, ReceiveOptions, RedriveOptions, State,
+    SubscribeOptions,
+};
 use pyo3::prelude::*;
 
 use crate::alive::Alive;
@@ -12,7 +15,7 @@ use crate::delivery::{Delivery, deliveries};
 use crate::error::OrRaise;
 use crate::receipt::{receipt, receipts};
 use crate::subscription::Subscription;
-use crate::values::{page, reply};
+use crate::values::{page, redriven, reply};
 use crate::wait::answer;
 
 /// A queue as seen from one member.
@@ -223,6 +226,36 @@ impl Queue {
         };
         let pending = self.alive.get(py)?.browse(&options);
         answer(py, pending, queue_of(py, on)?, |value| page(py, value))
+    }
+
+    #[pyo3(
+        signature = (to=None, max=Int(10_000), headers=None, ids=None, dry_run=false, timeout_ms=Int(30_000), on=None),
+        text_signature = "(self, /, to=None, max=10000, headers=None, ids=None, dry_run=False, timeout_ms=30000, on=None)"
+    )]
+    #[expect(clippy::too_many_arguments, reason = "as enqueue")]
+    fn redrive<'py>(
+        &self,
+        py: Python<'py>,
+        to: Option<String>,
+        max: Int<u64>,
+        headers: Option<Headers>,
+        ids: Option<Vec<String>>,
+        dry_run: bool,
+        timeout_ms: Int<u64>,
+        on: Option<&Bound<'py, Completions>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let ids = ids.unwrap_or_default().into_iter();
+        let ids: primer::Result<Vec<MessageId>> = ids.map(|id| id.parse()).collect();
+        let options = RedriveOptions {
+            to,
+            max: max.0,
+            headers: headers.map(|headers| headers.0).unwrap_or_default(),
+            ids: ids.or_raise(py)?,
+            dry_run,
+            timeout: Duration::from_millis(timeout_ms.0),
+        };
+        let pending = self.alive.get(py)?.redrive(&options);
+        answer(py, pending, queue_of(py, on)?, |value| redriven(py, value))
     }
 
     #[pyo3(

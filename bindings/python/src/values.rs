@@ -225,6 +225,25 @@ fn account(py: Python<'_>, account: primer::Account) -> PyResult<Bound<'_, PyAny
     CLASS.make(py, values)
 }
 
+/// A `primer.Redriven`.
+pub fn redriven(py: Python<'_>, redriven: primer::Redriven) -> PyResult<Bound<'_, PyAny>> {
+    static CLASS: Class<6> = Class::new(
+        "Redriven",
+        [
+            "matched", "moved", "refused", "skipped", "leased", "missing",
+        ],
+    );
+    let values = [
+        any(py, redriven.matched)?,
+        any(py, redriven.moved)?,
+        any(py, redriven.refused)?,
+        any(py, redriven.skipped)?,
+        any(py, redriven.leased)?,
+        PyTuple::new(py, texts(&redriven.missing))?.into_any(),
+    ];
+    CLASS.make(py, values)
+}
+
 fn texts(members: &[primer::MemberId]) -> Vec<String> {
     members.iter().map(ToString::to_string).collect()
 }

@@ -270,6 +270,29 @@ class World:
         elif browsed.headers.get(word.key.removeprefix("header.")) != word.text:
             raise Differs(f"wanted {word.key}={word.text!r}: {browsed}")
 
+    def _redrive(self, step: Step) -> None:
+        headers = [(key.removeprefix("header."), word.text) for key, word in step.options.items() if "." in key]
+        redrive: dict[str, Any] = {"headers": headers or None, "timeout": PATIENCE, "dry_run": step.is_true("dry_run")}
+        for key, word in step.options.items():
+            if key == "max":
+                redrive[key] = int(word.text)
+            elif key == "timeout":
+                redrive[key] = millis(step.millis(key))
+            elif key == "to":
+                redrive[key] = word.text
+            elif key == "ids":
+                names = word.text.split(",")
+                redrive[key] = names if word.is_text else [self.ids[name] for name in names]
+        told = self.do(self._member(step).queue(step.arg(1)).redrive(**redrive))
+        if step.error is not None:
+            return
+        missing = int(step.options["missing"].text) if "missing" in step.options else 0
+        if len(told.missing) != missing:
+            raise Differs(f"{told.missing} are missing, wanted {missing}")
+        for word in (word for words in step.expect for word in words):
+            if str(getattr(told, word.key or "")) != word.text:
+                raise Differs(f"wanted {word.key}={word.text}: {told}")
+
     def _explain(self, step: Step) -> None:
         id = step.arg(1) if step.args[1].is_text else self.ids[step.arg(1)]
         missing = int(step.options["missing"].text) if "missing" in step.options else 0

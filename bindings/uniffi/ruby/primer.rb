@@ -165,6 +165,7 @@ module Primer
   class Queue
     alias native_enqueue enqueue
     alias native_browse browse
+    alias native_redrive redrive
     alias native_enqueue_many enqueue_many
     alias native_call call
     alias native_reply reply
@@ -173,7 +174,7 @@ module Primer
     alias native_create_group create_group
     alias native_configure configure
     alias native_pause pause
-    private :native_browse, :native_enqueue, :native_enqueue_many, :native_call, :native_reply, :native_receive, :native_subscribe,
+    private :native_browse, :native_redrive, :native_enqueue, :native_enqueue_many, :native_call, :native_reply, :native_receive, :native_subscribe,
             :native_create_group, :native_configure, :native_pause
 
     # Puts a message into the queue and answers its Receipt.
@@ -222,6 +223,13 @@ module Primer
 
         options[:after] = page.cursor
       end
+    end
+
+    # Moves dead letters back to where they came from, at every member that answers in time, and answers a
+    # Redriven. Options: to: (a queue, in place of that), max: (10,000 of all members together), headers: (such as
+    # "primer-cause"), ids:, dry_run: true (they are only counted), timeout_ms:.
+    def redrive(to: nil, headers: {}, **options)
+      native_redrive(RedriveOptions.new(to: to&.to_s, headers: Header.list(headers), **options))
     end
 
     # The next Delivery, waiting for it up to wait_ms; nil when there was none. Options: as receive_many.
@@ -316,7 +324,7 @@ module Primer
     end
   end
 
-  [Receipt, Reply, Page, Browsed, Explanation, Account, Member, Event, Broadcast, Entry, Change].each { |type| type.prepend(Value) }
+  [Receipt, Reply, Page, Browsed, Explanation, Account, Redriven, Member, Event, Broadcast, Entry, Change].each { |type| type.prepend(Value) }
 
   # What is read as it comes: a Subscription's Deliveries, a Topic's Broadcasts, a Watch's Changes,
   # Events. Enumerable; but the last three have the table's `take`: what is here already. `first`

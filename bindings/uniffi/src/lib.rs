@@ -15,6 +15,7 @@ mod explain;
 mod owned;
 mod primer;
 mod queue;
+mod redrive;
 mod subscription;
 mod topic;
 mod values;
@@ -27,6 +28,7 @@ pub use crate::events::Events;
 pub use crate::explain::{Account, Explanation};
 pub use crate::primer::Primer;
 pub use crate::queue::Queue;
+pub use crate::redrive::{RedriveOptions, Redriven};
 pub use crate::subscription::Subscription;
 pub use crate::topic::Topic;
 pub use crate::values::{

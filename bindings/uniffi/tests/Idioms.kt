@@ -83,6 +83,20 @@ private val tests = mapOf<String, suspend () -> Unit>(
             equal(101, number { jobs.browse(BrowseOptions(after = "no cursor")) })
         }
     },
+    "letters go back and are counted" to {
+        withPrimer { primer ->
+            val jobs = primer.queue("jobs")
+            val dead = primer.queue("jobs.dead")
+            for (text in listOf("one", "two")) jobs.enqueue(text)
+            repeat(2) { jobs.receive(ReceiveOptions(waitMs = 20_000uL)).first().reject("as told") }
+            val dry = dead.redrive(RedriveOptions(headers = listOf(Header("primer-cause", "rejected")), dryRun = true))
+            equal(Redriven(2uL, 0uL, 0uL, 0uL, 0uL, emptyList()), dry)
+            val id = dead.browse().messages[0].id
+            equal(1uL, dead.redrive(RedriveOptions(ids = listOf(id))).moved)
+            equal(1uL to 1uL, dead.redrive().let { it.matched to it.moved })
+            equal(101, number { dead.redrive(RedriveOptions(ids = listOf("no id"))) })
+        }
+    },
     "an explanation says what a message is" to {
         withPrimer { primer ->
             val id = primer.queue("jobs").enqueue("one").id

@@ -86,6 +86,7 @@ class World {
         "receive" -> queue(step).receive(receiveOptions(step))
         "browse" -> browse(step)
         "explain" -> explain(step)
+        "redrive" -> redrive(step)
         "subscribe" -> subscribe(step)
         "create_group" -> done { queue(step).createGroup(step.name(2), isBacklog(step)) }
         "remove_group" -> done { queue(step).removeGroup(step.name(2)) }
@@ -189,6 +190,36 @@ class World {
             else -> browsed.headers.find { "header." + it.key == key }?.value.orEmpty().encodeToByteArray()
         }
         if (!has.contentEquals(word.value)) differ("${word.key ?: "body"} ${word.text.take(40)}", has.decodeToString().take(40))
+    }
+
+    private suspend fun redrive(step: Step): Any {
+        val ids = step.options.find { it.key == "ids" }
+        val names = ids?.text?.split(',').orEmpty()
+        val told = queue(step).redrive(
+            RedriveOptions(
+                step.option("to"),
+                step.number("max") ?: 10_000uL,
+                headers(step),
+                if (ids?.isText == true) names else names.map { messages.getValue(it) },
+                step.option("dry_run") == "true",
+                step.number("timeout") ?: PATIENCE_MS.toULong(),
+            ),
+        )
+        if (step.error != null) return Done
+        for (word in step.expect.flatten()) {
+            val has = when (word.key) {
+                "matched" -> told.matched
+                "moved" -> told.moved
+                "refused" -> told.refused
+                "skipped" -> told.skipped
+                "leased" -> told.leased
+                else -> differ("a redrive's word", word.key)
+            }
+            if (has.toString() != word.text) differ("${word.key}=${word.text}", told)
+        }
+        val missing = step.number("missing") ?: 0uL
+        if (missing != told.missing.size.toULong()) differ("$missing missing", told.missing)
+        return Compared
     }
 
     private suspend fun explain(step: Step): Any {

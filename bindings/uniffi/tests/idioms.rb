@@ -446,6 +446,24 @@ test "a page is enumerable, and all pages are read one after the other" do
   end
 end
 
+test "letters go back and are counted" do
+  Primer.open do |primer|
+    jobs, dead = primer.queue("jobs"), primer.queue("jobs.dead")
+    jobs.enqueue_many(%w[one two], headers: { "kind" => "x" })
+    2.times { jobs.receive(wait_ms: 20_000).reject("as told") }
+    dry = dead.redrive(headers: { "primer-cause" => "rejected" }, dry_run: true)
+    equal([2, 0, 0, 0, 0, []], [dry.matched, dry.moved, dry.refused, dry.skipped, dry.leased, dry.missing])
+    told = dead.redrive(ids: [dead.browse.first.id])
+    equal([1, 1], [told.matched, told.moved])
+    equal(1, dead.redrive(to: :other, max: 5, timeout_ms: 5_000).moved)
+    back, moved = jobs.receive, primer.queue("other").receive
+    equal(["one", 1, [%w[kind x]]], [back.body, back.attempts, back.headers])
+    equal(["two", [%w[kind x]]], [moved.body, moved.headers])
+    equal(101, raises(Primer::Error::WrongCall) { dead.redrive(ids: ["no id"]) }.number)
+    equal(101, raises(Primer::Error::WrongCall) { dead.redrive(to: "jobs.dead") }.number)
+  end
+end
+
 test "an explanation is enumerable and says what a message is" do
   id = nil
   closed = Primer.open do |primer|

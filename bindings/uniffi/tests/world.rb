@@ -155,6 +155,27 @@ class World
     :compared
   end
 
+  def do_redrive(step)
+    told = queue(step).redrive(**letters(step))
+    return :done if step.expect.dig(0, 0)&.plain?("error")
+
+    step.expect.flatten.each do |word|
+      has = told.public_send(word.key)
+      differ("#{word.key}=#{word.text}", told.inspect) if has.to_s != word.text
+    end
+    missing = step.number("missing") || 0
+    differ("#{missing} missing", told.missing) if told.missing.size != missing
+    :compared
+  end
+
+  def letters(step)
+    ids = step.option("ids")
+    names = ids&.text&.split(",")
+    names = names.map { |name| @messages.fetch(name) } if ids && !ids.is_text
+    { to: step.option("to")&.text, max: step.number("max"), headers: step.headers, ids: names,
+      dry_run: step.option("dry_run")&.text == "true", timeout_ms: step.number("timeout") || PATIENCE_MS }.compact
+  end
+
   def note_cursor(word, cursor)
     return unless word
 

@@ -18,7 +18,8 @@ use crate::pending::Held;
 use crate::run::runtime;
 use crate::run::waiter::call_host;
 use crate::{
-    Broadcast, Change, Delivery, Error, ErrorKind, Event, Explanation, Page, Receipt, Reply, Result,
+    Broadcast, Change, Delivery, Error, ErrorKind, Event, Explanation, Page, Receipt, Redriven,
+    Reply, Result,
 };
 
 /// `value | ticket`: what a native verb answers.
@@ -45,6 +46,8 @@ pub enum Outcome {
     Page(Page),
     /// Of explain.
     Explanation(Explanation),
+    /// Of redrive.
+    Redriven(Redriven),
     /// Of receive.
     Deliveries(Vec<Delivery>),
     /// Of a subscription's next.
@@ -86,6 +89,12 @@ impl From<Page> for Outcome {
 impl From<Explanation> for Outcome {
     fn from(explanation: Explanation) -> Self {
         Outcome::Explanation(explanation)
+    }
+}
+
+impl From<Redriven> for Outcome {
+    fn from(redriven: Redriven) -> Self {
+        Outcome::Redriven(redriven)
     }
 }
 

@@ -26,7 +26,8 @@ use primer_proto::metadata::{Exchange, Exchanges, Length, Stock, Table};
 use primer_proto::queue::Message as Queue;
 use primer_proto::queue::{
     Account, Browse, Browsed, Claim, Deliver, Demand, Done, Ending, Explain, Explained, Forget,
-    Header as QueueHeader, HintOk, Known, LeaseHint, Replied, Settle, Settled, Shown, Spot, State,
+    Header as QueueHeader, HintOk, Known, LeaseHint, Letter, Redrive, Redriven, Replied, Settle,
+    Settled, Shown, Spot, State,
 };
 use primer_proto::wire::Ids;
 
@@ -152,6 +153,7 @@ fn messages() -> Vec<(&'static str, Message)> {
     all.extend(settling());
     all.extend(looks());
     all.extend(questions());
+    all.extend(redrives());
     all.extend(copies());
     all.extend(ends());
     all.extend(broadcasts());
@@ -545,6 +547,44 @@ fn questions() -> Vec<(&'static str, Message)> {
             queue(Queue::Explained(Explained {
                 number: 300,
                 accounts: vec![account],
+            })),
+        ),
+    ]
+}
+
+/// A redrive, and its answer.
+fn redrives() -> Vec<(&'static str, Message)> {
+    let queue = |message: Queue| Message::Queue(message.into());
+    vec![
+        (
+            "redrive",
+            queue(Queue::Redrive(Redrive {
+                number: 300,
+                queue: "jobs.dead".into(),
+                to: "jobs".into(),
+                headers: vec![QueueHeader {
+                    name: "primer-cause".into(),
+                    value: "rejected".into(),
+                }],
+                ids: vec![Letter {
+                    origin: ORIGIN.0,
+                    sequence: 7,
+                }],
+                max: 10_000,
+                is_dry_run: true,
+                wait_ms: 15_000,
+            })),
+        ),
+        (
+            "redriven",
+            queue(Queue::Redriven(Redriven {
+                number: 300,
+                is_busy: false,
+                matched: 500,
+                moved: 300,
+                refused: 2,
+                skipped: 1,
+                leased: 4,
             })),
         ),
     ]

@@ -11,8 +11,8 @@ use primer_proto::base::{
 use primer_proto::copies::Holder;
 use primer_proto::engine::{
     Asked, Command, Config, Configure, Effect, EnqueueOptions, Flow, Handle, IfNoGroup, InGroup,
-    Message, NewBrowse, NewCall, NewMessage, Reply, ReplyTo, Response, Spot, State, Writer, cut,
-    decode,
+    Message, NewBrowse, NewCall, NewMessage, NewRedrive, Reply, ReplyTo, Response, Spot, State,
+    Writer, cut, decode,
 };
 use primer_proto::membership::Hello;
 use primer_proto::queue::{Message as Queue, SETTINGS};
@@ -431,14 +431,26 @@ fn setting(chance: &mut Chance) -> (String, String) {
     (key.into(), value)
 }
 
-/// A look at a queue, or at what became of a message.
+/// A look at a queue, or at what became of a message; or what is in the queue goes back, or elsewhere.
 fn look(queue: QueueKey, pool: &Pool, chance: &mut Chance) -> Command {
     if chance.percent(70) {
         return Command::Browse(browse(queue, chance));
     }
-    Command::Explain(MessageId {
+    let id = MessageId {
         origin: *make::pick(&pool.boots, chance),
         sequence: chance.below(24),
+    };
+    if chance.percent(50) {
+        return Command::Explain(id);
+    }
+    Command::Redrive(NewRedrive {
+        queue,
+        to: chance.percent(70).then(|| "other".into()),
+        max: make::number(chance),
+        headers: vec![("n".into(), "v".into()); chance.below(2) as usize],
+        ids: vec![id; chance.below(2) as usize],
+        is_dry_run: chance.percent(20),
+        timeout: make::number(chance) % 5_000,
     })
 }
 
@@ -481,6 +493,7 @@ fn known(message: &Message) -> bool {
             Queue::Claim(_) | Queue::Settle(_) | Queue::Settled(_) | Queue::Replied(_) => true,
             Queue::Browse(_) | Queue::Browsed(_) | Queue::Explain(_) | Queue::Explained(_) => true,
             Queue::LeaseHint(_) | Queue::HintOk(_) => true,
+            Queue::Redrive(_) | Queue::Redriven(_) => true,
         },
     }
 }

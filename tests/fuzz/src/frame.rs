@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use primer_proto::base::{Chance, Error, limits};
 use primer_proto::copies::{Item, Section};
 use primer_proto::engine::{Message, Writer, cut, decode};
-use primer_proto::queue::{Account, Header, Message as Queue, Shown};
+use primer_proto::queue::{Account, Header, Letter, Message as Queue, Shown};
 use primer_proto::wire::{Ids, SEQUENCE_MAX};
 
 use crate::corpus::golden;
@@ -253,6 +253,10 @@ fn footprint(message: &Message) -> usize {
             Queue::Claim(claim) => ids(&claim.ids),
             Queue::Replied(replied) => replied.headers.capacity() * size_of::<Header>(),
             Queue::Browse(browse) => browse.headers.capacity() * size_of::<Header>(),
+            Queue::Redrive(redrive) => {
+                let headers = redrive.headers.capacity() * size_of::<Header>();
+                headers + redrive.ids.capacity() * size_of::<Letter>()
+            }
             Queue::Explained(explained) => {
                 let holders = explained.accounts.iter().map(|one| one.holders.len() * 24);
                 explained.accounts.capacity() * size_of::<Account>() + holders.sum::<usize>()

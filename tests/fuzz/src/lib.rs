@@ -20,6 +20,7 @@ mod exchange;
 mod frame;
 mod handshake;
 mod hello;
+mod looks;
 mod make;
 mod options;
 mod saved;

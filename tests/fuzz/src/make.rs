@@ -8,7 +8,7 @@ mod hint;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use primer_proto::base::{BootId, Chance, MemberId, MessageId, Stamp, StoreId, limits};
+use primer_proto::base::{BootId, Chance, MemberId, Stamp, StoreId, limits};
 use primer_proto::broadcast::{Gone, Graft, Group, IHave, Message as Broadcast, Prune, Push};
 use primer_proto::copies::{
     Headers, Holder, Holders, Item, Owed, Own, Refused, Repl, ReplNo, ReplOk, Section, Terms,
@@ -19,8 +19,7 @@ use primer_proto::membership::{Card, CardList, Heartbeat, Meta, Probe, Rival};
 use primer_proto::metadata::{Exchange, Length, Stock};
 use primer_proto::queue::Message as Queue;
 use primer_proto::queue::{
-    Account, After, Browse, Browsed, Claim, Deliver, Demand, Done, Ending, Explain, Explained,
-    Forget, Header, Known, Replied, Settle, Settled, Shown, Spot, State,
+    Claim, Deliver, Demand, Done, Ending, Forget, Header, Replied, Settle, Settled,
 };
 use primer_proto::wire::{Ids, SEQUENCE_MAX};
 use prost::Message as _;
@@ -79,15 +78,15 @@ fn sequence(chance: &mut Chance) -> u64 {
     number(chance).min(SEQUENCE_MAX)
 }
 
-fn number32(chance: &mut Chance) -> u32 {
+pub(crate) fn number32(chance: &mut Chance) -> u32 {
     u32::try_from(number(chance)).unwrap_or(u32::MAX)
 }
 
-fn boot(pool: &Pool, chance: &mut Chance) -> BootId {
+pub(crate) fn boot(pool: &Pool, chance: &mut Chance) -> BootId {
     *pick(&pool.boots, chance)
 }
 
-fn own(pool: &Pool, chance: &mut Chance) -> Own {
+pub(crate) fn own(pool: &Pool, chance: &mut Chance) -> Own {
     Own {
         epoch: number32(chance),
         rank: number(chance),
@@ -95,7 +94,7 @@ fn own(pool: &Pool, chance: &mut Chance) -> Own {
     }
 }
 
-fn holders(pool: &Pool, chance: &mut Chance) -> Holders {
+pub(crate) fn holders(pool: &Pool, chance: &mut Chance) -> Holders {
     let mut holders = pool.holders.clone();
     chance.shuffle(&mut holders);
     holders.truncate(chance.below(5) as usize);
@@ -126,7 +125,7 @@ fn ids(pool: &Pool, chance: &mut Chance) -> Ids {
     ids
 }
 
-fn bytes(max: u64, chance: &mut Chance) -> Bytes {
+pub(crate) fn bytes(max: u64, chance: &mut Chance) -> Bytes {
     let length = chance.below(max + 1);
     (0..length).map(|_| chance.bits() as u8).collect()
 }
@@ -182,7 +181,7 @@ fn done(pool: &Pool, chance: &mut Chance) -> Done {
     }
 }
 
-fn queue_name(pool: &Pool, chance: &mut Chance) -> String {
+pub(crate) fn queue_name(pool: &Pool, chance: &mut Chance) -> String {
     pick(&pool.queues, chance).clone()
 }
 
@@ -307,119 +306,10 @@ fn replied(pool: &Pool, chance: &mut Chance) -> Replied {
     }
 }
 
-fn spot(pool: &Pool, chance: &mut Chance) -> Spot {
-    Spot {
-        stamp: Stamp(number(chance)),
-        id: MessageId {
-            origin: boot(pool, chance),
-            sequence: number(chance),
-        },
-    }
-}
-
-/// A browse as it may be read: its numbers are in their ranges.
-fn browse(pool: &Pool, chance: &mut Chance) -> Browse {
-    let after = spot(pool, chance);
-    Browse {
-        number: number(chance),
-        queue: queue_name(pool, chance),
-        group: (*pick(&["", "", "g"], chance)).into(),
-        max: 1 + chance.below(u64::from(limits::BROWSE_MAX)) as u32,
-        after: chance.percent(50).then(|| After::from(after)),
-        states: number32(chance),
-        headers: vec![Header::default(); chance.below(2) as usize],
-        body_bytes_max: number32(chance).min(limits::BODY_BYTES_MAX as u32),
-        wait_ms: number(chance).min(limits::BROWSE_MS_MAX),
-    }
-}
-
-/// What a member shows, often to a browse that there is; mostly in no order.
-fn browsed(pool: &Pool, chance: &mut Chance) -> Browsed {
-    let mut messages: Vec<Shown> = (0..chance.below(4)).map(|_| shown(pool, chance)).collect();
-    if chance.percent(50) {
-        messages.sort_by_key(|shown| shown.spot);
-    }
-    Browsed {
-        number: if chance.percent(80) {
-            chance.below(40)
-        } else {
-            number(chance)
-        },
-        is_busy: chance.percent(10),
-        through: chance.percent(30).then(|| spot(pool, chance)),
-        messages,
-    }
-}
-
-fn shown(pool: &Pool, chance: &mut Chance) -> Shown {
-    let body = bytes(40, chance);
-    let header = (String::from("n"), String::from("v"));
-    Shown {
-        spot: spot(pool, chance),
-        owner: MemberId::default(),
-        own: own(pool, chance),
-        state: *pick(&State::ALL, chance),
-        body_bytes: (body.len() as u64).max(number(chance)),
-        body,
-        headers: chance.percent(30).then(|| Arc::new(vec![header])),
-        attempts: number32(chance),
-        priority: chance.below(10) as u8,
-        copies: number32(chance),
-        ready_at_ms: number(chance),
-        expires_ms: number(chance),
-        lease_ms: number(chance),
-    }
-}
-
-fn account(pool: &Pool, chance: &mut Chance) -> Account {
-    let known = [
-        Known::Unknown,
-        Known::Ready,
-        Known::Leased,
-        Known::Forgotten,
-    ];
-    let member = pick(&pool.holders, chance).member;
-    Account {
-        known: *pick(&known, chance),
-        id: spot(pool, chance).id,
-        queue: queue_name(pool, chance),
-        group: (*pick(&["", "g"], chance)).into(),
-        attempts: number32(chance),
-        own: own(pool, chance),
-        holders: holders(pool, chance),
-        confirmed: number32(chance),
-        lessee: chance.percent(50).then_some(member),
-        lease_ms: number(chance),
-        stamp: Stamp(number(chance)),
-        ready_at_ms: number(chance),
-        expires_ms: number(chance),
-        ..Account::default()
-    }
-}
-
-/// A look at a queue or a message, or what a member says to one.
-fn look(pool: &Pool, chance: &mut Chance) -> Queue {
-    match chance.below(4) {
-        0 => Queue::Browse(browse(pool, chance)),
-        1 => Queue::Browsed(browsed(pool, chance)),
-        2 => Queue::Explain(Explain {
-            number: number(chance),
-            origin: boot(pool, chance).0,
-            sequence: number(chance),
-        }),
-        _ => Queue::Explained(Explained {
-            number: chance.below(60),
-            accounts: (0..chance.below(4))
-                .map(|_| account(pool, chance))
-                .collect(),
-        }),
-    }
-}
-
 /// A message of the queue room.
 fn queue(pool: &Pool, chance: &mut Chance) -> Queue {
     match chance.below(16) {
-        12..=15 => look(pool, chance),
+        12..=15 => crate::looks::look(pool, chance),
         0 | 1 => Queue::Repl(Repl {
             queue: queue_name(pool, chance).into(),
             section: section(pool, chance),

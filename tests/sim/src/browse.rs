@@ -285,18 +285,20 @@ impl World {
     /// What a member's figures are before it is looked at; none for what is no look.
     pub fn before_look(&self, seat: usize, input: &Input) -> Option<Figures> {
         let is_look = match input {
-            Input::Command { command, .. } => {
-                matches!(command, Command::Browse(_) | Command::Explain(_))
-            }
+            Input::Command { command, .. } => match command {
+                Command::Browse(_) | Command::Explain(_) => true,
+                Command::Redrive(redrive) => redrive.is_dry_run,
+                _ => false,
+            },
             Input::Message {
                 message: Message::Queue(queue),
                 ..
-            } => {
-                matches!(
-                    queue.as_ref(),
-                    Queue::Browse(_) | Queue::Browsed(_) | Queue::Explain(_) | Queue::Explained(_)
-                )
-            }
+            } => match queue.as_ref() {
+                Queue::Browse(_) | Queue::Browsed(_) => true,
+                Queue::Explain(_) | Queue::Explained(_) => true,
+                Queue::Redrive(redrive) => redrive.is_dry_run,
+                _ => false,
+            },
             _ => false,
         };
         if !is_look {

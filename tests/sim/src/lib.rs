@@ -28,6 +28,7 @@ mod plan;
 mod process;
 mod producer;
 mod remember;
+mod returns;
 mod scale;
 mod settle;
 mod sometimes;

@@ -135,6 +135,7 @@ impl World {
             for queue in 0..self.queue_count() {
                 self.local_now(self.now, seat, Local::User(Act::Drain(queue)));
             }
+            self.drain_returns(seat);
         }
         let limit = self.now + DRAINED_BY;
         let is_drained = self.until_true(limit, |world| world.leftover().is_none());
@@ -215,6 +216,7 @@ impl World {
         self.judge_talk();
         self.judge_set();
         self.judge_twins();
+        self.judge_returns();
     }
 
     /// What is kept although nobody needs it; none when nothing is.

@@ -216,6 +216,8 @@ pub(crate) struct Plan {
     pub has_letters: bool,
     /// How often that is, where the producer does not say it.
     pub max_attempts: u32,
+    /// Messages of one more queue die and come back.
+    pub has_returns: bool,
     /// One more queue, with groups.
     pub has_groups: bool,
     /// Away for this long means retired, where that class is on.
@@ -281,6 +283,7 @@ impl Plan {
             has_terms: false,
             has_letters: false,
             max_attempts: u32::MAX,
+            has_returns: false,
             retire_after: dice.range(4_000, 12_000),
             is_pristine,
             is_calm,
@@ -333,6 +336,7 @@ impl Plan {
         self.has_browsers = Dice::new(seed, 13).percent(6);
         self.has_terms = Dice::new(seed, 15).percent(40);
         self.draw_letters(&mut Dice::new(seed, 17));
+        self.has_returns = Dice::new(seed, 20).percent(8);
     }
 
     fn draw_letters(&mut self, dice: &mut Dice) {
@@ -365,7 +369,7 @@ impl Plan {
         }
         plan.is_cluster = true;
         (plan.has_queues, plan.has_groups) = (false, false);
-        (plan.has_terms, plan.has_letters) = (false, false);
+        (plan.has_terms, plan.has_letters, plan.has_returns) = (false, false, false);
         (plan.producers, plan.consumers) = (0, 0);
         (plan.has_deaf_member, plan.is_mourned) = (false, false);
         plan.delay = 500;
@@ -419,6 +423,7 @@ impl fmt::Display for Plan {
             (self.has_groups, " groups"),
             (self.has_terms, " terms"),
             (self.has_letters, " letters"),
+            (self.has_returns, " returns"),
         ] {
             if is {
                 f.write_str(word)?;

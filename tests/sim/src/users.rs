@@ -19,6 +19,7 @@ use crate::browse::Asked;
 use crate::fan::Owed;
 use crate::ledger::About;
 use crate::plan::Class;
+use crate::returns::{self, Turn};
 use crate::world::{Local, Phase, World};
 
 /// What a user does at a moment.
@@ -40,6 +41,8 @@ pub(crate) enum Act {
     Credit(usize),
     /// Look at a queue, or at the next page of one.
     Browse(Option<(usize, Spot)>),
+    /// Messages die and come back.
+    Return(Turn),
     /// The load is over.
     Retire,
     /// Join again after a failure, or after a leave.
@@ -100,6 +103,7 @@ pub(crate) enum What {
     },
     Browse(Asked),
     Explain,
+    Return(returns::Asked),
     Drain {
         queue: usize,
     },
@@ -262,6 +266,7 @@ impl World {
         self.group_people(seat);
         self.browsers(seat);
         self.letter_people(seat);
+        self.returners(seat);
     }
 
     /// An act of a user of that member, some time within `within`.
@@ -281,6 +286,7 @@ impl World {
             Act::Die(client) => self.die(seat, client),
             Act::Credit(client) => self.raise_credit(seat, client),
             Act::Browse(after) => self.browse(seat, after),
+            Act::Return(turn) => self.return_turn(seat, turn),
             Act::Retire => self.retire(seat),
             Act::Join => self.rejoin(seat),
             Act::Bridge => self.bridge(seat),
@@ -341,6 +347,7 @@ impl World {
             What::Settle { f, held } => self.settled(seat, f, &held, answer),
             What::Browse(asked) => self.browsed(seat, &asked, answer),
             What::Explain => self.explained(seat, answer),
+            What::Return(asked) => self.return_answered(seat, &asked, answer),
             What::Drain { queue } => self.drained(seat, queue, answer),
             What::Write { key, value, seen } => self.written(seat, key, value, &seen, &answer),
             What::Bridge if answer.is_err() => self.later(seat, 2 * SECOND, Act::Bridge),

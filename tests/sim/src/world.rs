@@ -21,6 +21,7 @@ use crate::letters::LettersBook;
 use crate::net::{Link, Partition};
 use crate::plan::{Class, Plan};
 use crate::remember::Disk;
+use crate::returns::Returns;
 use crate::sometimes::Sometimes;
 use crate::talk::Talk;
 use crate::terms::TermsBook;
@@ -173,6 +174,8 @@ pub(crate) struct World {
     pub cuts: Vec<Vec<u32>>,
     pub users: Users,
     pub ledger: Ledger,
+    /// Messages that die and come back.
+    pub returns: Returns,
     pub fences: Fences,
     pub talk: Talk,
     pub terms: TermsBook,
@@ -188,6 +191,7 @@ pub(crate) struct World {
     /// Who uses the queue with groups.
     pub fan_dice: Dice,
     pub browse_dice: Dice,
+    pub return_dice: Dice,
     pub id_dice: Dice,
     pub trace: Trace,
     pub sometimes: Sometimes,
@@ -254,6 +258,7 @@ impl World {
             cuts: vec![vec![0; members]; members],
             users: Users::default(),
             ledger: Ledger::default(),
+            returns: Returns::default(),
             fences: Fences::default(),
             talk: Talk::default(),
             terms: TermsBook::new(seed),
@@ -266,6 +271,7 @@ impl World {
             user_dice: Dice::new(seed, 4),
             fan_dice: Dice::new(seed, 10),
             browse_dice: Dice::new(seed, 11),
+            return_dice: Dice::new(seed, 21),
             id_dice: Dice::new(seed, 5),
             trace: Trace::new(is_traced),
             sometimes: Sometimes::default(),

@@ -9,8 +9,6 @@
 #include "expect.h"
 #include "verbs.h"
 
-enum { ID_MAX = 64 };
-
 static bool own_id(world_t *world, const word_t *name, char id[ID_MAX]) {
     member_t *member = find_member(world, name);
     primer_members_t *members;
@@ -23,8 +21,7 @@ static bool own_id(world_t *world, const word_t *name, char id[ID_MAX]) {
     return *id != '\0';
 }
 
-/* A message by its name; a text is an id, or none. */
-static bool message_of(world_t *world, const word_t *word, char id[ID_MAX]) {
+bool message_of(world_t *world, const word_t *word, char id[ID_MAX]) {
     message_t *message = world->messages;
     if (word->is_text) return snprintf(id, ID_MAX, "%s", (const char *)word->value) < ID_MAX;
     while (message && strcmp(message->name, (const char *)word->value)) message = message->next;

@@ -9,6 +9,7 @@
 #include "explain.h"
 #include "gossip.h"
 #include "groups.h"
+#include "redrive.h"
 #include "settings.h"
 #include "verbs.h"
 #include "world.h"
@@ -329,6 +330,7 @@ static const shape_t SHAPES[] = {
     {"receive", 2, 2, receive},
     {"browse", 2, 2, browse},
     {"explain", 2, 2, explain},
+    {"redrive", 2, 2, redrive},
     {"ack", 2, 2, settle_one},
     {"ack_many", 2, 99, ack_many},
     {"nack", 2, 2, settle_one},

@@ -139,6 +139,21 @@ primer_code_t verb_explain(primer_t *p, const char *id, primer_explanation_t **e
     return code;
 }
 
+primer_code_t verb_redrive(primer_queue_t *q, const primer_redrive_options_t *options,
+                           primer_redriven_t **redriven) {
+    uint64_t ticket;
+    if (!late) return primer_queue_redrive(q, options, redriven);
+    primer_code_t code = primer_queue_redrive_start(q, options, late, redriven, &ticket);
+    if (code != PRIMER_LATER) return code;
+    primer_completion_t *answer = completion_of(ticket);
+    code = primer_completion_code(answer);
+    if (code == PRIMER_OK && (primer_completion_kind(answer) != PRIMER_COMPLETION_REDRIVEN ||
+                              primer_completion_redriven(answer, redriven) != PRIMER_OK))
+        abort();
+    primer_completion_free(answer);
+    return code;
+}
+
 primer_code_t verb_nack(primer_queue_t *q, primer_delivery_t *d, int64_t delay_ms) {
     uint64_t ticket = 0;
     return late ? done(primer_queue_nack_start(q, d, delay_ms, late, &ticket), &ticket)

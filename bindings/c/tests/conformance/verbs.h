@@ -21,6 +21,8 @@ primer_code_t verb_receive(primer_queue_t *q, const primer_receive_options_t *op
 primer_code_t verb_browse(primer_queue_t *q, const primer_browse_options_t *options,
                           primer_page_t **page);
 primer_code_t verb_explain(primer_t *p, const char *id, primer_explanation_t **explanation);
+primer_code_t verb_redrive(primer_queue_t *q, const primer_redrive_options_t *options,
+                           primer_redriven_t **redriven);
 primer_code_t verb_nack(primer_queue_t *q, primer_delivery_t *d, int64_t delay_ms);
 primer_code_t verb_release(primer_queue_t *q, primer_delivery_t *d);
 primer_code_t verb_reject(primer_queue_t *q, primer_delivery_t *d, const char *reason);

@@ -92,4 +92,11 @@ rustler::atoms! {
     holders,
     confirmed,
     lessee,
+    to,
+    ids,
+    dry_run,
+    matched,
+    moved,
+    refused,
+    skipped,
 }

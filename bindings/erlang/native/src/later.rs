@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use primer::{
-    Answer, Completions, Delivery, Explanation, Outcome, Page, Pending, Receipt, Reply, Result,
+    Answer, Completions, Delivery, Explanation, Outcome, Page, Pending, Receipt, Redriven, Reply,
+    Result,
 };
 use rustler::{Encoder, Env, LocalPid, Monitor, NifResult, Resource, ResourceArc, Term};
 
@@ -23,6 +24,7 @@ pub(crate) enum Waiting {
     Reply(Pending<Reply>),
     Page(Pending<Page>),
     Explanation(Pending<Explanation>),
+    Redriven(Pending<Redriven>),
     Receipts(Pending<Vec<Receipt>>),
     Deliveries(Pending<Vec<Delivery>>),
     Delivery(Pending<Delivery>),
@@ -42,6 +44,7 @@ impl Waiting {
             Waiting::Reply(pending) => pending.complete_on(completions).map(widen),
             Waiting::Page(pending) => pending.complete_on(completions).map(widen),
             Waiting::Explanation(pending) => pending.complete_on(completions).map(widen),
+            Waiting::Redriven(pending) => pending.complete_on(completions).map(widen),
             Waiting::Receipts(pending) => pending.complete_on(completions).map(widen),
             Waiting::Deliveries(pending) => pending.complete_on(completions).map(widen),
             Waiting::Delivery(pending) => pending.complete_on(completions).map(widen),

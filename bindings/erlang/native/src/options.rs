@@ -5,8 +5,8 @@
 use std::time::{Duration, SystemTime};
 
 use primer::{
-    BrowseOptions, EnqueueOptions, Error, ErrorKind, IfNoGroup, OnShort, ReceiveOptions, Result,
-    State, SubscribeOptions, limits,
+    BrowseOptions, EnqueueOptions, Error, ErrorKind, IfNoGroup, MessageId, OnShort, ReceiveOptions,
+    RedriveOptions, Result, State, SubscribeOptions, limits,
 };
 use rustler::{Atom, Binary, MapIterator, Term};
 
@@ -316,6 +316,46 @@ pub(crate) fn browse(map: Term) -> Result<BrowseOptions> {
         body_bytes_max: number(bytes).unwrap_or(usual.body_bytes_max),
         timeout: timeout.unwrap_or(usual.timeout),
     })
+}
+
+/// `#{to, max, headers, ids, dry_run, timeout}`.
+pub(crate) fn redrive(map: Term) -> Result<RedriveOptions> {
+    let mut reader = Reader::new(map);
+    let to = match reader.take(atoms::to()) {
+        Some(value) => {
+            let bad = || wrong(atoms::to(), value, "is not a queue's name");
+            Some(utf8(value).ok_or_else(bad)?)
+        }
+        None => None,
+    };
+    let max = reader.number(atoms::max(), u64::MAX)?;
+    let headers = match reader.take(atoms::headers()) {
+        Some(value) => headers(value)?,
+        None => Vec::new(),
+    };
+    let ids = match reader.take(atoms::ids()) {
+        Some(value) => ids(value)?,
+        None => Vec::new(),
+    };
+    let dry_run = reader.flag(atoms::dry_run())?;
+    let timeout = reader.duration(atoms::timeout())?;
+    reader.finish()?;
+    let usual = RedriveOptions::default();
+    Ok(RedriveOptions {
+        to,
+        max: max.unwrap_or(usual.max),
+        headers,
+        ids,
+        dry_run,
+        timeout: timeout.unwrap_or(usual.timeout),
+    })
+}
+
+fn ids(value: Term) -> Result<Vec<MessageId>> {
+    let bad = || wrong(atoms::ids(), value, "is not a list of messages' ids");
+    // One more than is allowed, so that the verb sees that there are too many.
+    let most = limits::REDRIVE_IDS_MAX + 1;
+    cells(value, most, |id| utf8(id)?.parse().ok()).ok_or_else(bad)
 }
 
 fn states(value: Term) -> Result<Vec<State>> {

@@ -82,6 +82,19 @@ fn browse<'a>(env: Env<'a>, queue: &QueueRes, map: Term<'a>) -> Term<'a> {
 }
 
 #[rustler::nif]
+fn redrive<'a>(env: Env<'a>, queue: &QueueRes, map: Term<'a>) -> Term<'a> {
+    match options::redrive(map) {
+        Ok(options) => answer(
+            env,
+            &queue.face,
+            queue.queue.redrive(&options),
+            Waiting::Redriven,
+        ),
+        Err(error) => failed(env, &error),
+    }
+}
+
+#[rustler::nif]
 fn enqueue_many<'a>(
     env: Env<'a>,
     queue: &QueueRes,

@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 
 use primer::{
     Account, Broadcast, Browsed, Bytes, Change, Entry, Error, Event, Explanation, Member, MemberId,
-    MessageId, Outcome, Page, Receipt, Reply, Result, Stats,
+    MessageId, Outcome, Page, Receipt, Redriven, Reply, Result, Stats,
 };
 use rustler::sys::{ErlNifTerm, c_uint, enif_make_list_from_array, enif_make_map_from_arrays};
 use rustler::{Atom, Encoder, Env, NewBinary, Term};
@@ -243,6 +243,31 @@ impl ToTerm for Explanation {
         let values = [
             list(env, self.accounts.iter().map(|one| account(env, one))),
             members(env, &self.missing),
+        ];
+        Some(record(env, &KEYS, &values))
+    }
+}
+
+impl ToTerm for Redriven {
+    /// `#{leased, matched, missing, moved, refused, skipped}`.
+    fn to_term<'a>(self, env: Env<'a>, _: &Arc<Face>) -> Option<Term<'a>> {
+        static KEYS: Keys<6> = LazyLock::new(|| {
+            [
+                atoms::leased(),
+                atoms::matched(),
+                atoms::missing(),
+                atoms::moved(),
+                atoms::refused(),
+                atoms::skipped(),
+            ]
+        });
+        let values = [
+            self.leased.encode(env),
+            self.matched.encode(env),
+            members(env, &self.missing),
+            self.moved.encode(env),
+            self.refused.encode(env),
+            self.skipped.encode(env),
         ];
         Some(record(env, &KEYS, &values))
     }
@@ -548,6 +573,7 @@ impl ToTerm for Outcome {
             Outcome::Reply(reply) => reply.to_term(env, face),
             Outcome::Page(page) => page.to_term(env, face),
             Outcome::Explanation(explanation) => explanation.to_term(env, face),
+            Outcome::Redriven(redriven) => redriven.to_term(env, face),
             Outcome::Receipts(receipts) => receipts.to_term(env, face),
             Outcome::Deliveries(deliveries) => deliveries.to_term(env, face),
             Outcome::Delivery(delivery) => delivery.to_term(env, face),

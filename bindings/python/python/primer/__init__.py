@@ -21,11 +21,11 @@ from ._delivery import Delivery
 from ._durations import Duration, When
 from ._errors import InDoubt, MemberDown, NotNow, PrimerError, Reject, TooLate, WrongCall
 from ._node import Primer, Queue, Subscription, open, start
-from ._options import Browse, Discover, IfNoGroup, OnShort, Options, State, Terms
+from ._options import Browse, Discover, IfNoGroup, OnShort, Options, Redrive, State, Terms
 from ._primer import Receipt, __version__
 from ._readers import Events, Topic, Watch
 from ._settings import Direction, Overflow, Settings
-from ._values import Account, Broadcast, Browsed, Change, Entry, Event, Explanation, Member, Page, Reply
+from ._values import Account, Broadcast, Browsed, Change, Entry, Event, Explanation, Member, Page, Redriven, Reply
 from ._workers import Worker
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ __all__ = [
     "PrimerError",
     "Queue",
     "Receipt",
+    "Redrive",
+    "Redriven",
     "Reject",
     "Reply",
     "Settings",

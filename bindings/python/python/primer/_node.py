@@ -15,7 +15,7 @@ from ._delivery import Delivery
 from ._durations import Duration, millis, millis_or_none
 from ._errors import PrimerError
 from ._lifetime import watch
-from ._options import Browse, Headers, OnShort, Options, Terms, asked, looked, pairs, secrets_of
+from ._options import Browse, Headers, OnShort, Options, Redrive, Terms, asked, looked, pairs, redriving, secrets_of
 from ._readers import Events, Stream, Topic, Watch
 from ._settings import Direction, Settings, settings_of, settings_pairs
 from ._workers import MAX_RUN, Handler, Worker, check
@@ -23,7 +23,7 @@ from ._workers import MAX_RUN, Handler, Worker, check
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    from ._values import Entry, Explanation, Member, Page, Reply
+    from ._values import Entry, Explanation, Member, Page, Redriven, Reply
 
 CALL_TIMEOUT: Duration = "30s"
 """How long a call waits for its reply, unless told otherwise."""
@@ -355,6 +355,15 @@ class Queue:
             look["after"] = page.cursor
             page = self.browse(**look)
             yield page
+
+    def redrive(self, **redrive: Unpack[Redrive]) -> Redriven:
+        """Moves dead letters back to where they came from, at every member that answers in time.
+
+        Each goes back to the group that it was in, with its own headers, and its attempts begin anew; it is gone here
+        only when it is safe there. The options are those of ``primer.Redrive``: with ``to``, messages of any queue go to
+        that one. Errors: 101, 203 with too many at a time, 501.
+        """
+        return self._native.redrive(*redriving(**redrive))
 
     def receive(
         self,

@@ -131,6 +131,36 @@ def looked(
     return max, after, group, listed, headers, body_bytes_max, millis(timeout)
 
 
+class Redrive(TypedDict, total=False):
+    """Which messages go back, and where they go."""
+
+    to: str | None
+    """The queue that they go to; where each came from."""
+    max: int
+    """At most this many of all members together, up to 1,000,000; 10,000."""
+    headers: Headers | None
+    """Those that have all of these headers, such as ``primer-cause`` or ``primer-group``."""
+    ids: Iterable[str]
+    """These alone, up to 1,000, by the ids that a browse shows; all."""
+    dry_run: bool
+    """They are counted and stay where they are."""
+    timeout: Duration
+    """How long to wait for all members; 30 s."""
+
+
+def redriving(
+    *,
+    to: str | None = None,
+    max: int = 10_000,
+    headers: Headers | None = None,
+    ids: Iterable[str] = (),
+    dry_run: bool = False,
+    timeout: Duration = "30s",
+) -> tuple[str | None, int, Headers | None, list[str], bool, int]:
+    """A redrive's options as the native verb's arguments. Errors: as ``looked``."""
+    return to, max, headers, texts(ids, "ids are text"), dry_run, millis(timeout)
+
+
 def asked(
     usual_attempts: int | None,
     *,

@@ -12,7 +12,7 @@ from typing import TypeAlias, final, overload
 
 from typing_extensions import Buffer
 
-from ._values import Broadcast, Change, Entry, Event, Explanation, Member, Page, Reply
+from ._values import Broadcast, Change, Entry, Event, Explanation, Member, Page, Redriven, Reply
 
 __all__ = [
     "Completions",
@@ -236,6 +236,28 @@ class Queue:
         timeout_ms: int,
         on: Completions,
     ) -> Page | int: ...
+    @overload
+    def redrive(
+        self,
+        to: str | None = None,
+        max: int = 10000,
+        headers: _Headers | None = None,
+        ids: Sequence[str] | None = None,
+        dry_run: bool = False,
+        timeout_ms: int = 30000,
+        on: None = None,
+    ) -> Redriven: ...
+    @overload
+    def redrive(
+        self,
+        to: str | None,
+        max: int,
+        headers: _Headers | None,
+        ids: Sequence[str] | None,
+        dry_run: bool,
+        timeout_ms: int,
+        on: Completions,
+    ) -> Redriven | int: ...
     def subscribe(
         self,
         credit: int = 64,

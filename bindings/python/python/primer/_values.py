@@ -189,6 +189,24 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True)
+class Redriven:
+    """What became of a redrive, at the members that answered."""
+
+    matched: int
+    """Ready and delayed messages that were meant, whatever the maximum."""
+    moved: int
+    """Those of them that are back, each as a message of its own with a new id."""
+    refused: int
+    """Those that stay because where they would go they were refused: paused, full, or their group is gone."""
+    skipped: int
+    """Those that stay because they do not say where they came from, or may be in no two places."""
+    leased: int
+    """Further messages that were meant, but a consumer has them."""
+    missing: tuple[str, ...]
+    """The ids of members that did not answer: unreachable, too busy, or too slow. What they moved is not known."""
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A key of the cluster's, as this member knows it."""
 

@@ -19,7 +19,7 @@ from ._durations import Duration, millis, millis_or_none
 from ._errors import PrimerError
 from ._lifetime import watch
 from ._node import CALL_TIMEOUT, describe
-from ._options import Browse, Headers, OnShort, Options, Terms, asked, looked, pairs, secrets_of
+from ._options import Browse, Headers, OnShort, Options, Redrive, Terms, asked, looked, pairs, redriving, secrets_of
 from ._readers_aio import Events, Stream, Topic, Watch
 from ._settings import Direction, Settings, settings_of, settings_pairs
 from ._workers import MAX_RUN, check
@@ -28,7 +28,7 @@ from ._workers_aio import Handler, Worker
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    from ._values import Entry, Explanation, Member, Page, Reply
+    from ._values import Entry, Explanation, Member, Page, Redriven, Reply
 
 __all__ = ["Delivery", "Events", "Primer", "Queue", "Subscription", "Topic", "Watch", "Worker", "open", "start"]
 
@@ -388,6 +388,14 @@ class Queue:
             look["after"] = page.cursor
             page = await self.browse(**look)
             yield page
+
+    async def redrive(self, **redrive: Unpack[Redrive]) -> Redriven:
+        """Moves dead letters back to where they came from. See ``primer.Queue.redrive``. Errors: 101, 203, 501."""
+        bridge = self._loops.here()
+        answer = self._native.redrive(*redriving(**redrive), bridge.native)
+        if isinstance(answer, int):
+            return cast("Redriven", await bridge.late(answer))
+        return answer
 
     async def receive(
         self,

@@ -73,6 +73,23 @@ pub const ACCOUNTS_MAX: usize = 192;
 pub const BROWSE_TIMEOUT_MS: Millis = 2_000;
 /// Longest `timeout_ms` of a browse.
 pub const BROWSE_MS_MAX: Millis = 60_000;
+/// Messages that one redrive moves at most, however long that takes.
+pub const REDRIVE_MAX: u64 = 1_000_000;
+/// Messages that a redrive moves which does not ask for another number.
+pub const REDRIVE_DEFAULT: u64 = 10_000;
+/// Ids in one redrive.
+pub const REDRIVE_IDS_MAX: usize = 1_000;
+/// Messages moved in one step of a redrive.
+pub const REDRIVE_STEP_MAX: u32 = 256;
+/// Messages of all redrives at one member whose copies are on their way; with their bytes half of
+/// what a link takes before its member is passed over, so that none has fewer copies for it.
+pub const REDRIVE_OPEN_MAX: usize = 1_024;
+/// The bytes of the bodies of these.
+pub const REDRIVE_BYTES_MAX: u64 = 4 << 20;
+/// Default of a redrive's `timeout_ms`.
+pub const REDRIVE_TIMEOUT_MS: Millis = 30_000;
+/// Longest `timeout_ms` of a redrive.
+pub const REDRIVE_MS_MAX: Millis = 600_000;
 /// Default of a call's `timeout_ms`.
 pub const CALL_TIMEOUT_MS: Millis = 30_000;
 /// Runs of finished ids kept for stores that have not confirmed (protocol.md 4.5: 64 MiB).

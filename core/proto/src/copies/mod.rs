@@ -16,4 +16,4 @@ pub(crate) use message::{
     write_holders, write_owed, write_own,
 };
 pub use placement::Placement;
-pub use terms::{Asked, Terms, dead_letter_of};
+pub use terms::{Asked, Terms, dead_letter_of, redriven_of};

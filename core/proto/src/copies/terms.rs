@@ -92,15 +92,29 @@ fn within(name: &'static str, value: u64, least: u64, most: u64) -> Result<()> {
 /// The word "dead": this hash serves that purpose alone.
 const DEAD_SEED: u64 = 0x6465_6164;
 
+/// The word "redrive", as far as eight bytes hold it: this hash serves that purpose alone.
+const REDRIVE_SEED: u64 = 0x72_6564_7269_7665;
+
 /// The id of a message's dead letter: the same wherever it is made, so that two sides of a split
 /// make one.
 #[must_use]
 pub fn dead_letter_of(id: MessageId) -> MessageId {
+    next_of(id, DEAD_SEED)
+}
+
+/// The id of the message that a dead letter becomes when it goes back: the same wherever that is done.
+/// Its own dead letter has another id than the first one, and so on, however often it goes round.
+#[must_use]
+pub fn redriven_of(id: MessageId) -> MessageId {
+    next_of(id, REDRIVE_SEED)
+}
+
+fn next_of(id: MessageId, seed: u64) -> MessageId {
     let mut key = [0_u8; 16];
     let (origin, sequence) = key.split_at_mut(8);
     origin.copy_from_slice(&id.origin.0.to_le_bytes());
     sequence.copy_from_slice(&id.sequence.to_le_bytes());
-    let hash = xxhash_rust::xxh3::xxh3_128_with_seed(&key, DEAD_SEED);
+    let hash = xxhash_rust::xxh3::xxh3_128_with_seed(&key, seed);
     MessageId {
         origin: BootId((hash >> 64) as u64 | DERIVED),
         sequence: (hash as u64 & SEQUENCE_MAX).max(1),
@@ -177,5 +191,20 @@ mod tests {
         assert_ne!(dead_letter_of(id(1)), dead_letter_of(id(2)));
         assert!(dead_letter_of(id(1)).origin.0 & DERIVED != 0);
         assert!((1..=SEQUENCE_MAX).contains(&dead_letter_of(id(1)).sequence));
+    }
+
+    #[test]
+    fn a_message_that_goes_round_has_another_id_each_time() {
+        let mut id = MessageId {
+            origin: BootId(7),
+            sequence: 1,
+        };
+        let mut seen = alloc::collections::BTreeSet::from([id]);
+        for _ in 0..3 {
+            let letter = dead_letter_of(id);
+            id = redriven_of(letter);
+            assert!(id.origin.0 & DERIVED != 0);
+            assert!(seen.insert(letter) && seen.insert(id));
+        }
     }
 }

@@ -13,17 +13,18 @@ use crate::queue::{Browse, Browsed, Message as Queue};
 /// Members 1 and up, all linked to each other.
 pub(super) struct Ring {
     pub(super) engines: Vec<Engine>,
-    links: BTreeMap<(usize, usize), LinkId>,
+    pub(super) links: BTreeMap<(usize, usize), LinkId>,
     flight: VecDeque<(usize, Input)>,
-    /// Who does not hear browses: a member that is slow, or too old to know them.
+    /// Who does not hear browses and redrives: a member that is slow, or too old to know them.
     pub(super) deaf: BTreeSet<usize>,
     /// Copies are on their way for ever.
-    is_stuck: bool,
+    pub(super) is_stuck: bool,
     pub(super) answers: BTreeMap<Ticket, Answer>,
     /// Browsed frames that were sent.
     shown: Vec<Browsed>,
     now: u64,
     ticket: u64,
+    last_link: u64,
 }
 
 impl Ring {
@@ -38,6 +39,7 @@ impl Ring {
             shown: Vec::new(),
             now: 0,
             ticket: 0,
+            last_link: 100,
         };
         for n in 1..=count as u64 {
             let mut config = Config::new(ClusterId(1), MemberId(n.into()), BootId(n), StoreId(n));
@@ -59,8 +61,10 @@ impl Ring {
         }
     }
 
-    fn link(&mut self, a: usize, b: usize) {
-        let link = LinkId(100 + self.links.len() as u64);
+    pub(super) fn link(&mut self, a: usize, b: usize) {
+        // Never one that was there before.
+        self.last_link += 1;
+        let link = LinkId(self.last_link);
         self.links.insert((a, b), link);
         let address = format!("m{b}:1");
         let join = Command::Join(address.clone());
@@ -97,7 +101,7 @@ impl Ring {
         self.answers.remove(&ticket).expect("an answer")
     }
 
-    fn give(&mut self, seat: usize, input: Input) {
+    pub(super) fn give(&mut self, seat: usize, input: Input) {
         let mut out = Vec::new();
         let now = self.at();
         self.engines[seat].handle(now, input, &mut out);
@@ -119,7 +123,11 @@ impl Ring {
         let to = if *a == from { *b } else { *a };
         if let Message::Queue(queue) = &message {
             match queue.as_ref() {
-                Queue::Browse(_) | Queue::Explain(_) if self.deaf.contains(&to) => return,
+                Queue::Browse(_) | Queue::Explain(_) | Queue::Redrive(_)
+                    if self.deaf.contains(&to) =>
+                {
+                    return;
+                }
                 Queue::Repl(_) if self.is_stuck => return,
                 Queue::Browsed(browsed) => self.shown.push(browsed.clone()),
                 _ => {}
@@ -159,7 +167,7 @@ impl Ring {
         self.enqueue_with(seat, body.to_string().into_bytes(), &[], Asked::default())
     }
 
-    fn enqueue_with(
+    pub(super) fn enqueue_with(
         &mut self,
         seat: usize,
         body: Vec<u8>,

@@ -17,7 +17,7 @@ use crate::membership::{CardList, Heartbeat, Meta, Probe, Rival};
 use crate::metadata::{Exchange, Stock};
 use crate::queue::Message as Queue;
 use crate::queue::{
-    Browse, Browsed, Claim, Deliver, Done, Explained, Forget, HintOk, LeaseHint, Replied,
+    Browse, Browsed, Claim, Deliver, Done, Explained, Forget, HintOk, LeaseHint, Redrive, Replied,
 };
 use crate::wire::Reader;
 
@@ -82,6 +82,8 @@ const BROWSE: u8 = 34;
 const BROWSED: u8 = 35;
 const EXPLAIN: u8 = 36;
 const EXPLAINED: u8 = 37;
+const REDRIVE: u8 = 38;
+const REDRIVEN: u8 = 39;
 const LEASE_HINT: u8 = 42;
 const HINT_OK: u8 = 43;
 
@@ -307,6 +309,8 @@ fn write_queue(queue: &Queue, out: &mut BytesMut) {
         Queue::Browsed(browsed) => browsed.write(out),
         Queue::Explain(explain) => put(explain, out),
         Queue::Explained(explained) => explained.write(out),
+        Queue::Redrive(redrive) => put(redrive, out),
+        Queue::Redriven(redriven) => put(redriven, out),
         Queue::LeaseHint(hint) => hint.write(out),
         Queue::HintOk(ok) => ok.write(out),
     }
@@ -339,6 +343,8 @@ fn kind(message: &Message) -> u8 {
             Queue::Browsed(_) => BROWSED,
             Queue::Explain(_) => EXPLAIN,
             Queue::Explained(_) => EXPLAINED,
+            Queue::Redrive(_) => REDRIVE,
+            Queue::Redriven(_) => REDRIVEN,
             Queue::LeaseHint(_) => LEASE_HINT,
             Queue::HintOk(_) => HINT_OK,
             Queue::Repl(_) => REPL,
@@ -433,6 +439,8 @@ pub fn decode(mut frame: Bytes) -> Result<Option<Message>> {
         REPLIED => Message::Queue(Box::new(Queue::Replied(get::<Replied>(frame)?.checked()?))),
         BROWSE => Message::Queue(Box::new(Queue::Browse(get::<Browse>(frame)?.checked()?))),
         EXPLAIN => Message::Queue(Box::new(Queue::Explain(get(frame)?))),
+        REDRIVE => Message::Queue(Box::new(Queue::Redrive(get::<Redrive>(frame)?.checked()?))),
+        REDRIVEN => Message::Queue(Box::new(Queue::Redriven(get(frame)?))),
         _ => {
             let mut reader = Reader::new(frame);
             let message = match decode_broadcast(kind, &mut reader)? {

@@ -24,8 +24,8 @@ mod watch;
 
 pub use command::{
     Account, Answer, Broadcast, Change, Command, Configure, EnqueueOptions, Entry, Event,
-    EventKind, Flow, Glimpse, InGroup, Known, Member, NewBrowse, NewCall, NewMessage, Page, Reply,
-    ReplyTo, Response, Shown, Spot, State,
+    EventKind, Flow, Glimpse, InGroup, Known, Member, NewBrowse, NewCall, NewMessage, NewRedrive,
+    Page, Redriven, Reply, ReplyTo, Response, Shown, Spot, State,
 };
 pub use effect::{Effect, Lane};
 pub use frame::{HEADER_BYTES, KIND_HELLO, KIND_REFUSAL, Message, Writer, cut, decode};
@@ -296,6 +296,7 @@ impl Engine {
             },
             Command::Explain(id) => queues.explain(now, ticket, id),
             Command::Browse(browse) => queues.browse(now, ticket, browse),
+            Command::Redrive(redrive) => queues.redrive(now, ticket, redrive),
             Command::Ack(handle) => queues.ack(now, ticket, &handle),
             Command::AckMany(handles) => queues.ack_many(now, ticket, &handles),
             Command::Nack(handle, delay) => queues.nack(now, ticket, &handle, delay),
@@ -540,6 +541,8 @@ mod configs_tests;
 mod explain_tests;
 #[cfg(test)]
 mod groups_tests;
+#[cfg(test)]
+mod redrive_tests;
 #[cfg(test)]
 mod terms_tests;
 #[cfg(test)]

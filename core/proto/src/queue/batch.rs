@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use super::delivery::{NewMessage, OnShort, Receipt, Reply};
 use super::enqueue::Admitted;
 use super::message::Ending;
+use super::onward::Onward;
 use super::repair::SETTLE_DOWN_MS;
 use super::slot::{Lessee, Place, Slot};
 use super::span::Span;
@@ -23,8 +24,8 @@ pub(super) enum Caller {
     One(Ticket),
     /// An enqueue of several.
     Many(Ticket),
-    /// The message that this dead letter was.
-    Source(MessageId),
+    /// The message that this one was.
+    Source(MessageId, Onward),
 }
 
 /// An enqueue whose copies are on their way.
@@ -387,8 +388,8 @@ impl Queues {
         if open.needed < open.wanted {
             self.plan_repair(now.mono + SETTLE_DOWN_MS);
         }
-        if let Caller::Source(source) = open.caller {
-            self.died(now, source);
+        if let Caller::Source(source, onward) = open.caller {
+            self.went_on(now, source, onward);
         }
         for queue in open.queues {
             self.serve(now, queue);
@@ -423,7 +424,7 @@ impl Queues {
                 let receipts = receipts.collect();
                 self.reply(ticket, Ok(Reply::Receipts(receipts)));
             }
-            Caller::Source(_) => {}
+            Caller::Source(..) => {}
         }
     }
 
@@ -539,8 +540,8 @@ impl Queues {
         let error = error.with("wanted", open.wanted).with("got", confirmed);
         match open.caller {
             Caller::One(ticket) | Caller::Many(ticket) => self.refuse(ticket, error),
-            // A dead letter is content with fewer copies: it does not come to this.
-            Caller::Source(_) => {}
+            // What goes on is content with fewer copies: it does not come to this.
+            Caller::Source(..) => {}
         }
     }
 

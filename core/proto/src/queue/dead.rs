@@ -5,18 +5,47 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::batch::Caller;
-use super::delivery::{EnqueueOptions, Headers, NewMessage, OnShort};
-use super::message::Ending;
+use super::delivery::{Headers, NewMessage};
+use super::onward::{Next, Onward};
 use super::slot::{Lessee, Place, Slot};
-use super::span::Span;
 use super::{Queues, limits};
-use crate::base::{MessageId, Now, Result};
+use crate::base::{Now, Result};
 use crate::copies::{Terms, dead_letter_of};
-use crate::wire::Ids;
 
 /// Behind a queue's name: where its dead letters are.
 pub(super) const SUFFIX: &str = ".dead";
+
+/// The first of the headers that tell a dead letter's story.
+const CAUSE: &str = "primer-cause";
+/// Where it was.
+pub(super) const QUEUE: &str = "primer-queue";
+/// In which group of it.
+pub(super) const GROUP: &str = "primer-group";
+/// All of them.
+const STORY: [&str; 6] = [
+    CAUSE,
+    QUEUE,
+    GROUP,
+    "primer-id",
+    "primer-attempts",
+    "primer-reason",
+];
+
+/// Some of a message's headers.
+pub(super) type Pairs<'a> = &'a [(String, String)];
+
+/// A dead letter's headers in two: those that its message had, and those that tell of its end.
+pub(super) fn parted(headers: Pairs<'_>) -> (Pairs<'_>, Pairs<'_>) {
+    let is_story = |(key, _): &(String, String)| STORY.contains(&key.as_str());
+    let begins = headers.iter().rposition(|(key, _)| key == CAUSE);
+    let (own, story) = headers.split_at(begins.unwrap_or(headers.len()));
+    // What follows the cause and tells nothing was not written here: then none of it was.
+    if story.iter().all(is_story) {
+        (own, story)
+    } else {
+        (headers, &[])
+    }
+}
 
 /// Why a message died.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,10 +84,10 @@ impl Queues {
         let mut headers: Vec<(String, String)> =
             slot.headers.as_deref().cloned().unwrap_or_default();
         let mut tell = |key: &str, value: String| headers.push((key.into(), value));
-        tell("primer-cause", cause.name().into());
-        tell("primer-queue", queue.into());
+        tell(CAUSE, cause.name().into());
+        tell(QUEUE, queue.into());
         if let Some(owed) = self.owed(slot.id, slot.queue) {
-            tell("primer-group", owed.group);
+            tell(GROUP, owed.group);
         }
         tell("primer-id", self.source_of(slot.id).to_string());
         tell("primer-attempts", slot.attempts.to_string());
@@ -110,7 +139,7 @@ impl Queues {
         let priority = slot.terms.as_ref().and_then(|terms| terms.priority);
         if self.is_done(id) || self.index.get(id).is_some() {
             // Made already, by another owner of the same message.
-            self.died(now, source);
+            self.went_on(now, source, Onward::Dead);
             return Ok(());
         }
         let queue = match self
@@ -120,49 +149,45 @@ impl Queues {
             Some(named) => self.queue(&named)?,
             None => self.queue(&dead_queue(&name))?,
         };
-        let options = EnqueueOptions {
-            on_short: Some(OnShort::Degrade),
-            ..EnqueueOptions::default()
+        let next = Next {
+            id,
+            queue,
+            branches: Vec::new(),
+            message,
+            terms: Terms {
+                priority,
+                is_dead_letter: true,
+                ..Terms::default()
+            },
         };
-        let bytes = message.body.len() as u64 + limits::MESSAGE_OVERHEAD_BYTES;
-        self.check_length(queue, core::slice::from_ref(&message))?;
-        let mut admitted = self.admit(now, queue, bytes, 1, options)?;
-        admitted.terms = Some(Arc::new(Terms {
-            priority,
-            is_dead_letter: true,
-            // Only what its queue is told.
-            expires: admitted.terms.map_or(0, |terms| terms.expires),
-            ..Terms::default()
-        }));
-        if admitted.needed > 1 {
-            let span = Span::plain(id.origin, id.sequence, id.sequence);
-            self.replicate(
-                now,
-                Caller::Source(source),
-                queue,
-                (span, [message]),
-                admitted,
-            );
-            return Ok(());
-        }
-        let place = (Place::Delayed, 0);
-        let index = self.lay(now, queue, (id, message), &admitted, place);
-        self.make_ready(now, index);
-        self.died(now, source);
-        self.serve(now, queue);
-        Ok(())
-    }
-
-    /// The dead letter is safe: its source is finished.
-    pub(super) fn died(&mut self, now: Now, source: MessageId) {
-        self.counters.dead_letters += 1;
-        self.end_all(now, &Ids::one(source), Ending::Dead);
+        self.go_on(now, (source, Onward::Dead), next).map(drop)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_last_story_is_taken_off_and_only_where_it_is_one() {
+        let headers = |keys: &[&str]| {
+            let each = keys.iter().map(|key| ((*key).into(), "v".into()));
+            each.collect::<Vec<(String, String)>>()
+        };
+        let all = headers(&[
+            "k",
+            "primer-cause",
+            "primer-reply-to",
+            "primer-cause",
+            "primer-id",
+        ]);
+        let (own, story) = parted(&all);
+        assert_eq!((own.len(), story.len()), (3, 2));
+        for none in [&["k", "primer-id"][..], &["primer-cause", "k"], &[]] {
+            let all = headers(none);
+            assert_eq!(parted(&all), (&all[..], &[][..]));
+        }
+    }
 
     #[test]
     fn the_queue_of_dead_letters_has_a_name_that_is_one() {

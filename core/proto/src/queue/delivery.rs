@@ -6,7 +6,8 @@ use bytes::Bytes;
 
 use super::account::Account;
 use super::page::Page;
-use crate::base::{Error, MessageId, Millis, QueueKey, SessionId, Stamp};
+use super::redrive::Redriven;
+use crate::base::{Error, MemberId, MessageId, Millis, QueueKey, SessionId, Stamp};
 pub use crate::copies::Headers;
 use crate::copies::{Asked, Holders, Own, Terms};
 
@@ -102,6 +103,8 @@ pub enum Reply {
     Page(Page),
     /// What is known of a message, at each member.
     Accounts(Vec<Account>),
+    /// What became of a redrive, and who did not answer.
+    Redriven(Redriven, Vec<MemberId>),
     /// One number a handle: 0 or an error's.
     Codes(Vec<u16>),
     /// A session was opened.

@@ -50,7 +50,8 @@ impl Queues {
         self.lay_fanned(now, caller, &branches, (span, messages), &admitted);
     }
 
-    fn lay_fanned(
+    /// One message for each of these groups.
+    pub(super) fn lay_fanned(
         &mut self,
         now: Now,
         caller: Caller,
@@ -81,7 +82,7 @@ impl Queues {
             .sources()
             .map(|id| self.receipt(id, 1, admitted.wanted));
         let receipts: Vec<Receipt> = receipts.collect();
-        self.give_receipts(caller, receipts);
+        self.give_receipts(now, caller, receipts);
         for queue in queues {
             self.serve(now, queue);
         }
@@ -111,7 +112,7 @@ impl Queues {
                     wanted: 0,
                 });
                 let receipts = receipts.collect();
-                self.give_receipts(caller, receipts);
+                self.give_receipts(now, caller, receipts);
             }
             IfNoGroup::Hold => {
                 let options = EnqueueOptions {
@@ -149,7 +150,7 @@ impl Queues {
         }
     }
 
-    fn give_receipts(&mut self, caller: Caller, receipts: Vec<Receipt>) {
+    fn give_receipts(&mut self, now: Now, caller: Caller, receipts: Vec<Receipt>) {
         match caller {
             Caller::One(ticket) => {
                 let first = receipts.into_iter().next();
@@ -157,7 +158,7 @@ impl Queues {
                 self.reply(ticket, answer.ok_or_else(|| ErrorKind::Internal.into()));
             }
             Caller::Many(ticket) => self.reply(ticket, Ok(Reply::Receipts(receipts))),
-            Caller::Source(_) => {}
+            Caller::Source(source, onward) => self.went_on(now, source, onward),
         }
     }
 }

@@ -349,7 +349,8 @@ impl Queues {
         if fan.is_some_and(|fan| self.groups.dead.contains(&fan.birth)) {
             return found.dropped.push(slot.id);
         }
-        let is_letter = is_derived(slot.id) && fan.is_none();
+        let terms = slot.terms.as_ref();
+        let is_letter = terms.is_some_and(|terms| terms.is_dead_letter);
         if slot.own.store != self.me.store || is_letter {
             return;
         }

@@ -379,6 +379,7 @@ impl Queues {
         }
         self.hints.clear();
         self.drop_looks();
+        self.drop_redrives(now);
         self.peers.clear();
         self.gone.clear();
         self.sweeps.clear();

@@ -10,6 +10,7 @@ use super::calls::ReplyTo;
 use super::delivery::{NewMessage, Response};
 use super::hint::{HintOk, LeaseHint};
 use super::page::{Browse, Browsed};
+use super::redrive::{Redrive, Redriven};
 use crate::base::{BootId, Error, ErrorKind, Result, limits};
 use crate::copies::{Holders, Own, Repl, ReplNo, ReplOk, Section};
 use crate::copies::{read_holders, read_owed, read_own, write_holders, write_owed, write_own};
@@ -50,6 +51,10 @@ pub enum Message {
     Explain(Explain),
     /// That is what I know.
     Explained(Explained),
+    /// Move letters that you own to where they came from.
+    Redrive(Redrive),
+    /// So many were.
+    Redriven(Redriven),
     /// Somebody has these, or will in a moment.
     LeaseHint(LeaseHint),
     /// That is known.
@@ -234,6 +239,8 @@ impl Message {
             Message::Browsed(browsed) => browsed.weight(),
             Message::Explain(_) => 40,
             Message::Explained(explained) => explained.weight(),
+            Message::Redrive(redrive) => redrive.weight(),
+            Message::Redriven(_) => 56,
         }
     }
 

@@ -8,7 +8,8 @@
 //! `groups` (who gets a message),
 //! `calls` (replies),
 //! `browse` and `page` (looking without taking), `explain` and `account` (what is known of one),
-//! `settle` (nack, release, extend, reject), `terms` and `dead` (dates, limits, dead letters), `ack` and `round` (the end of a message), `takeover` and
+//! `settle` (nack, release, extend, reject), `terms` and `dead` (dates, limits, dead letters), `redrive`, `letters`
+//! and `onward` (their way back), `ack` and `round` (the end of a message), `takeover` and
 //! `handover` (owners that went or go), `repair` (copies that went), `rules` (what a queue is told to do),
 //! `length` and `purge` (too much of it, and all of it). It knows members only as [`Peer`]s that the engine tells it
 //! of, and says what it wants as [`Out`]s.
@@ -33,11 +34,14 @@ mod inspect;
 mod keep;
 mod kept;
 mod length;
+mod letters;
 mod life;
 mod message;
+mod onward;
 mod page;
 mod peers;
 mod purge;
+mod redrive;
 mod repair;
 mod round;
 mod rules;
@@ -65,6 +69,7 @@ pub use message::{
 };
 pub use page::{After, Browse, Browsed, NewBrowse, Page, Shown, Spot, State};
 pub use peers::Peer;
+pub use redrive::{Letter, NewRedrive, Redrive, Redriven};
 pub use rules::{SETTINGS, check_setting};
 
 use alloc::boxed::Box;
@@ -152,6 +157,10 @@ enum Alarm {
     Explain(Ticket),
     /// What is held here is looked through for pages.
     Scan,
+    /// A redrive's wait is over, or its time for counting.
+    Redrive(Ticket),
+    /// What is held here is looked through for letters that go back.
+    Letters,
     /// A demand was not answered.
     Demand(u64),
     /// A nack, release or extend was not answered.
@@ -260,6 +269,8 @@ counters! {
     expired,
     /// Messages that went on as dead letters.
     dead_letters,
+    /// Dead letters, or other messages, that went back.
+    redriven,
     /// Messages that went to a group which their owner had not heard of.
     joined_groups,
     /// Messages of groups that were removed.
@@ -284,11 +295,15 @@ counters! {
     browses,
     /// Pages that some member did not answer in time for.
     browse_timeouts,
-    /// Other members' browses refused here, where too many were under way.
+    /// Other members' browses and redrives refused here, where too many were under way.
     browses_refused,
     /// Explanations asked for here.
     explains,
-    /// Answers to browses and explanations that nobody waited for, or that did not keep to what was asked.
+    /// Redrives asked for here.
+    redrives,
+    /// Times that some member did not answer a redrive in time.
+    redrive_timeouts,
+    /// Answers to browses, explanations and redrives that nobody waited for, or that did not keep to what was asked.
     browses_dropped,
 }
 
@@ -326,6 +341,7 @@ pub struct Queues {
     /// Pages and answers under way.
     browses: browse::Browses,
     inquiries: explain::Inquiries,
+    redrives: redrive::Redrives,
     asked: BTreeMap<u64, Asked>,
     /// Demands that were not answered in time.
     given_up: BTreeSet<u64>,
@@ -406,6 +422,7 @@ impl Queues {
             calls: calls::Calls::new(),
             browses: browse::Browses::default(),
             inquiries: explain::Inquiries::new(),
+            redrives: redrive::Redrives::default(),
             asked: BTreeMap::new(),
             given_up: BTreeSet::new(),
             settles: BTreeMap::new(),
@@ -495,6 +512,8 @@ impl Queues {
             Alarm::Browse(ticket) => self.browse_is_due(ticket),
             Alarm::Explain(ticket) => self.explain_is_due(ticket),
             Alarm::Scan => self.scan_step(now),
+            Alarm::Redrive(ticket) => self.redrive_is_due(now, ticket),
+            Alarm::Letters => self.redrive_step(now),
             Alarm::Demand(number) => self.demand_is_late(now, number),
             Alarm::Settle(number) => self.settle_is_late(number),
             Alarm::Session(session) => self.session_is_due(now, session),
@@ -546,6 +565,8 @@ impl Queues {
             Message::Browsed(browsed) => self.on_browsed(from, browsed),
             Message::Explain(explain) => self.on_explain(now, from, explain),
             Message::Explained(explained) => self.on_explained(from, explained),
+            Message::Redrive(redrive) => self.on_redrive(now, from, redrive),
+            Message::Redriven(redriven) => self.on_redriven(now, from, &redriven),
         }
     }
 

@@ -9,6 +9,7 @@ mod expect;
 mod explain;
 mod gossip;
 mod groups;
+mod redrive;
 mod settings;
 mod world;
 
@@ -43,7 +44,7 @@ scenarios! {
     ack_many address basics bodies browse browse_remote call call_groups call_remote closed configure configure_length configure_remote copies credit_bytes dead dead_remote drop_remote enqueue_many events
     evict explain five groups groups_backlog groups_remote groups_removed headers join join_refused kept keys keys_watch late_ack lease_expiry lease_holds
     lease_lost leave leave_alone leave_close leave_seed memory nack once options order receive_max
-    release remote repair secret seeds short_alone stats subscribe subscribe_remote takeover_after terms topics
+    redrive redrive_remote release remote repair secret seeds short_alone stats subscribe subscribe_remote takeover_after terms topics
     unreachable unsubscribe wrong_calls
 }
 

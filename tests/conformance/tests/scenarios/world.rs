@@ -59,6 +59,7 @@ impl World {
             "receive" => self.receive(step),
             "browse" => self.browse(step),
             "explain" => self.explain(step),
+            "redrive" => self.redrive(step),
             "create_group" | "remove_group" | "groups" => self.group(step),
             "configure" | "configuration" | "pause" | "resume" | "purge" | "set_policy"
             | "remove_policy" | "policies" => self.setting(step),

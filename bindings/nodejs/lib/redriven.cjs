@@ -1,0 +1,31 @@
+'use strict'
+// What became of a redrive.
+
+const { inspect } = require('node:util')
+const { REDRIVEN, long, memberOf } = require('./tray.cjs')
+
+class Redriven {
+  constructor(tray, at) {
+    const { words } = tray
+    const word = at >>> 2
+    const count = (place) => long(words[word + place], words[word + place + 1])
+    const first = (at + REDRIVEN) >>> 2
+    const memberAt = (place) => memberOf(words[place], words[place + 1], words[place + 2], words[place + 3])
+    this.matched = count(4)
+    this.moved = count(6)
+    this.refused = count(8)
+    this.skipped = count(10)
+    this.leased = count(2)
+    /** The ids of members that did not answer. */
+    this.missing = Array.from({ length: words[word + 1] }, (_, i) => memberAt(first + i * 4))
+  }
+
+  [inspect.custom](depth, options) {
+    return `Redriven ${inspect({ ...this }, options)}`
+  }
+}
+
+/** What became of a redrive, at `at`. */
+const redrivenAt = (tray, at) => new Redriven(tray, at)
+
+module.exports = { Redriven, redrivenAt }

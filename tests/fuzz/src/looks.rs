@@ -1,0 +1,157 @@
+//! Looks at queues and messages, redrives, and what members say to them: well formed, and meaning anything.
+
+use std::sync::Arc;
+
+use primer_proto::base::{Chance, MemberId, MessageId, Stamp, limits};
+use primer_proto::queue::Message as Queue;
+use primer_proto::queue::{
+    Account, After, Browse, Browsed, Explain, Explained, Header, Known, Letter, Redrive, Redriven,
+    Shown, Spot, State,
+};
+
+use crate::make::{Pool, boot, bytes, holders, number, number32, own, pick, queue_name};
+
+fn spot(pool: &Pool, chance: &mut Chance) -> Spot {
+    Spot {
+        stamp: Stamp(number(chance)),
+        id: MessageId {
+            origin: boot(pool, chance),
+            sequence: number(chance),
+        },
+    }
+}
+
+/// A browse as it may be read: its numbers are in their ranges.
+fn browse(pool: &Pool, chance: &mut Chance) -> Browse {
+    let after = spot(pool, chance);
+    Browse {
+        number: number(chance),
+        queue: queue_name(pool, chance),
+        group: (*pick(&["", "", "g"], chance)).into(),
+        max: 1 + chance.below(u64::from(limits::BROWSE_MAX)) as u32,
+        after: chance.percent(50).then(|| After::from(after)),
+        states: number32(chance),
+        headers: vec![Header::default(); chance.below(2) as usize],
+        body_bytes_max: number32(chance).min(limits::BODY_BYTES_MAX as u32),
+        wait_ms: number(chance).min(limits::BROWSE_MS_MAX),
+    }
+}
+
+/// What a member shows, often to a browse that there is; mostly in no order.
+fn browsed(pool: &Pool, chance: &mut Chance) -> Browsed {
+    let mut messages: Vec<Shown> = (0..chance.below(4)).map(|_| shown(pool, chance)).collect();
+    if chance.percent(50) {
+        messages.sort_by_key(|shown| shown.spot);
+    }
+    Browsed {
+        number: if chance.percent(80) {
+            chance.below(40)
+        } else {
+            number(chance)
+        },
+        is_busy: chance.percent(10),
+        through: chance.percent(30).then(|| spot(pool, chance)),
+        messages,
+    }
+}
+
+fn shown(pool: &Pool, chance: &mut Chance) -> Shown {
+    let body = bytes(40, chance);
+    let header = (String::from("n"), String::from("v"));
+    Shown {
+        spot: spot(pool, chance),
+        owner: MemberId::default(),
+        own: own(pool, chance),
+        state: *pick(&State::ALL, chance),
+        body_bytes: (body.len() as u64).max(number(chance)),
+        body,
+        headers: chance.percent(30).then(|| Arc::new(vec![header])),
+        attempts: number32(chance),
+        priority: chance.below(10) as u8,
+        copies: number32(chance),
+        ready_at_ms: number(chance),
+        expires_ms: number(chance),
+        lease_ms: number(chance),
+    }
+}
+
+fn account(pool: &Pool, chance: &mut Chance) -> Account {
+    let known = [
+        Known::Unknown,
+        Known::Ready,
+        Known::Leased,
+        Known::Forgotten,
+    ];
+    let member = pick(&pool.holders, chance).member;
+    Account {
+        known: *pick(&known, chance),
+        id: spot(pool, chance).id,
+        queue: queue_name(pool, chance),
+        group: (*pick(&["", "g"], chance)).into(),
+        attempts: number32(chance),
+        own: own(pool, chance),
+        holders: holders(pool, chance),
+        confirmed: number32(chance),
+        lessee: chance.percent(50).then_some(member),
+        lease_ms: number(chance),
+        stamp: Stamp(number(chance)),
+        ready_at_ms: number(chance),
+        expires_ms: number(chance),
+        ..Account::default()
+    }
+}
+
+/// A redrive as it may be read: its numbers are in their ranges.
+fn redrive(pool: &Pool, chance: &mut Chance) -> Redrive {
+    let mut ids = Vec::new();
+    for _ in 0..chance.below(3) {
+        ids.push(Letter {
+            origin: boot(pool, chance).0,
+            sequence: number(chance),
+        });
+    }
+    Redrive {
+        number: number(chance),
+        queue: queue_name(pool, chance),
+        ids,
+        to: (*pick(&["", "", "jobs", "no\nqueue"], chance)).into(),
+        headers: vec![Header::default(); chance.below(2) as usize],
+        max: 1 + number(chance) % limits::REDRIVE_MAX,
+        is_dry_run: chance.percent(30),
+        wait_ms: number(chance).min(limits::REDRIVE_MS_MAX),
+    }
+}
+
+/// What a member says of a redrive, often of one that there is.
+fn redriven(chance: &mut Chance) -> Redriven {
+    Redriven {
+        number: chance.below(60),
+        is_busy: chance.percent(10),
+        matched: number(chance),
+        moved: number(chance),
+        refused: number(chance),
+        skipped: number(chance),
+        leased: number(chance),
+    }
+}
+
+/// A look at a queue or a message, or what a member says to one; or letters that go back.
+pub(crate) fn look(pool: &Pool, chance: &mut Chance) -> Queue {
+    match chance.below(6) {
+        4 => Queue::Redrive(redrive(pool, chance)),
+        5 => Queue::Redriven(redriven(chance)),
+        0 => Queue::Browse(browse(pool, chance)),
+        1 => Queue::Browsed(browsed(pool, chance)),
+        2 => Queue::Explain(Explain {
+            number: number(chance),
+            origin: boot(pool, chance).0,
+            sequence: number(chance),
+        }),
+        _ => Queue::Explained(Explained {
+            number: chance.below(60),
+            accounts: (0..chance.below(4))
+                .map(|_| account(pool, chance))
+                .collect(),
+        }),
+    }
+}

@@ -1,0 +1,297 @@
+//! Users whose messages die and come back: they refuse what they take as often as not, and send dead
+//! letters back by redrives of every shape, at several members at one time.
+//!
+//! The checkers know nothing of dead letters, so these have a queue of their own and an account of their
+//! own. What is promised: a message whose receipt was given is acked at last, however often it was a dead
+//! letter, unless a store went with it; where nothing fails, once. What comes back is what was put in, at
+//! its first attempt; a redrive moves no more than was asked for and counted, and a dry run changes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use primer_proto::Input;
+use primer_proto::base::{QueueKey, Ticket, limits};
+use primer_proto::engine::{
+    Answer, Command, EnqueueOptions, Leased, NewMessage, NewRedrive, Redriven, Reply,
+};
+
+use crate::agenda::{MS, SECOND};
+use crate::plan::Class;
+use crate::users::{Act, What};
+use crate::world::{Local, Phase, World};
+
+/// The queue, and where its dead letters are.
+const QUEUE: &str = "letters";
+const DEAD: &str = "letters.dead";
+/// What their producers say of them.
+const HEADER: (&str, &str) = ("kind", "letter");
+/// The classes in which stores end, and a message may end with its copies.
+const DEADLY: [Class; 5] = [
+    Class::Crash,
+    Class::Leave,
+    Class::Evict,
+    Class::Retire,
+    Class::Twins,
+];
+
+/// What one of these users does next.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Turn {
+    /// Puts one in.
+    Put,
+    /// Takes some, and refuses or acks each.
+    Take,
+    /// Takes a dead letter, and gives it back or forgets it.
+    Peek,
+    /// Sends dead letters back.
+    Redrive,
+    /// The load is over: everything is sent back, taken and acked.
+    Drain,
+}
+
+/// What was asked.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    Put(u64),
+    Take(Turn),
+    Redrive { max: u64, is_dry_run: bool },
+    Settle(Option<u64>),
+}
+
+/// The account of all of them.
+#[derive(Default)]
+pub(crate) struct Returns {
+    last: u64,
+    /// Those whose receipt was given.
+    accepted: BTreeSet<u64>,
+    /// How often each was acked.
+    acked: BTreeMap<u64, u64>,
+}
+
+/// The number in a body; none for what nobody put in.
+fn number_of(leased: &Leased) -> Option<u64> {
+    let text = std::str::from_utf8(&leased.body).ok()?;
+    text.strip_prefix("letter ")?.parse().ok()
+}
+
+impl World {
+    /// Those who come with a new process.
+    pub fn returners(&mut self, seat: usize) {
+        if !self.plan.has_returns {
+            return;
+        }
+        for turn in [Turn::Put, Turn::Take, Turn::Take, Turn::Redrive, Turn::Peek] {
+            if self.return_dice.percent(70) {
+                self.return_later(seat, turn);
+            }
+        }
+    }
+
+    fn return_later(&mut self, seat: usize, turn: Turn) {
+        let pause = match turn {
+            Turn::Put => 400 * MS,
+            Turn::Take => 100 * MS,
+            Turn::Peek | Turn::Redrive => 2 * SECOND,
+            Turn::Drain => 20 * MS,
+        };
+        let at = self.now + self.return_dice.exponential(pause);
+        self.local_now(at, seat, Local::User(Act::Return(turn)));
+    }
+
+    fn return_queue(&mut self, seat: usize, name: &str) -> Option<QueueKey> {
+        let life = self.seats[seat].life.as_mut()?;
+        life.engine.queue(name).ok()
+    }
+
+    /// One of them acts.
+    pub fn return_turn(&mut self, seat: usize, turn: Turn) {
+        let is_over = match turn {
+            Turn::Drain => self.phase != Phase::Drain,
+            _ => self.phase != Phase::Load,
+        };
+        if is_over {
+            return;
+        }
+        match turn {
+            Turn::Put => self.put_one(seat),
+            Turn::Take => self.take_some(seat, QUEUE, turn),
+            Turn::Peek => self.take_some(seat, DEAD, turn),
+            Turn::Redrive => self.redrive_some(seat),
+            Turn::Drain => {
+                self.redrive_all(seat);
+                self.take_some(seat, QUEUE, turn);
+            }
+        }
+    }
+
+    fn put_one(&mut self, seat: usize) {
+        self.return_later(seat, Turn::Put);
+        let Some(queue) = self.return_queue(seat, QUEUE) else {
+            return;
+        };
+        self.returns.last += 1;
+        let number = self.returns.last;
+        let (key, value) = HEADER;
+        let message = NewMessage {
+            body: format!("letter {number}").into_bytes().into(),
+            headers: Some(vec![(key.into(), value.into())].into()),
+        };
+        let command = Command::Enqueue {
+            queue,
+            message,
+            options: EnqueueOptions::default(),
+        };
+        self.ask(seat, command, What::Return(Asked::Put(number)));
+    }
+
+    fn take_some(&mut self, seat: usize, name: &str, turn: Turn) {
+        let Some(queue) = self.return_queue(seat, name) else {
+            return;
+        };
+        let is_drain = matches!(turn, Turn::Drain);
+        let wait = if is_drain { 300 } else { 1_000 };
+        let command = Command::Receive {
+            queue,
+            max: if is_drain { 256 } else { 4 },
+            wait,
+            lease: Some(if is_drain { 30_000 } else { self.plan.lease.1 }),
+            group: None,
+        };
+        self.ask(seat, command, What::Return(Asked::Take(turn)));
+    }
+
+    fn redrive_some(&mut self, seat: usize) {
+        let dice = &mut self.return_dice;
+        let max = dice.pick(&[1, 5, 10_000]).unwrap_or(1);
+        let is_dry_run = dice.percent(15);
+        let cause = ("primer-cause".into(), "rejected".into());
+        let headers = if dice.coin() { vec![cause] } else { Vec::new() };
+        let timeout = dice.range(1, 20_000);
+        let gives_up = dice.percent(5);
+        let asked = (max, is_dry_run, timeout);
+        let ticket = self.redrive(seat, asked, headers);
+        if let Some(ticket) = ticket.filter(|ticket| gives_up && self.users.give_up(*ticket)) {
+            self.feed(seat, Input::Cancel(ticket));
+            self.return_later(seat, Turn::Redrive);
+        }
+    }
+
+    /// Everything goes back; what is acked meanwhile does not die any more.
+    fn redrive_all(&mut self, seat: usize) {
+        self.redrive(seat, (limits::REDRIVE_MAX, false, 2_000), Vec::new());
+    }
+
+    fn redrive(
+        &mut self,
+        seat: usize,
+        (max, is_dry_run, timeout): (u64, bool, u64),
+        headers: Vec<(String, String)>,
+    ) -> Option<Ticket> {
+        let queue = self.return_queue(seat, DEAD)?;
+        let command = Command::Redrive(NewRedrive {
+            queue,
+            to: None,
+            max,
+            headers,
+            ids: Vec::new(),
+            is_dry_run,
+            timeout,
+        });
+        let asked = Asked::Redrive { max, is_dry_run };
+        Some(self.ask(seat, command, What::Return(asked)))
+    }
+
+    /// An answer to one of them.
+    pub fn return_answered(&mut self, seat: usize, asked: &Asked, answer: Answer) {
+        match (asked, answer) {
+            (Asked::Put(number), Ok(Reply::Receipt(_))) => {
+                self.returns.accepted.insert(*number);
+            }
+            // It may be in all the same.
+            (Asked::Put(_), Err(_)) => {}
+            (Asked::Take(turn), Ok(Reply::Deliveries(leased))) => {
+                leased
+                    .into_iter()
+                    .for_each(|leased| self.judge_one(seat, *turn, leased));
+                self.return_later(seat, *turn);
+            }
+            (Asked::Redrive { max, is_dry_run }, Ok(Reply::Redriven(told, missing))) => {
+                if !missing.is_empty() {
+                    self.sometimes.hit("redrive without some member");
+                }
+                self.check_redriven(seat, (*max, *is_dry_run), &told);
+                self.return_later(seat, Turn::Redrive);
+            }
+            (Asked::Redrive { .. }, Err(error)) if error.number() == 203 => {
+                self.return_later(seat, Turn::Redrive);
+            }
+            (Asked::Settle(acked), Ok(Reply::Done)) => {
+                if let Some(number) = acked {
+                    *self.returns.acked.entry(*number).or_default() += 1;
+                }
+            }
+            // Its lease is another's, or it is over: whoever ended it has counted it.
+            (Asked::Settle(_), Err(error)) if matches!(error.number(), 202 | 302 | 401 | 402) => {}
+            (asked, answer) => {
+                self.violation("answer", format!("m{seat}: {asked:?} answered {answer:?}"));
+            }
+        }
+    }
+
+    fn check_redriven(&mut self, seat: usize, (max, is_dry_run): (u64, bool), told: &Redriven) {
+        let tried = told.moved + told.refused;
+        let most = if is_dry_run { 0 } else { max };
+        if tried > most || tried + told.skipped > told.matched || told.skipped > 0 {
+            let detail = format!("m{seat}: {told:?}, {most} at most");
+            self.violation("redrive", detail);
+        }
+        if told.moved > 0 {
+            self.sometimes.hit("dead letters went back");
+        }
+    }
+
+    /// A delivery: what it is, and what becomes of it.
+    fn judge_one(&mut self, seat: usize, turn: Turn, leased: Leased) {
+        let number = number_of(&leased).filter(|number| *number <= self.returns.last);
+        let headers = leased.headers.as_deref().map_or(&[][..], Vec::as_slice);
+        let (key, value) = HEADER;
+        let is_own = headers.first().is_some_and(|(k, v)| k == key && v == value);
+        // In its queue it has its own headers alone, in that of the dead letters one story.
+        let count = if matches!(turn, Turn::Peek) { 6 } else { 1 };
+        let Some(number) = number.filter(|_| is_own && headers.len() == count) else {
+            let detail = format!("m{seat}: {:?} came with {headers:?}", leased.body);
+            return self.violation("redrive", detail);
+        };
+        let dice = &mut self.return_dice;
+        let (command, acked) = match turn {
+            Turn::Peek if dice.coin() => return,
+            Turn::Peek => (Command::Release(leased.handle), None),
+            Turn::Drain => (Command::Ack(leased.handle), Some(number)),
+            _ if dice.percent(55) => (Command::Reject(leased.handle, "no".into()), None),
+            _ => (Command::Ack(leased.handle), Some(number)),
+        };
+        if acked.is_some() && self.plan.is_pristine && self.returns.acked.contains_key(&number) {
+            self.violation("redrive", format!("m{seat}: letter {number} came again"));
+        }
+        self.ask(seat, command, What::Return(Asked::Settle(acked)));
+    }
+
+    /// The load is over: one of them at every member that reads.
+    pub fn drain_returns(&mut self, seat: usize) {
+        if self.plan.has_returns {
+            self.local_now(self.now, seat, Local::User(Act::Return(Turn::Drain)));
+        }
+    }
+
+    /// Everything that was accepted is acked, where no store ended.
+    pub fn judge_returns(&mut self) {
+        if DEADLY.iter().any(|class| self.plan.has(*class)) {
+            return;
+        }
+        let accepted = self.returns.accepted.iter();
+        let lost = accepted.filter(|number| !self.returns.acked.contains_key(number));
+        let lost: Vec<u64> = lost.copied().collect();
+        if !lost.is_empty() {
+            self.violation("lost", format!("letters {lost:?} were never acked"));
+        }
+    }
+}
