@@ -440,8 +440,10 @@ fn look(queue: QueueKey, pool: &Pool, chance: &mut Chance) -> Command {
         origin: *make::pick(&pool.boots, chance),
         sequence: chance.below(24),
     };
-    if chance.percent(50) {
-        return Command::Explain(id);
+    match chance.below(4) {
+        0 | 1 => return Command::Explain(id),
+        2 => return Command::Doctor(queue),
+        _ => {}
     }
     Command::Redrive(NewRedrive {
         queue,
@@ -493,6 +495,7 @@ fn known(message: &Message) -> bool {
             Queue::Claim(_) | Queue::Settle(_) | Queue::Settled(_) | Queue::Replied(_) => true,
             Queue::Browse(_) | Queue::Browsed(_) | Queue::Explain(_) | Queue::Explained(_) => true,
             Queue::Redrive(_) | Queue::Redriven(_) => true,
+            Queue::Examine(_) | Queue::Examined(_) => true,
         },
     }
 }

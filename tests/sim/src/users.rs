@@ -101,6 +101,7 @@ pub(crate) enum What {
         held: Vec<Held>,
     },
     Browse(Asked),
+    /// A question about a message, or about a queue.
     Explain,
     Letter(letters::Asked),
     Drain {

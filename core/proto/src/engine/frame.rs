@@ -16,7 +16,9 @@ use crate::copies::{Repl, ReplNo, ReplOk};
 use crate::membership::{CardList, Heartbeat, Meta, Probe, Rival};
 use crate::metadata::{Exchange, Stock};
 use crate::queue::Message as Queue;
-use crate::queue::{Browse, Browsed, Claim, Deliver, Done, Explained, Forget, Redrive, Replied};
+use crate::queue::{
+    Browse, Browsed, Claim, Deliver, Done, Examined, Explained, Forget, Redrive, Replied,
+};
 use crate::wire::Reader;
 
 /// A message between two members.
@@ -82,6 +84,8 @@ const EXPLAIN: u8 = 36;
 const EXPLAINED: u8 = 37;
 const REDRIVE: u8 = 38;
 const REDRIVEN: u8 = 39;
+const EXAMINE: u8 = 40;
+const EXAMINED: u8 = 41;
 
 /// A frame that neighbours may join is closed beyond this, so that its first messages do not wait
 /// for its last.
@@ -307,6 +311,8 @@ fn write_queue(queue: &Queue, out: &mut BytesMut) {
         Queue::Explained(explained) => explained.write(out),
         Queue::Redrive(redrive) => put(redrive, out),
         Queue::Redriven(redriven) => put(redriven, out),
+        Queue::Examine(examine) => put(examine, out),
+        Queue::Examined(examined) => put(examined, out),
     }
 }
 
@@ -339,6 +345,8 @@ fn kind(message: &Message) -> u8 {
             Queue::Explained(_) => EXPLAINED,
             Queue::Redrive(_) => REDRIVE,
             Queue::Redriven(_) => REDRIVEN,
+            Queue::Examine(_) => EXAMINE,
+            Queue::Examined(_) => EXAMINED,
             Queue::Repl(_) => REPL,
             Queue::ReplOk(_) => REPL_OK,
             Queue::ReplNo(_) => REPL_NO,
@@ -433,6 +441,10 @@ pub fn decode(mut frame: Bytes) -> Result<Option<Message>> {
         EXPLAIN => Message::Queue(Box::new(Queue::Explain(get(frame)?))),
         REDRIVE => Message::Queue(Box::new(Queue::Redrive(get::<Redrive>(frame)?.checked()?))),
         REDRIVEN => Message::Queue(Box::new(Queue::Redriven(get(frame)?))),
+        EXAMINE => Message::Queue(Box::new(Queue::Examine(get(frame)?))),
+        EXAMINED => Message::Queue(Box::new(Queue::Examined(
+            get::<Examined>(frame)?.checked()?,
+        ))),
         _ => {
             let mut reader = Reader::new(frame);
             let message = match decode_broadcast(kind, &mut reader)? {
