@@ -18,7 +18,7 @@ a_diagnosis_says_what_is_the_matter() ->
     ?assertMatch({ok, #{findings := [#{code := empty}]}}, primer:doctor(Jobs)),
     {ok, _} = primer:enqueue_many(Jobs, [<<"one">>, <<"two">>]),
     {ok, [Taken]} = primer:'receive'(Jobs, #{wait => 20_000}),
-    ok = primer:set_policy(Member, <<"jo">>, #{paused => in}),
+    ok = primer:pause(Jobs, in),
     {ok, #{findings := [First, Second], facts := [Facts], missing := []}} = primer:doctor(Jobs),
     ?assertEqual(#{code => no_consumer, group => undefined, messages => 1, members => [Me]}, First),
     ?assertMatch(#{code := paused_in}, Second),
@@ -29,7 +29,7 @@ a_diagnosis_says_what_is_the_matter() ->
         #{
             member => Me, group => undefined, ready => 1, leased => 1, delayed => 0, standby => 0, stranded => 0,
             next_ready_ms => undefined, lessees => [Me], owners => [], receives => 0, subscriptions => 0, credit => 0,
-            paused => in, paused_by => <<"jo">>, messages_max => undefined, bytes_max => undefined, is_full => false,
+            paused => in, paused_by => undefined, messages_max => undefined, bytes_max => undefined, is_full => false,
             memory_percent => 0
         },
         Others

@@ -12,7 +12,7 @@ test('a diagnosis is iterable and says what is the matter', async (t) => {
   assert.deepEqual([...await jobs.doctor()].map(({ code }) => code), ['empty'])
   await jobs.enqueueMany(['one', 'two'])
   const taken = await jobs.receive({ wait: '20s' })
-  primer.setPolicy('jo', { paused: 'in' })
+  jobs.pause('in')
   const diagnosis = await jobs.doctor()
   assert.ok(diagnosis instanceof Diagnosis)
   const [first, second, ...others] = diagnosis
@@ -25,7 +25,7 @@ test('a diagnosis is iterable and says what is the matter', async (t) => {
   assert.ok(oldestMs >= 0 && nextLeaseMs > 0)
   assert.deepEqual(rest, {
     member: me, group: null, ready: 1, leased: 1, delayed: 0, standby: 0, stranded: 0, nextReadyMs: null, lessees: [me],
-    owners: [], receives: 0, subscriptions: 0, credit: 0, paused: 'in', pausedBy: 'jo', messagesMax: null, bytesMax: null,
+    owners: [], receives: 0, subscriptions: 0, credit: 0, paused: 'in', pausedBy: null, messagesMax: null, bytesMax: null,
     isFull: false, memoryPercent: 0,
   })
   await taken.ack()

@@ -16,13 +16,13 @@ def test_a_diagnosis_says_what_is_the_matter(node: primer.Primer) -> None:
     jobs.enqueue_many([b"one", b"two"])
     taken = jobs.receive(wait="20s")
     assert taken is not None
-    node.set_policy("jo", paused="in")
+    jobs.pause("in")
     told = jobs.doctor()
     me = node.members()[0].id
     assert told.findings == (primer.Finding("no_consumer", None, 1, (me,)), primer.Finding("paused_in", None, 0, (me,)))
     (facts,) = told.facts
     assert (facts.member, facts.group, facts.ready, facts.leased, facts.delayed) == (me, None, 1, 1, 0)
-    assert (facts.lessees, facts.owners, facts.paused, facts.paused_by) == ((me,), (), "in", "jo")
+    assert (facts.lessees, facts.owners, facts.paused, facts.paused_by) == ((me,), (), "in", None)
     assert facts.oldest_ms is not None and facts.next_lease_ms is not None and facts.next_ready_ms is None
     assert (len(told), told.missing, facts.messages_max, facts.is_full) == (2, (), None, False)
     taken.ack()

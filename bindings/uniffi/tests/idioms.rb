@@ -471,12 +471,12 @@ test "a diagnosis is enumerable and says what is the matter" do
     equal([:empty], jobs.doctor.map(&:code))
     jobs.enqueue_many(%w[one two])
     taken = jobs.receive(wait_ms: 20_000)
-    primer.set_policy("jo", paused: :in)
+    jobs.pause(:in)
     told = jobs.doctor
     equal([[:no_consumer, nil, 1, [me]], [:paused_in, nil, 0, [me]]],
           told.map { |one| [one.code, one.group, one.messages, one.members] })
     facts = told.facts.first
-    equal([me, 1, 1, 0, [me], "in", "jo", nil, false],
+    equal([me, 1, 1, 0, [me], "in", nil, nil, false],
           [facts.member, facts.ready, facts.leased, facts.delayed, facts.lessees, facts.paused, facts.paused_by,
            facts.messages_max, facts.is_full])
     taken.ack
