@@ -191,6 +191,11 @@
 #define PRIMER_COMPLETION_REDRIVEN 11
 
 /**
+ * primer_completion_kind: why a queue delivers nothing.
+ */
+#define PRIMER_COMPLETION_DIAGNOSIS 12
+
+/**
  * What a member told everyone who listens to a topic. Free it with primer_broadcast_free; its texts and
  * its body are good until then.
  */
@@ -219,6 +224,12 @@ typedef struct primer_completions_t primer_completions_t;
  * is not counted. Bytes that its functions answer are good until then.
  */
 typedef struct primer_delivery_t primer_delivery_t;
+
+/**
+ * What is the matter with a queue, and what members know of it. Free it with primer_diagnosis_free; its texts are
+ * good until then.
+ */
+typedef struct primer_diagnosis_t primer_diagnosis_t;
 
 /**
  * Keys and their values at one moment. Free it with primer_entries_free; its texts and bytes are good
@@ -866,6 +877,119 @@ typedef struct primer_redriven_counts_t {
      */
     uint64_t leased;
 } primer_redriven_counts_t;
+
+/**
+ * One thing that is the matter with a queue, or with a group of it.
+ */
+typedef struct primer_finding_t {
+    /**
+     * What: "paused_out", "owner_unreachable", "member_missing", "no_group", "no_consumer", "no_credit",
+     * "all_leased", "delayed", "paused_in", "full", "memory", "empty" or "healthy".
+     */
+    const char *code;
+    /**
+     * In which group; NULL for the queue itself.
+     */
+    const char *group;
+    /**
+     * How many messages it is about; 0 where it is about none in particular.
+     */
+    uint64_t messages;
+    /**
+     * How many members it is about; see primer_diagnosis_finding_member.
+     */
+    size_t members_len;
+} primer_finding_t;
+
+/**
+ * What one member knows of a queue, or of one group of it. Counts that do not apply are 0.
+ */
+typedef struct primer_facts_t {
+    /**
+     * Whose facts they are: 32 hexadecimal digits.
+     */
+    const char *member;
+    /**
+     * The group; NULL for the queue itself.
+     */
+    const char *group;
+    /**
+     * Messages that it owns, and anyone may have.
+     */
+    uint64_t ready;
+    /**
+     * Those that it owns, and somebody has.
+     */
+    uint64_t leased;
+    /**
+     * Those that it owns, and that wait for their time.
+     */
+    uint64_t delayed;
+    /**
+     * Copies that it holds of other owners' messages.
+     */
+    uint64_t standby;
+    /**
+     * Those of these whose owner it cannot reach.
+     */
+    uint64_t stranded;
+    /**
+     * How long ago the oldest ready one was accepted, in ms.
+     */
+    uint64_t oldest_ms;
+    /**
+     * In how long the first delayed one is ready, in ms.
+     */
+    uint64_t next_ready_ms;
+    /**
+     * In how long the first lease ends, in ms.
+     */
+    uint64_t next_lease_ms;
+    /**
+     * Receives that wait at it.
+     */
+    uint64_t receives;
+    /**
+     * Subscriptions that are open at it.
+     */
+    uint64_t subscriptions;
+    /**
+     * How many more messages these may be given.
+     */
+    uint64_t credit;
+    /**
+     * "in", "out" or "both"; NULL where it is not paused.
+     */
+    const char *paused;
+    /**
+     * The beginning of names whose policy pauses it; NULL where its own setting does, or nothing.
+     */
+    const char *paused_by;
+    /**
+     * How many messages it may have; 0 for no maximum.
+     */
+    uint64_t messages_max;
+    /**
+     * How many bytes of bodies; 0 for no maximum.
+     */
+    uint64_t bytes_max;
+    /**
+     * How many members' consumers have leased ones, some of them; see primer_diagnosis_lessee.
+     */
+    size_t lessees_len;
+    /**
+     * How many members own what is stranded, some of them; see primer_diagnosis_owner.
+     */
+    size_t owners_len;
+    /**
+     * How much of the member's memory budget is used, in percent.
+     */
+    uint32_t memory_percent;
+    /**
+     * True when one more message would be refused.
+     */
+    bool is_full;
+} primer_facts_t;
 
 /**
  * Options of a subscription; begin with PRIMER_SUBSCRIBE_OPTIONS_INIT.
@@ -1765,6 +1889,86 @@ primer_code_t primer_redriven_missing_at(const struct primer_redriven_t *redrive
 void primer_redriven_free(struct primer_redriven_t *redriven);
 
 /**
+ * Why nothing is delivered: what every member that answers within two seconds knows of the queue and its groups, and
+ * what follows from that. Changes nothing. The caller frees the diagnosis. Errors: 101, 203 with too many at a time,
+ * 501.
+ */
+primer_code_t primer_queue_doctor(const struct primer_queue_t *queue,
+                                  struct primer_diagnosis_t **diagnosis);
+
+/**
+ * primer_queue_doctor that does not wait: see primer_queue_enqueue_start. The diagnosis is in the completion, see
+ * primer_completion_diagnosis.
+ */
+primer_code_t primer_queue_doctor_start(const struct primer_queue_t *queue,
+                                        const struct primer_completions_t *completions,
+                                        struct primer_diagnosis_t **diagnosis,
+                                        uint64_t *ticket);
+
+/**
+ * Takes the diagnosis out of a late answer; the caller frees it. PRIMER_EMPTY when there is none (any more).
+ * Errors: 101.
+ */
+primer_code_t primer_completion_diagnosis(const struct primer_completion_t *completion,
+                                          struct primer_diagnosis_t **diagnosis);
+
+/**
+ * Writes finding number `index`, from 0, the most important first; there is one at least. PRIMER_EMPTY when there are no
+ * more. Errors: 101.
+ */
+primer_code_t primer_diagnosis_finding(const struct primer_diagnosis_t *diagnosis,
+                                       size_t index,
+                                       struct primer_finding_t *finding);
+
+/**
+ * Writes the facts number `index`, from 0: of each member that answered, of the queue itself and of each of its groups,
+ * in the order of the members' ids. PRIMER_EMPTY when there are no more. Errors: 101.
+ */
+primer_code_t primer_diagnosis_facts(const struct primer_diagnosis_t *diagnosis,
+                                     size_t index,
+                                     struct primer_facts_t *facts);
+
+/**
+ * Writes the id of member number `member_index` that finding number `index` is about, both from 0. PRIMER_EMPTY when there
+ * are no more. Errors: 101.
+ */
+primer_code_t primer_diagnosis_finding_member(const struct primer_diagnosis_t *diagnosis,
+                                              size_t index,
+                                              size_t member_index,
+                                              const char **member);
+
+/**
+ * Writes the id of lessee number `member_index` of the facts number `index`, both from 0. PRIMER_EMPTY when there are no
+ * more. Errors: 101.
+ */
+primer_code_t primer_diagnosis_lessee(const struct primer_diagnosis_t *diagnosis,
+                                      size_t index,
+                                      size_t member_index,
+                                      const char **member);
+
+/**
+ * Writes the id of owner number `member_index` of what is stranded in the facts number `index`, both from 0. PRIMER_EMPTY
+ * when there are no more. Errors: 101.
+ */
+primer_code_t primer_diagnosis_owner(const struct primer_diagnosis_t *diagnosis,
+                                     size_t index,
+                                     size_t member_index,
+                                     const char **member);
+
+/**
+ * Writes the id of missing member number `index`, from 0: unreachable, too busy, or too slow. PRIMER_EMPTY when there are no
+ * more. Errors: 101.
+ */
+primer_code_t primer_diagnosis_missing(const struct primer_diagnosis_t *diagnosis,
+                                       size_t index,
+                                       const char **member);
+
+/**
+ * Frees a diagnosis. NULL is nothing.
+ */
+void primer_diagnosis_free(struct primer_diagnosis_t *diagnosis);
+
+/**
  * The message's body. Empty for a handle that is not live.
  */
 struct primer_bytes_t primer_delivery_body(const struct primer_delivery_t *delivery);
@@ -2264,7 +2468,8 @@ uint64_t primer_completion_ticket(const struct primer_completion_t *completion);
 
 /**
  * What the answer holds: PRIMER_COMPLETION_FAILED, _DONE, _RECEIPTS, _DELIVERIES, _EVENT, _BROADCAST,
- * _CHANGE, _REPLY, _PAGE, _EXPLANATION, _REDRIVEN or _READY.
+ * _CHANGE, _REPLY, _PAGE, _EXPLANATION, _REDRIVEN, _DIAGNOSIS
+ * or _READY.
  */
 int32_t primer_completion_kind(const struct primer_completion_t *completion);
 

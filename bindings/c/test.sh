@@ -99,7 +99,7 @@ headers
 check 'exported symbols' exports
 check 'soname' has_soname
 
-for unit in bad_input surface terms groups settings browse explain redrive loops threads news keys; do
+for unit in bad_input surface terms groups settings browse explain redrive doctor loops threads news keys; do
     compile "$unit" "$here/tests/unit/$unit.c"
     check "$unit" limited "$build/$unit"
     check "$unit under valgrind" grind "$build/$unit"

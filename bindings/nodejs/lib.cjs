@@ -14,6 +14,7 @@ const { Subscription } = require('./lib/reader.cjs')
 const { Queue, Receipt } = require('./lib/queue.cjs')
 const { Browsed, Page } = require('./lib/page.cjs')
 const { Account, Explanation } = require('./lib/explanation.cjs')
+const { Diagnosis, Facts, Finding } = require('./lib/diagnosis.cjs')
 const { Redriven } = require('./lib/redriven.cjs')
 const { Reply } = require('./lib/reply.cjs')
 const { Reject, Worker } = require('./lib/worker.cjs')
@@ -22,6 +23,6 @@ const { Primer, open, start } = require('./lib/primer.cjs')
 module.exports = {
   open, start,
   Primer, Queue, Subscription, Events, Topic, Watch, Broadcast, Delivery, Receipt, Reply, Page, Browsed,
-  Explanation, Account, Redriven, Worker, Reject,
+  Explanation, Account, Redriven, Diagnosis, Finding, Facts, Worker, Reject,
   PrimerError, WrongCall, NotNow, InDoubt, TooLate, MemberDown,
 }

@@ -3,7 +3,7 @@
 
 import { EventEmitter } from 'node:events'
 import type {
-  Body, BrowseOptions, CallOptions, Change, CurrentSettings, Duration, EnqueueOptions, Entry, Event, Headers, Known, Member,
+  Body, BrowseOptions, CallOptions, Change, CurrentSettings, Duration, EnqueueOptions, Entry, Event, FindingCode, Headers, Known, Member,
   NextOptions, Options, QueueOptions, ReceiveOptions, RedriveOptions, Settings, State, SubscribeOptions, WorkerOptions,
 } from './lib/values.cjs'
 // Their types stand in lib/values.d.cts.
@@ -111,6 +111,11 @@ export class Queue<T = unknown> {
    * in, with its own headers, its attempts beginning anew. With `to`, messages of any queue go to that one.
    */
   redrive(options?: RedriveOptions): Promise<Redriven>
+  /**
+   * Why nothing is delivered: what every member that answers within two seconds knows of the queue and its groups, and
+   * what follows from that. Changes nothing.
+   */
+  doctor(options?: { signal?: AbortSignal }): Promise<Diagnosis>
   /** Push: at most `credit` unsettled deliveries at a time. */
   subscribe(options?: SubscribeOptions): Subscription<T>
   /**
@@ -302,6 +307,76 @@ export class Account {
   readonly readyAtMs: number | null
   /** When it expires: milliseconds since 1970. */
   readonly expiresMs: number | null
+}
+
+/** What is the matter with a queue, and what that follows from; iterating over it gives the findings. */
+export class Diagnosis implements Iterable<Finding> {
+  private constructor()
+  /** What is the matter, the most important first; never nothing. */
+  readonly findings: readonly Finding[]
+  /** What each member knows, of the queue itself and of each of its groups, in the order of the members' ids. */
+  readonly facts: readonly Facts[]
+  /** The ids of members that did not answer: unreachable, too busy, or too slow. */
+  readonly missing: readonly string[]
+  [Symbol.iterator](): Iterator<Finding>
+}
+
+/** One thing that is the matter with a queue, or with a group of it. */
+export class Finding {
+  private constructor()
+  readonly code: FindingCode
+  /** In which group; null for the queue itself. */
+  readonly group: string | null
+  /** How many messages it is about; 0 where it is about none in particular. */
+  readonly messages: number
+  /** The ids of members that it is about: who says so, whose consumers have them, or who is not reached. */
+  readonly members: readonly string[]
+}
+
+/** What one member knows of a queue, or of one group of it. */
+export class Facts {
+  private constructor()
+  /** Whose facts they are, by its id. */
+  readonly member: string
+  /** Null for the queue itself. */
+  readonly group: string | null
+  /** Messages that it owns, and anyone may have. */
+  readonly ready: number
+  /** Those that it owns, and somebody has. */
+  readonly leased: number
+  /** Those that it owns, and that wait for their time. */
+  readonly delayed: number
+  /** Copies that it holds of other owners' messages. */
+  readonly standby: number
+  /** Those of these whose owner it cannot reach. */
+  readonly stranded: number
+  /** How long ago the oldest ready one was accepted. */
+  readonly oldestMs: number | null
+  /** In how long the first delayed one is ready. */
+  readonly nextReadyMs: number | null
+  /** In how long the first lease ends. */
+  readonly nextLeaseMs: number | null
+  /** The ids of members whose consumers have leased ones; some of them. */
+  readonly lessees: readonly string[]
+  /** The ids of members that own what is stranded; some of them. */
+  readonly owners: readonly string[]
+  /** Receives that wait at it. */
+  readonly receives: number
+  /** Subscriptions that are open at it. */
+  readonly subscriptions: number
+  /** How many more messages these may be given. */
+  readonly credit: number
+  readonly paused: 'in' | 'out' | 'both' | null
+  /** The beginning of names whose policy pauses it; null where its own setting does, or nothing. */
+  readonly pausedBy: string | null
+  /** How many messages it may have. */
+  readonly messagesMax: number | null
+  /** How many bytes of bodies. */
+  readonly bytesMax: number | null
+  /** One more would be refused. */
+  readonly isFull: boolean
+  /** How much of the member's memory budget is used. */
+  readonly memoryPercent: number
 }
 
 /** What became of a redrive, at the members that answered. */

@@ -18,6 +18,7 @@ use crate::browse::{self, Shown, primer_page_t};
 use crate::calls::{Replied, Waiting, primer_reply_t};
 use crate::code::{PRIMER_EMPTY, PRIMER_LATER, PRIMER_OK, primer_code_t};
 use crate::delivery::{hand_out, primer_delivery_t};
+use crate::doctor;
 use crate::event::primer_event_t;
 use crate::explain::{self, Explained, primer_explanation_t};
 use crate::handle::{Held, borrow, free, give, give_many, held};
@@ -61,6 +62,7 @@ pub struct Late {
     page: browse::Waiting,
     explanation: explain::Waiting,
     redriven: redrive::Waiting,
+    pub diagnosis: doctor::Waiting,
 }
 
 /// primer_completion_kind: it failed; primer_completion_code tells why.
@@ -88,6 +90,8 @@ pub const PRIMER_COMPLETION_PAGE: i32 = 9;
 pub const PRIMER_COMPLETION_EXPLANATION: i32 = 10;
 /// primer_completion_kind: what became of a redrive.
 pub const PRIMER_COMPLETION_REDRIVEN: i32 = 11;
+/// primer_completion_kind: why a queue delivers nothing.
+pub const PRIMER_COMPLETION_DIAGNOSIS: i32 = 12;
 
 /// Makes a queue of late answers. Errors: 502 when the system gives no descriptor.
 #[unsafe(no_mangle)]
@@ -199,7 +203,8 @@ pub unsafe extern "C" fn primer_completion_ticket(completion: *const primer_comp
 }
 
 /// What the answer holds: PRIMER_COMPLETION_FAILED, _DONE, _RECEIPTS, _DELIVERIES, _EVENT, _BROADCAST,
-/// _CHANGE, _REPLY, _PAGE, _EXPLANATION, _REDRIVEN or _READY.
+/// _CHANGE, _REPLY, _PAGE, _EXPLANATION, _REDRIVEN, _DIAGNOSIS
+/// or _READY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn primer_completion_kind(completion: *const primer_completion_t) -> i32 {
     contained(PRIMER_COMPLETION_FAILED, || {
@@ -512,6 +517,7 @@ impl Late {
             page: browse::Waiting::default(),
             explanation: explain::Waiting::default(),
             redriven: redrive::Waiting::default(),
+            diagnosis: doctor::Waiting::default(),
         };
         match completion.outcome {
             Ok(outcome) => late.open(outcome),
@@ -556,6 +562,10 @@ impl Late {
             Outcome::Redriven(redriven) => {
                 self.redriven = Mutex::new(Some(redriven));
                 PRIMER_COMPLETION_REDRIVEN
+            }
+            Outcome::Diagnosis(diagnosis) => {
+                self.diagnosis = Mutex::new(Some(diagnosis));
+                PRIMER_COMPLETION_DIAGNOSIS
             }
             Outcome::Receipts(receipts) => {
                 self.receipts = receipts;

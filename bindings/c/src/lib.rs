@@ -16,6 +16,7 @@ mod calls;
 mod code;
 mod completion;
 mod delivery;
+mod doctor;
 mod event;
 mod explain;
 mod groups;

@@ -20,6 +20,7 @@ const SOURCES: &[&str] = &[
     "browse",
     "explain",
     "redrive",
+    "doctor",
     "delivery",
     "subscription",
     "event",

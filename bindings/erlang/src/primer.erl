@@ -38,7 +38,7 @@
     queue/1, queue/2
 ]).
 -export([
-    enqueue/2, enqueue/3, enqueue_many/2, enqueue_many/3, call/2, call/3, browse/1, browse/2, redrive/1, redrive/2, 'receive'/1, 'receive'/2,
+    enqueue/2, enqueue/3, enqueue_many/2, enqueue_many/3, call/2, call/3, browse/1, browse/2, redrive/1, redrive/2, doctor/1, 'receive'/1, 'receive'/2,
     ack/1, ack_many/1, reply/2, reply/3, nack/1, nack/2, reject/2, release/1, extend/1, extend/2
 ]).
 -export([subscribe/1, subscribe/2, next/1, next/2, take/2, credit/2]).
@@ -58,7 +58,7 @@
 -import(primer_options, [body/1, bodies/1]).
 
 -export_type([
-    handle/0, queue/0, name/0, delivery/0, lease/0, receipt/0, reply/0, page/0, browsed/0, explanation/0, account/0, redriven/0, member/0, error/0,
+    handle/0, queue/0, name/0, delivery/0, lease/0, receipt/0, reply/0, page/0, browsed/0, explanation/0, account/0, redriven/0, diagnosis/0, finding/0, facts/0, member/0, error/0,
     event/0, broadcast/0, change/0, entry/0, news/0, settings/0,
     open_options/0, enqueue_options/0, browse_options/0, redrive_options/0, receive_options/0, subscribe_options/0
 ]).
@@ -194,8 +194,7 @@ queue(Member, Name) ->
 -spec enqueue(queue(), iodata()) -> {ok, receipt()} | {error, error()}.
 enqueue(Queue, Body) when is_reference(Queue) ->
     answer(primer_nif:enqueue(Queue, body(Body)));
-enqueue(Name, Body) ->
-    with(queue(Name), fun(Queue) -> enqueue(Queue, Body) end).
+enqueue(Name, Body) -> with(queue(Name), fun(Queue) -> enqueue(Queue, Body) end).
 
 %% @doc The same with options: `copies' wanted (this member's included), `on_short' (what to do with
 %% fewer: `degrade', `fail', `wait'), `timeout' (when that is decided), `headers'. It is given out in the
@@ -207,8 +206,7 @@ enqueue(Name, Body) ->
 -spec enqueue(queue(), iodata(), enqueue_options()) -> {ok, receipt()} | {error, error()}.
 enqueue(Queue, Body, Options) when is_reference(Queue) ->
     with(primer_options:map(Options), fun(Map) -> answer(primer_nif:enqueue_with(Queue, body(Body), Map)) end);
-enqueue(Name, Body, Options) ->
-    with(queue(Name), fun(Queue) -> enqueue(Queue, Body, Options) end).
+enqueue(Name, Body, Options) -> with(queue(Name), fun(Queue) -> enqueue(Queue, Body, Options) end).
 
 %% @equiv enqueue_many(Queue, Bodies, #{})
 -spec enqueue_many(queue(), [iodata()]) -> {ok, [receipt()]} | {error, error()}.
@@ -220,8 +218,7 @@ enqueue_many(Queue, Bodies, Options) when is_reference(Queue) ->
     with(primer_options:map(Options), fun(Map) ->
         primer_batch:receipts(answer(primer_nif:enqueue_many(Queue, bodies(Bodies), Map)))
     end);
-enqueue_many(Name, Bodies, Options) ->
-    with(queue(Name), fun(Queue) -> enqueue_many(Queue, Bodies, Options) end).
+enqueue_many(Name, Bodies, Options) -> with(queue(Name), fun(Queue) -> enqueue_many(Queue, Bodies, Options) end).
 
 %% @equiv call(Queue, Body, #{})
 -spec call(queue(), iodata()) -> {ok, reply()} | {error, error()}.
@@ -259,6 +256,11 @@ redrive(Queue, Options) when is_reference(Queue) ->
     with(primer_options:redriving(Options), fun(Map) -> answer(primer_nif:redrive(Queue, Map)) end);
 redrive(Name, Options) -> with(queue(Name), fun(Queue) -> redrive(Queue, Options) end).
 
+%% @doc Why nothing is delivered: what every member that answers within two seconds knows, and what follows. Errors: 203, 501.
+-spec doctor(queue()) -> {ok, diagnosis()} | {error, error()}.
+doctor(Queue) when is_reference(Queue) -> answer(primer_nif:doctor(Queue));
+doctor(Name) -> with(queue(Name), fun(Queue) -> doctor(Queue) end).
+
 %% @doc Leases one message if there is one. An empty list is not an error. Errors: 501.
 -spec 'receive'(queue()) -> {ok, [delivery()]} | {error, error()}.
 'receive'(Queue) when is_reference(Queue) ->
@@ -272,8 +274,7 @@ redrive(Name, Options) -> with(queue(Name), fun(Queue) -> redrive(Queue, Options
     with(primer_options:consuming(Options), fun(Map) ->
         primer_batch:deliveries(answer(primer_nif:receive_with(Queue, Map)))
     end);
-'receive'(Name, Options) ->
-    with(queue(Name), fun(Queue) -> 'receive'(Queue, Options) end).
+'receive'(Name, Options) -> with(queue(Name), fun(Queue) -> 'receive'(Queue, Options) end).
 
 %% @doc The message is finished. A late ack of an unfinished message succeeds. Errors: 402, 501.
 -spec ack(delivery() | lease()) -> ok | {error, error()}.
@@ -338,8 +339,7 @@ subscribe(Queue) -> subscribe(Queue, #{}).
 -spec subscribe(queue(), subscribe_options()) -> {ok, handle()} | {error, error()}.
 subscribe(Queue, Options) when is_reference(Queue) ->
     with(primer_options:consuming(Options), fun(Map) -> primer_nif:subscribe(Queue, Map) end);
-subscribe(Name, Options) ->
-    with(queue(Name), fun(Queue) -> subscribe(Queue, Options) end).
+subscribe(Name, Options) -> with(queue(Name), fun(Queue) -> subscribe(Queue, Options) end).
 
 %% @equiv next(Stream, 0)
 -spec next(handle()) -> {ok, delivery() | news()} | empty | {error, error()}.
@@ -393,8 +393,7 @@ create_group(Queue, Group, Options) when is_reference(Queue) ->
     with(primer_options:text(Group), fun(Name) ->
         with(primer_options:map(Options), fun(Map) -> primer_nif:create_group(Queue, Name, Map) end)
     end);
-create_group(Name, Group, Options) ->
-    with(queue(Name), fun(Queue) -> create_group(Queue, Group, Options) end).
+create_group(Name, Group, Options) -> with(queue(Name), fun(Queue) -> create_group(Queue, Group, Options) end).
 
 %% @doc Removes a group with what it was still owed; one that is not there is no error. Errors: 101, 203, 501.
 -spec remove_group(queue(), text()) -> ok | {error, error()}.

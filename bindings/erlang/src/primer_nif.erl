@@ -4,7 +4,7 @@
 
 -export([
     open/1, join/2, explain/2, leave/2, close/1, is_closed/1, address/1, members/1, stats/1, events/1,
-    queue/2, enqueue/2, enqueue_with/3, enqueue_many/3, call/3, browse/2, redrive/2, 'receive'/1, receive_with/2, subscribe/2,
+    queue/2, enqueue/2, enqueue_with/3, enqueue_many/3, call/3, browse/2, redrive/2, doctor/1, 'receive'/1, receive_with/2, subscribe/2,
     create_group/3, remove_group/2, groups/1, configure/2, configuration/1, pause/2, resume/1, purge/1,
     set_policy/3, remove_policy/2, policies/1,
     ack/1, ack_many/1, reply/3, nack/2, reject/2, release/1, extend/2,
@@ -95,6 +95,9 @@ browse(_Queue, _Options) -> erlang:nif_error(not_loaded).
 
 -spec redrive(handle(), map()) -> {ok, primer:redriven()} | late() | failed().
 redrive(_Queue, _Options) -> erlang:nif_error(not_loaded).
+
+-spec doctor(handle()) -> {ok, primer:diagnosis()} | late() | failed().
+doctor(_Queue) -> erlang:nif_error(not_loaded).
 
 -spec 'receive'(handle()) -> {ok, deliveries()} | late() | failed().
 'receive'(_Queue) -> erlang:nif_error(not_loaded).

@@ -53,6 +53,27 @@
 }.
 %% How many messages were meant, are back, stay because they were refused where they would go or do not say where they
 %% came from, and are a consumer's; missing are the ids of members that did not answer.
+-type diagnosis() :: #{findings := [finding()], facts := [facts()], missing := [binary()]}.
+%% What is the matter with a queue, the most important first, and what members know of it, in the order of their ids.
+-type finding() :: #{
+    code :=
+        paused_out | owner_unreachable | member_missing | no_group | no_consumer | no_credit | all_leased | delayed
+        | paused_in | full | memory | empty | healthy,
+    group := binary() | undefined, messages := non_neg_integer(), members := [binary()]
+}.
+%% One thing that is the matter with it, or with a group of it; members are whom it is about.
+-type facts() :: #{
+    member := binary(), group := binary() | undefined,
+    ready := non_neg_integer(), leased := non_neg_integer(), delayed := non_neg_integer(),
+    standby := non_neg_integer(), stranded := non_neg_integer(),
+    oldest_ms := non_neg_integer() | undefined, next_ready_ms := non_neg_integer() | undefined,
+    next_lease_ms := non_neg_integer() | undefined, lessees := [binary()], owners := [binary()],
+    receives := non_neg_integer(), subscriptions := non_neg_integer(), credit := non_neg_integer(),
+    paused := in | out | both | undefined, paused_by := binary() | undefined,
+    messages_max := pos_integer() | undefined, bytes_max := pos_integer() | undefined, is_full := boolean(),
+    memory_percent := non_neg_integer()
+}.
+%% What one member knows of a queue, or of one group of it. Stranded are copies whose owner it cannot reach.
 -type member() :: #{
     id := binary(),
     name := binary(),

@@ -123,6 +123,16 @@ do(#{verb := <<"browse">>, args := [A, {_, Name, _}], options := Options}, State
         {ok, Page} -> {{page, Page, Options}, After};
         Error -> {Error, After}
     end;
+do(#{verb := <<"doctor">>, args := [A, {_, Name, _}], options := Options, expect := Expect}, State) ->
+    Missing = lists:sum([binary_to_integer(Count) || {<<"missing">>, Count, _} <- Options]),
+    {Queue, After} = with_queue(A, Name, State, fun(Queue) -> {ok, Queue} end),
+    Ask = fun() ->
+        case Queue of
+            {ok, Ref} -> found(primer:doctor(Ref), Missing, Expect);
+            Error -> Error
+        end
+    end,
+    {asked(Ask, {ok, as_written}), After};
 do(#{verb := <<"redrive">>, args := [A, {_, Name, _}], options := Options}, State) ->
     {Answer, After} = with_queue(A, Name, State, fun(Queue) -> primer:redrive(Queue, redrive_options(Options, State)) end),
     case Answer of
@@ -416,6 +426,23 @@ browse_options(Options, #{cursors := Cursors}) ->
         [] -> Given;
         _ -> Given#{headers => Headers}
     end.
+
+%% Whether findings are those that the step writes; else what they are.
+found({ok, #{findings := Findings, missing := Missing}}, Count, Expect) when
+    length(Missing) =:= Count, length(Findings) =:= length(Expect)
+->
+    Are = [finding(Word, Finding) || {Finding, Words} <- lists:zip(Findings, Expect), Word <- Words],
+    case lists:all(fun(Is) -> Is end, Are) of
+        true -> {ok, as_written};
+        false -> {ok, Findings}
+    end;
+found(Answer, _, _) ->
+    Answer.
+
+finding({none, Code, _}, #{code := Is}) -> atom_to_binary(Is) =:= Code;
+finding({<<"members">>, Count, _}, #{members := Members}) -> length(Members) =:= binary_to_integer(Count);
+finding({<<"messages">>, Count, _}, #{messages := Messages}) -> Messages =:= binary_to_integer(Count);
+finding({<<"group">>, Group, _}, #{group := Is}) -> Is =:= Group.
 
 %% Whether an explanation is the one that the step writes; else what it is.
 explained(#{accounts := Accounts, missing := Missing} = Told, Count, Expect, State) when length(Missing) =:= Count ->

@@ -151,6 +151,7 @@ shape(<<"browse">>) ->
     ]};
 shape(<<"redrive">>) ->
     {2, 2, [<<"to">>, <<"max">>, <<"header.">>, <<"ids">>, <<"dry_run">>, <<"timeout">>, <<"missing">>]};
+shape(<<"doctor">>) -> {2, 2, [<<"missing">>]};
 shape(<<"explain">>) -> {2, 2, [<<"missing">>]};
 shape(<<"ack">>) -> {2, 2, []};
 shape(<<"ack_many">>) -> {2, 99, []};

@@ -2,7 +2,7 @@
 // An explanation: what every member knows of one message.
 
 const { inspect } = require('node:util')
-const { ACCOUNT, EXPLANATION, idOf, long, memberOf, padded } = require('./tray.cjs')
+const { ACCOUNT, EXPLANATION, idOf, long, memberOf, membersAt, padded } = require('./tray.cjs')
 
 /** By the core's numbers. */
 const KNOWN = [
@@ -57,8 +57,6 @@ class Explanation {
 }
 
 const memberAt = (words, word) => memberOf(words[word], words[word + 1], words[word + 2], words[word + 3])
-
-const membersAt = (words, at, count) => Array.from({ length: count }, (_, i) => memberAt(words, (at >>> 2) + i * 4))
 
 /** The explanation at `at`. */
 function explanationAt(tray, at) {

@@ -15,6 +15,7 @@ const REPLY = 5
 const PAGE = 6
 const EXPLANATION = 7
 const REDRIVEN = 8
+const DIAGNOSIS = 9
 
 /** Scratch memory larger than this is not kept. */
 const SCRATCH_MAX = 1 << 20
@@ -239,7 +240,7 @@ function settle(tray, at) {
   }
   if (isAwaited) wait.resolve(wait.read(tray, first, count))
   if (kind === REPLY) return afterReply(words, first)
-  if (kind === PAGE || kind === EXPLANATION || kind === REDRIVEN) return afterPage(words, first)
+  if ([PAGE, EXPLANATION, REDRIVEN, DIAGNOSIS].includes(kind)) return afterPage(words, first)
   if (kind !== DELIVERIES) return first + (kind === 2 ? count * RECEIPT : 0)
   let next = first
   for (let i = 0; i < count; i += 1) {

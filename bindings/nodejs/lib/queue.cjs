@@ -8,6 +8,7 @@ const { wrong } = require('./errors.cjs')
 const values = require('./values.cjs')
 const { RECEIPT, idOf } = require('./tray.cjs')
 const { Delivery, ackMany, checkDelivery, deliveriesOf } = require('./delivery.cjs')
+const { diagnosisAt } = require('./diagnosis.cjs')
 const { pageReader } = require('./page.cjs')
 const { redrivenAt } = require('./redriven.cjs')
 const { replyOf } = require('./reply.cjs')
@@ -255,6 +256,16 @@ class Queue {
     if (code !== 0) return late(handleOf(code), redrivenAt, signal)
     const { tray: full, at } = found(tray)
     return redrivenAt(full, at)
+  }
+
+  /** Why nothing is delivered: what every member that answers within two seconds knows, and what follows from that. */
+  async doctor(options) {
+    const signal = values.checkSignal(values.optionsOf(options)?.signal)
+    const tray = trayNow()
+    const code = native.doctor(this.#handle, tray.bytes, tray.at)
+    if (code !== 0) return late(handleOf(code), diagnosisAt, signal)
+    const { tray: full, at } = found(tray)
+    return diagnosisAt(full, at)
   }
 
   /** Push: at most `credit` unsettled deliveries of `creditBytes` at a time, as an async iterable. */

@@ -2,22 +2,20 @@
 // What became of a redrive.
 
 const { inspect } = require('node:util')
-const { REDRIVEN, long, memberOf } = require('./tray.cjs')
+const { REDRIVEN, long, membersAt } = require('./tray.cjs')
 
 class Redriven {
   constructor(tray, at) {
     const { words } = tray
     const word = at >>> 2
     const count = (place) => long(words[word + place], words[word + place + 1])
-    const first = (at + REDRIVEN) >>> 2
-    const memberAt = (place) => memberOf(words[place], words[place + 1], words[place + 2], words[place + 3])
     this.matched = count(4)
     this.moved = count(6)
     this.refused = count(8)
     this.skipped = count(10)
     this.leased = count(2)
     /** The ids of members that did not answer. */
-    this.missing = Array.from({ length: words[word + 1] }, (_, i) => memberAt(first + i * 4))
+    this.missing = membersAt(words, at + REDRIVEN, words[word + 1])
   }
 
   [inspect.custom](depth, options) {

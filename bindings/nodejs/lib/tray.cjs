@@ -26,6 +26,10 @@ const EXPLANATION = 16
 const ACCOUNT = 128
 /** Bytes of what precedes the members that did not answer a redrive. */
 const REDRIVEN = 48
+/** Bytes of a diagnosis' own head, and of what precedes the members of a finding and of facts. */
+const DIAGNOSIS = 16
+const FINDING = 32
+const FACTS = 160
 
 class Tray {
   constructor(size) {
@@ -55,6 +59,12 @@ const idOf = (a, b, c, d) => `${hex(b)}${hex(a)}-${long(c, d)}`
 /** A member's id from its four words. */
 const memberOf = (a, b, c, d) => `${hex(d)}${hex(c)}${hex(b)}${hex(a)}`
 
+/** The ids of `count` members from `at` on. */
+const membersAt = (words, at, count) => Array.from({ length: count }, (_, i) => {
+  const word = (at >>> 2) + i * 4
+  return memberOf(words[word], words[word + 1], words[word + 2], words[word + 3])
+})
+
 const LITTLE = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1
 
 /** The word at any place: what follows a text does not start at a multiple of 4. */
@@ -76,7 +86,7 @@ function afterReply(words, at) {
   return padded(at + REPLY + words[word] + words[word + 1])
 }
 
-/** Where the record after the page, explanation or outcome of a redrive at `at` begins. */
+/** Where the record after the page, explanation, diagnosis or outcome of a redrive at `at` begins. */
 const afterPage = (words, at) => at + words[at >>> 2]
 
 /** The headers from `at` to `end` as pairs, in their order. */
@@ -95,7 +105,7 @@ function pairsAt(bytes, at, end) {
 const padded = (size) => ((size + 7) >>> 3) * 8
 
 module.exports = {
-  ACCOUNT, BROADCAST, DELIVERY, ENTRY, EXPLANATION, HEAD, PAGE, RECEIPT, REDRIVEN, REPLY, SHOWN, TRAY, TRAY_LEFT, Tray, afterDelivery,
+  ACCOUNT, BROADCAST, DELIVERY, DIAGNOSIS, ENTRY, EXPLANATION, FACTS, FINDING, HEAD, PAGE, RECEIPT, REDRIVEN, REPLY, SHOWN, TRAY, TRAY_LEFT, Tray, afterDelivery,
   afterPage, afterReply,
-  headersAt, idOf, long, memberOf, padded, pairsAt, priorityAt, wordAt,
+  headersAt, idOf, long, memberOf, membersAt, padded, pairsAt, priorityAt, wordAt,
 }

@@ -186,6 +186,11 @@ export type Known =
   | 'replicating' | 'ready' | 'delayed' | 'leased' | 'moving' | 'dying' | 'standby'
   | 'acked' | 'dead' | 'expired' | 'aborted' | 'forgotten' | 'unknown'
 
+/** What may be the matter with a queue, the most important first. */
+export type FindingCode =
+  | 'paused_out' | 'owner_unreachable' | 'member_missing' | 'no_group' | 'no_consumer' | 'no_credit' | 'all_leased' | 'delayed'
+  | 'paused_in' | 'full' | 'memory' | 'empty' | 'healthy'
+
 /** What a look at a queue's messages asks for. */
 export interface BrowseOptions {
   /** At most this many on a page, 1 to 1,000. Default: 100. */

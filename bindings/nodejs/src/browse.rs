@@ -94,3 +94,17 @@ pub fn redrive(
         })
     })
 }
+
+/// Why a queue delivers nothing; the diagnosis lies in `tray` from `at` on. 0 or a ticket.
+#[napi(catch_unwind)]
+pub fn doctor(queue: u32, mut tray: Uint8ArraySlice, at: u32) -> f64 {
+    let tray = bytes_of(&mut tray);
+    verb(|room| {
+        let Owned { host, value } = room.queue(queue)?;
+        let pending = value.doctor();
+        let host = *host;
+        room.answer_with(host, pending, |room, diagnosis| {
+            room.hand_over(host, Parcel::Diagnosis(diagnosis), tray, at)
+        })
+    })
+}

@@ -159,6 +159,7 @@ fn size_of(completion: &Completion) -> usize {
         Ok(Outcome::Page(page)) => pack::page_bytes(page),
         Ok(Outcome::Explanation(explanation)) => pack::explanation_bytes(explanation),
         Ok(Outcome::Redriven(redriven)) => pack::redriven_bytes(redriven),
+        Ok(Outcome::Diagnosis(diagnosis)) => pack::diagnosis_bytes(diagnosis),
         Ok(Outcome::Receipts(receipts)) => RECEIPT * receipts.len(),
         Ok(Outcome::Deliveries(deliveries)) => pack::deliveries_bytes(deliveries),
         Ok(Outcome::Delivery(delivery)) => pack::deliveries_bytes(std::slice::from_ref(delivery)),
@@ -192,6 +193,10 @@ fn write(room: &mut Room, host: u32, completion: Completion, writer: &mut Writer
         Ok(Outcome::Explanation(explanation)) => {
             writer.completion(ticket, Kind::Explanation, 1)?;
             writer.explanation(&explanation)
+        }
+        Ok(Outcome::Diagnosis(diagnosis)) => {
+            writer.completion(ticket, Kind::Diagnosis, 1)?;
+            writer.diagnosis(&diagnosis)
         }
         Ok(Outcome::Redriven(redriven)) => {
             writer.completion(ticket, Kind::Redriven, 1)?;

@@ -15,6 +15,9 @@
 //! | explanation | its bytes, head and padding included; accounts; missing; 0; then missing members: 4 each, accounts |
 //! | account | member: 4; id: 4; owner: 4; lessee: 4; known; attempts; confirmed; holders; bytes of queue; of group; what is there (1 owner, 2 lessee, 4 lease); 0; accepted (ms): 2; ready: 2; expires: 2; lease: 2; then holders: 4 each, queue, group, padding |
 //! | redriven | its bytes, head included; missing; leased: 2; matched: 2; moved: 2; refused: 2; skipped: 2; then missing members: 4 each |
+//! | diagnosis | its bytes, head and padding included; findings; facts; missing; then missing members: 4 each, findings, facts |
+//! | finding | messages: 2; bytes of code; of group; members; 0; 0; 0; then members: 4 each, code, group, padding |
+//! | facts | member: 4; ready: 2; leased: 2; delayed: 2; standby: 2; stranded: 2; oldest: 2; next ready: 2; next lease: 2; receives: 2; subscriptions: 2; credit: 2; most messages: 2; most bytes: 2; lessees; owners; bytes of group; of who pauses it; paused (1 in, 2 out); memory (percent); what is there (1 oldest, 2 next ready, 4 next lease, 8 most messages, 16 most bytes, 32 full); 0; 0; 0; then lessees, owners: 4 each, group, who pauses it, padding |
 //! | header | bytes of name; bytes of value; then both |
 //! | broadcast | who: 4; bytes of body; 0; 0; 0; then body, padding |
 //! | entry, or change | when (ms, 0 in a change): 2; bytes of key; values; then key, values, padding |
@@ -23,8 +26,8 @@
 
 use napi::bindgen_prelude::{Uint8ArraySlice, Uint32ArraySlice};
 use primer::{
-    Account, Broadcast, Browsed, Bytes, Delivery, Explanation, MemberId, MessageId, Page, Receipt,
-    Redriven, Reply, Result,
+    Account, Broadcast, Browsed, Bytes, Delivery, Diagnosis, Explanation, Facts, Finding, MemberId,
+    MessageId, Page, Receipt, Redriven, Reply, Result,
 };
 
 use crate::room::internal;
@@ -61,6 +64,10 @@ const EXPLANATION: usize = 16;
 const ACCOUNT: usize = 128;
 /// Bytes of what precedes the members that did not answer a redrive.
 const REDRIVEN: usize = 48;
+/// Bytes of a diagnosis' own head, and of what precedes the members of a finding and of facts.
+const DIAGNOSIS: usize = 16;
+const FINDING: usize = 32;
+const FACTS: usize = 160;
 
 /// What an account says that it has.
 const HAS_OWNER: u32 = 1;
@@ -83,6 +90,7 @@ pub(crate) enum Kind {
     Page = 6,
     Explanation = 7,
     Redriven = 8,
+    Diagnosis = 9,
 }
 
 /// Writes records into a tray from a place on. Errors: 599 past its end, which the sizes rule out.
@@ -251,6 +259,82 @@ impl<'a> Writer<'a> {
         self.members(&redriven.missing)
     }
 
+    /// Writes a diagnosis.
+    pub(crate) fn diagnosis(&mut self, diagnosis: &Diagnosis) -> Result<()> {
+        let Diagnosis {
+            findings,
+            facts,
+            missing,
+        } = diagnosis;
+        let bytes = word(diagnosis_bytes(diagnosis));
+        let (found, told) = (word(findings.len()), word(facts.len()));
+        self.words([bytes, found, told, word(missing.len())])?;
+        self.members(missing)?;
+        findings.iter().try_for_each(|one| self.finding(one))?;
+        facts.iter().try_for_each(|one| self.facts(one))
+    }
+
+    fn finding(&mut self, finding: &Finding) -> Result<()> {
+        let group = finding.group.as_deref().unwrap_or_default();
+        let messages = halves(finding.messages);
+        let (code, name) = (word(finding.code.len()), word(group.len()));
+        self.words([messages[0], messages[1], code, name])?;
+        self.words([word(finding.members.len()), 0, 0, 0])?;
+        self.members(&finding.members)?;
+        self.bytes(finding.code.as_bytes())?;
+        self.bytes(group.as_bytes())?;
+        self.at = self.at.next_multiple_of(8);
+        Ok(())
+    }
+
+    fn facts(&mut self, facts: &Facts) -> Result<()> {
+        let group = facts.group.as_deref().unwrap_or_default();
+        let pauser = facts.paused_by.as_deref().unwrap_or_default();
+        let flag = |is_there: bool, flag: u32| u32::from(is_there) * flag;
+        let has = flag(facts.oldest_ms.is_some(), 1)
+            | flag(facts.next_ready_ms.is_some(), 2)
+            | flag(facts.next_lease_ms.is_some(), 4)
+            | flag(facts.messages_max.is_some(), 8)
+            | flag(facts.bytes_max.is_some(), 16)
+            | flag(facts.is_full, 32);
+        let paused = match facts.paused {
+            Some("in") => 1,
+            Some("out") => 2,
+            Some(_) => 3,
+            None => 0,
+        };
+        let some = |number: Option<u64>| number.unwrap_or_default();
+        let pairs = [
+            (facts.ready, facts.leased),
+            (facts.delayed, facts.standby),
+            (facts.stranded, some(facts.oldest_ms)),
+            (some(facts.next_ready_ms), some(facts.next_lease_ms)),
+            (facts.receives, facts.subscriptions),
+            (facts.credit, some(facts.messages_max)),
+        ];
+        self.member(facts.member)?;
+        for (one, next) in pairs {
+            let (one, next) = (halves(one), halves(next));
+            self.words([one[0], one[1], next[0], next[1]])?;
+        }
+        let bytes = halves(some(facts.bytes_max));
+        let (lessees, owners) = (word(facts.lessees.len()), word(facts.owners.len()));
+        self.words([bytes[0], bytes[1], lessees, owners])?;
+        self.words([
+            word(group.len()),
+            word(pauser.len()),
+            paused,
+            facts.memory_percent,
+        ])?;
+        self.words([has, 0, 0, 0])?;
+        self.members(&facts.lessees)?;
+        self.members(&facts.owners)?;
+        self.bytes(group.as_bytes())?;
+        self.bytes(pauser.as_bytes())?;
+        self.at = self.at.next_multiple_of(8);
+        Ok(())
+    }
+
     fn account(&mut self, account: &Account) -> Result<()> {
         let name = |name: &Option<String>| word(name.as_deref().map_or(0, str::len));
         let flag = |is_there: bool, flag: u32| u32::from(is_there) * flag;
@@ -377,6 +461,22 @@ pub(crate) fn explanation_bytes(explanation: &Explanation) -> usize {
 /// Bytes that a redrive's outcome takes.
 pub(crate) fn redriven_bytes(redriven: &Redriven) -> usize {
     REDRIVEN + redriven.missing.len() * MEMBER
+}
+
+/// Bytes that a diagnosis takes, its findings, facts and padding included.
+pub(crate) fn diagnosis_bytes(diagnosis: &Diagnosis) -> usize {
+    let name = |name: &Option<String>| name.as_deref().map_or(0, str::len);
+    let found = |one: &Finding| {
+        let texts = one.code.len() + name(&one.group);
+        (FINDING + one.members.len() * MEMBER + texts).next_multiple_of(8)
+    };
+    let told = |one: &Facts| {
+        let members = one.lessees.len() + one.owners.len();
+        (FACTS + members * MEMBER + name(&one.group) + name(&one.paused_by)).next_multiple_of(8)
+    };
+    let findings = diagnosis.findings.iter().map(found).sum::<usize>();
+    let facts = diagnosis.facts.iter().map(told).sum::<usize>();
+    DIAGNOSIS + diagnosis.missing.len() * MEMBER + findings + facts
 }
 
 fn headers_bytes(headers: &[(String, String)]) -> usize {

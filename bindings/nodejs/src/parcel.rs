@@ -1,8 +1,8 @@
 //! [`Parcel`]: values that travel to JavaScript in a tray, whatever they are.
 
 use primer::{
-    Broadcast, Change, Delivery, Entry, Error, ErrorKind, Explanation, Page, Redriven, Reply,
-    Result,
+    Broadcast, Change, Delivery, Diagnosis, Entry, Error, ErrorKind, Explanation, Page, Redriven,
+    Reply, Result,
 };
 
 use crate::pack::{self, HEAD, Writer, word};
@@ -15,6 +15,7 @@ pub(crate) enum Parcel {
     Page(Page),
     Explanation(Explanation),
     Redriven(Redriven),
+    Diagnosis(Diagnosis),
     Broadcasts(Vec<Broadcast>),
     Entries(Vec<Entry>),
     Changes(Vec<Change>),
@@ -30,7 +31,11 @@ impl Parcel {
     fn len(&self) -> usize {
         match self {
             Self::Deliveries(list) => list.len(),
-            Self::Reply(_) | Self::Page(_) | Self::Explanation(_) | Self::Redriven(_) => 1,
+            Self::Reply(_)
+            | Self::Page(_)
+            | Self::Explanation(_)
+            | Self::Redriven(_)
+            | Self::Diagnosis(_) => 1,
             Self::Broadcasts(list) => list.len(),
             Self::Entries(list) => list.len(),
             Self::Changes(list) => list.len(),
@@ -45,6 +50,7 @@ impl Parcel {
             Self::Page(page) => pack::page_bytes(page),
             Self::Explanation(explanation) => pack::explanation_bytes(explanation),
             Self::Redriven(redriven) => pack::redriven_bytes(redriven),
+            Self::Diagnosis(diagnosis) => pack::diagnosis_bytes(diagnosis),
             Self::Broadcasts(list) => list.iter().map(pack::broadcast_bytes).sum(),
             Self::Entries(list) => {
                 let each = |one: &Entry| pack::entry_bytes(&one.key, values(one));
@@ -115,6 +121,7 @@ impl Room {
             Parcel::Page(page) => writer.page(&page),
             Parcel::Explanation(explanation) => writer.explanation(&explanation),
             Parcel::Redriven(redriven) => writer.redriven(&redriven),
+            Parcel::Diagnosis(diagnosis) => writer.diagnosis(&diagnosis),
             Parcel::Broadcasts(list) => list.iter().try_for_each(|one| writer.broadcast(one)),
             Parcel::Entries(list) => list
                 .iter()

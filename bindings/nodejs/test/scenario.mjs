@@ -11,6 +11,7 @@ const SHAPES = {
   enqueue_many: [3, 99, ENQUEUE],
   call: [3, 3, ENQUEUE], reply: [3, 3, ['header.']], replied: [1, 1, []],
   receive: [2, 2, ['max', 'wait', 'lease', ...GROUP]],
+  doctor: [2, 2, ['missing']],
   redrive: [2, 2, ['to', 'max', 'header.', 'ids', 'dry_run', 'timeout', 'missing']],
   browse: [2, 2, ['max', 'after', 'group', 'states', 'header.', 'body_bytes', 'timeout', 'cursor', 'missing']],
   explain: [2, 2, ['missing']],

@@ -10,7 +10,7 @@ use crate::alive::Alive;
 use crate::delivery::{deliveries, delivery};
 use crate::error::{OrRaise, exception};
 use crate::receipt::{receipt, receipts};
-use crate::values::{broadcast, change, event, explanation, page, redriven, reply};
+use crate::values::{broadcast, change, diagnosis, event, explanation, page, redriven, reply};
 
 /// A queue of late answers.
 #[pyclass(frozen, module = "primer._primer")]
@@ -70,6 +70,7 @@ fn convert(py: Python<'_>, outcome: Outcome) -> PyResult<Bound<'_, PyAny>> {
         Outcome::Page(value) => page(py, value),
         Outcome::Explanation(value) => explanation(py, value),
         Outcome::Redriven(value) => redriven(py, value),
+        Outcome::Diagnosis(value) => diagnosis(py, value),
         Outcome::Receipts(values) => receipts(py, values),
         Outcome::Deliveries(values) => deliveries(py, values),
         Outcome::Delivery(value) => delivery(py, value),

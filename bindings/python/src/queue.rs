@@ -15,7 +15,7 @@ use crate::delivery::{Delivery, deliveries};
 use crate::error::OrRaise;
 use crate::receipt::{receipt, receipts};
 use crate::subscription::Subscription;
-use crate::values::{page, redriven, reply};
+use crate::values::{diagnosis, page, redriven, reply};
 use crate::wait::answer;
 
 /// A queue as seen from one member.
@@ -256,6 +256,16 @@ impl Queue {
         };
         let pending = self.alive.get(py)?.redrive(&options);
         answer(py, pending, queue_of(py, on)?, |value| redriven(py, value))
+    }
+
+    #[pyo3(signature = (on=None), text_signature = "(self, /, on=None)")]
+    fn doctor<'py>(
+        &self,
+        py: Python<'py>,
+        on: Option<&Bound<'py, Completions>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let pending = self.alive.get(py)?.doctor();
+        answer(py, pending, queue_of(py, on)?, |value| diagnosis(py, value))
     }
 
     #[pyo3(

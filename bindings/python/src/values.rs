@@ -244,6 +244,87 @@ pub fn redriven(py: Python<'_>, redriven: primer::Redriven) -> PyResult<Bound<'_
     CLASS.make(py, values)
 }
 
+/// A `primer.Diagnosis`.
+pub fn diagnosis(py: Python<'_>, diagnosis: primer::Diagnosis) -> PyResult<Bound<'_, PyAny>> {
+    static CLASS: Class<3> = Class::new("Diagnosis", ["findings", "facts", "missing"]);
+    let findings = diagnosis.findings.into_iter().map(|one| finding(py, one));
+    let findings = findings.collect::<PyResult<Vec<_>>>()?;
+    let all = diagnosis.facts.into_iter().map(|one| facts(py, one));
+    let all = all.collect::<PyResult<Vec<_>>>()?;
+    let values = [
+        PyTuple::new(py, findings)?.into_any(),
+        PyTuple::new(py, all)?.into_any(),
+        PyTuple::new(py, texts(&diagnosis.missing))?.into_any(),
+    ];
+    CLASS.make(py, values)
+}
+
+/// A `primer.Finding`.
+fn finding(py: Python<'_>, finding: primer::Finding) -> PyResult<Bound<'_, PyAny>> {
+    static CLASS: Class<4> = Class::new("Finding", ["code", "group", "messages", "members"]);
+    let values = [
+        any(py, finding.code)?,
+        any(py, finding.group)?,
+        any(py, finding.messages)?,
+        PyTuple::new(py, texts(&finding.members))?.into_any(),
+    ];
+    CLASS.make(py, values)
+}
+
+/// A `primer.Facts`.
+fn facts(py: Python<'_>, facts: primer::Facts) -> PyResult<Bound<'_, PyAny>> {
+    static CLASS: Class<21> = Class::new(
+        "Facts",
+        [
+            "member",
+            "group",
+            "ready",
+            "leased",
+            "delayed",
+            "standby",
+            "stranded",
+            "oldest_ms",
+            "next_ready_ms",
+            "next_lease_ms",
+            "lessees",
+            "owners",
+            "receives",
+            "subscriptions",
+            "credit",
+            "paused",
+            "paused_by",
+            "messages_max",
+            "bytes_max",
+            "is_full",
+            "memory_percent",
+        ],
+    );
+    let values = [
+        any(py, facts.member.to_string())?,
+        any(py, facts.group)?,
+        any(py, facts.ready)?,
+        any(py, facts.leased)?,
+        any(py, facts.delayed)?,
+        any(py, facts.standby)?,
+        any(py, facts.stranded)?,
+        any(py, facts.oldest_ms)?,
+        any(py, facts.next_ready_ms)?,
+        any(py, facts.next_lease_ms)?,
+        PyTuple::new(py, texts(&facts.lessees))?.into_any(),
+        PyTuple::new(py, texts(&facts.owners))?.into_any(),
+        any(py, facts.receives)?,
+        any(py, facts.subscriptions)?,
+        any(py, facts.credit)?,
+        any(py, facts.paused)?,
+        any(py, facts.paused_by)?,
+        any(py, facts.messages_max)?,
+        any(py, facts.bytes_max)?,
+        any(py, facts.is_full)?,
+        any(py, facts.memory_percent)?,
+    ];
+    CLASS.make(py, values)
+}
+
 fn texts(members: &[primer::MemberId]) -> Vec<String> {
     members.iter().map(ToString::to_string).collect()
 }

@@ -42,6 +42,7 @@ _SHAPES: dict[str, tuple[int, int, tuple[str, ...]]] = {
         ("max", "after", "group", "states", "header.", "body_bytes", "timeout", "cursor", "missing"),
     ),
     "explain": (2, 2, ("missing",)),
+    "doctor": (2, 2, ("missing",)),
     "redrive": (2, 2, ("to", "max", "header.", "ids", "dry_run", "timeout", "missing")),
     "ack": (2, 2, ()),
     "ack_many": (2, 99, ()),

@@ -270,6 +270,25 @@ class World:
         elif browsed.headers.get(word.key.removeprefix("header.")) != word.text:
             raise Differs(f"wanted {word.key}={word.text!r}: {browsed}")
 
+    def _doctor(self, step: Step) -> None:
+        missing = int(step.options["missing"].text) if "missing" in step.options else 0
+
+        def is_found() -> bool:
+            told = self.do(self._member(step).queue(step.arg(1)).doctor())
+            if step.error is not None or len(told.missing) != missing or len(told) != len(step.expect):
+                return False
+            pairs = zip(told, step.expect, strict=True)
+            return all(self._is_finding(finding, word) for finding, words in pairs for word in words)
+
+        self._await(step.error is None, is_found)
+
+    @staticmethod
+    def _is_finding(finding: primer.Finding, word: Word) -> bool:
+        if word.key is None:
+            return finding.code == word.text
+        value = getattr(finding, word.key)
+        return str(len(value) if word.key == "members" else value) == word.text
+
     def _redrive(self, step: Step) -> None:
         headers = [(key.removeprefix("header."), word.text) for key, word in step.options.items() if "." in key]
         redrive: dict[str, Any] = {"headers": headers or None, "timeout": PATIENCE, "dry_run": step.is_true("dry_run")}

@@ -151,6 +151,28 @@ module Primer
   end
 
   # The members' accounts, in the order of their ids.
+  class Finding
+    alias native_code code
+    private :native_code
+
+    # What it is, as a symbol: :no_consumer, :paused_out and so on.
+    def code
+      native_code.to_sym
+    end
+  end
+
+  # Its findings, the most important first.
+  class Diagnosis
+    include Enumerable
+
+    def each(&block)
+      return enum_for unless block
+
+      findings.each(&block)
+      self
+    end
+  end
+
   class Explanation
     include Enumerable
 
@@ -324,7 +346,7 @@ module Primer
     end
   end
 
-  [Receipt, Reply, Page, Browsed, Explanation, Account, Redriven, Member, Event, Broadcast, Entry, Change].each { |type| type.prepend(Value) }
+  [Receipt, Reply, Page, Browsed, Explanation, Account, Redriven, Diagnosis, Finding, Facts, Member, Event, Broadcast, Entry, Change].each { |type| type.prepend(Value) }
 
   # What is read as it comes: a Subscription's Deliveries, a Topic's Broadcasts, a Watch's Changes,
   # Events. Enumerable; but the last three have the table's `take`: what is here already. `first`

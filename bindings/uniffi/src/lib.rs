@@ -9,6 +9,7 @@
 mod browse;
 mod courier;
 mod delivery;
+mod doctor;
 mod error;
 mod events;
 mod explain;
@@ -23,6 +24,7 @@ mod watch;
 
 pub use crate::browse::{BrowseOptions, Browsed, Page, State};
 pub use crate::delivery::Delivery;
+pub use crate::doctor::{Diagnosis, Facts, Finding};
 pub use crate::error::PrimerError;
 pub use crate::events::Events;
 pub use crate::explain::{Account, Explanation};

@@ -97,6 +97,19 @@ private val tests = mapOf<String, suspend () -> Unit>(
             equal(101, number { dead.redrive(RedriveOptions(ids = listOf("no id"))) })
         }
     },
+    "a diagnosis says what is the matter" to {
+        withPrimer { primer ->
+            val jobs = primer.queue("jobs")
+            val me = primer.members().first().id
+            equal(listOf("empty"), jobs.doctor().findings.map { it.code })
+            for (text in listOf("one", "two")) jobs.enqueue(text)
+            jobs.receive(ReceiveOptions(waitMs = 20_000uL))
+            val told = jobs.doctor()
+            equal(listOf(Finding("no_consumer", null, 1uL, listOf(me))), told.findings)
+            equal(listOf(1uL, 1uL, 0uL), told.facts[0].let { listOf(it.ready, it.leased, it.delayed) })
+            equal(emptyList<String>() to null, told.missing to told.facts[0].paused)
+        }
+    },
     "an explanation says what a message is" to {
         withPrimer { primer ->
             val id = primer.queue("jobs").enqueue("one").id

@@ -48,6 +48,7 @@ private val SHAPES = shapes(1..1, "members address unsubscribe close unlisten re
         "receive" to Shape(2..2, "max", "wait", "lease", "group", "backlog"),
         "browse" to Shape(2..2, "max", "after", "group", "states", "header.", "body_bytes", "timeout", "cursor", "missing"),
         "explain" to Shape(2..2, "missing"),
+        "doctor" to Shape(2..2, "missing"),
         "redrive" to Shape(2..2, "to", "max", "header.", "ids", "dry_run", "timeout", "missing"),
         "ack_many" to Shape(2..99),
         "nack" to Shape(2..2, "delay"),

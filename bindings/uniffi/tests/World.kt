@@ -87,6 +87,7 @@ class World {
         "browse" -> browse(step)
         "explain" -> explain(step)
         "redrive" -> redrive(step)
+        "doctor" -> doctor(step)
         "subscribe" -> subscribe(step)
         "create_group" -> done { queue(step).createGroup(step.name(2), isBacklog(step)) }
         "remove_group" -> done { queue(step).removeGroup(step.name(2)) }
@@ -190,6 +191,22 @@ class World {
             else -> browsed.headers.find { "header." + it.key == key }?.value.orEmpty().encodeToByteArray()
         }
         if (!has.contentEquals(word.value)) differ("${word.key ?: "body"} ${word.text.take(40)}", has.decodeToString().take(40))
+    }
+
+    private suspend fun doctor(step: Step): Any = awaited(step, listOf("as written")) {
+        val told = queue(step).doctor()
+        val isSo = step.error == null && told.missing.size.toULong() == (step.number("missing") ?: 0uL) &&
+            told.findings.size == step.expect.size &&
+            told.findings.zip(step.expect).all { (finding, words) -> words.all { isFound(finding, it) } }
+        listOf(if (isSo) "as written" else "$told")
+    }
+
+    private fun isFound(finding: Finding, word: Word) = when (word.key) {
+        null -> finding.code == word.text
+        "group" -> finding.group == word.text
+        "messages" -> finding.messages.toString() == word.text
+        "members" -> finding.members.size.toString() == word.text
+        else -> differ("a finding's word", word.key)
     }
 
     private suspend fun redrive(step: Step): Any {

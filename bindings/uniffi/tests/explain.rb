@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# The step that asks what every member knows of a message. Part of World.
+# The steps that ask what every member knows of a message, and why nothing is delivered. Part of World.
 module Explain
   private
 
@@ -16,6 +16,32 @@ module Explain
       sleep 0.01
     end
     :compared
+  end
+
+  # Waits until just these findings are given.
+  def do_doctor(step)
+    ends = now_ms + World::PATIENCE_MS
+    until found?(step, told = queue(step).doctor)
+      return :done if step.expect.dig(0, 0)&.plain?("error")
+
+      differ("these findings", told.inspect) if now_ms > ends
+      sleep 0.01
+    end
+    :compared
+  end
+
+  def found?(step, told)
+    return false if step.expect.dig(0, 0)&.plain?("error")
+
+    told.missing.size == (step.number("missing") || 0) && told.findings.size == step.expect.size &&
+      told.zip(step.expect).all? { |finding, words| words.all? { |word| finding?(finding, word) } }
+  end
+
+  def finding?(finding, word)
+    return finding.code.to_s == word.text unless word.key
+
+    value = finding.public_send(word.key)
+    (word.key == "members" ? value.size : value).to_s == word.text
   end
 
   def told?(step, told)

@@ -464,6 +464,25 @@ test "letters go back and are counted" do
   end
 end
 
+test "a diagnosis is enumerable and says what is the matter" do
+  Primer.open do |primer|
+    jobs = primer.queue("jobs")
+    me = primer.members.first.id
+    equal([:empty], jobs.doctor.map(&:code))
+    jobs.enqueue_many(%w[one two])
+    taken = jobs.receive(wait_ms: 20_000)
+    jobs.pause(:in)
+    told = jobs.doctor
+    equal([[:no_consumer, nil, 1, [me]], [:paused_in, nil, 0, [me]]],
+          told.map { |one| [one.code, one.group, one.messages, one.members] })
+    facts = told.facts.first
+    equal([me, 1, 1, 0, [me], "in", nil, nil, false],
+          [facts.member, facts.ready, facts.leased, facts.delayed, facts.lessees, facts.paused, facts.paused_by,
+           facts.messages_max, facts.is_full])
+    taken.ack
+  end
+end
+
 test "an explanation is enumerable and says what a message is" do
   id = nil
   closed = Primer.open do |primer|

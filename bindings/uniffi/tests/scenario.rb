@@ -50,6 +50,7 @@ module Scenario
     "receive" => [2, 2, %w[max wait lease] + IN_GROUP],
     "browse" => [2, 2, %w[max after group states header. body_bytes timeout cursor missing]],
     "explain" => [2, 2, %w[missing]],
+    "doctor" => [2, 2, %w[missing]],
     "redrive" => [2, 2, %w[to max header. ids dry_run timeout missing]],
     "ack" => [2, 2, []], "ack_many" => [2, 99, []], "nack" => [2, 2, %w[delay]],
     "release" => [2, 2, []], "extend" => [2, 2, %w[lease]], "drop" => [2, 2, []],

@@ -18,8 +18,8 @@ use crate::pending::Held;
 use crate::run::runtime;
 use crate::run::waiter::call_host;
 use crate::{
-    Broadcast, Change, Delivery, Error, ErrorKind, Event, Explanation, Page, Receipt, Redriven,
-    Reply, Result,
+    Broadcast, Change, Delivery, Diagnosis, Error, ErrorKind, Event, Explanation, Page, Receipt,
+    Redriven, Reply, Result,
 };
 
 /// `value | ticket`: what a native verb answers.
@@ -46,6 +46,8 @@ pub enum Outcome {
     Page(Page),
     /// Of explain.
     Explanation(Explanation),
+    /// Of doctor.
+    Diagnosis(Diagnosis),
     /// Of redrive.
     Redriven(Redriven),
     /// Of receive.
@@ -89,6 +91,12 @@ impl From<Page> for Outcome {
 impl From<Explanation> for Outcome {
     fn from(explanation: Explanation) -> Self {
         Outcome::Explanation(explanation)
+    }
+}
+
+impl From<Diagnosis> for Outcome {
+    fn from(diagnosis: Diagnosis) -> Self {
+        Outcome::Diagnosis(diagnosis)
     }
 }
 

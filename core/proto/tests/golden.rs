@@ -25,9 +25,9 @@ use primer_proto::membership::{Card, CardList, Heartbeat, Hello, Meta, Probe, Re
 use primer_proto::metadata::{Exchange, Exchanges, Length, Stock, Table};
 use primer_proto::queue::Message as Queue;
 use primer_proto::queue::{
-    Account, Browse, Browsed, Claim, Deliver, Demand, Done, Ending, Explain, Explained, Forget,
-    Header as QueueHeader, HintOk, Known, LeaseHint, Letter, Redrive, Redriven, Replied, Settle,
-    Settled, Shown, Spot, State,
+    Account, Browse, Browsed, Claim, Deliver, Demand, Done, Ending, Examine, Examined, Explain,
+    Explained, Facts, Forget, Header as QueueHeader, HintOk, Known, LeaseHint, Letter, Redrive,
+    Redriven, Replied, Settle, Settled, Shown, Spot, State,
 };
 use primer_proto::wire::Ids;
 
@@ -154,6 +154,7 @@ fn messages() -> Vec<(&'static str, Message)> {
     all.extend(looks());
     all.extend(questions());
     all.extend(redrives());
+    all.extend(examinations());
     all.extend(copies());
     all.extend(ends());
     all.extend(broadcasts());
@@ -585,6 +586,51 @@ fn redrives() -> Vec<(&'static str, Message)> {
                 refused: 2,
                 skipped: 1,
                 leased: 4,
+            })),
+        ),
+    ]
+}
+
+/// A question about a queue, and its answer.
+fn examinations() -> Vec<(&'static str, Message)> {
+    let queue = |message: Queue| Message::Queue(message.into());
+    let facts = Facts {
+        group: "mailer".into(),
+        ready: 300,
+        leased: 2,
+        delayed: 1,
+        standby: 7,
+        stranded: 3,
+        oldest_ms: 60_000,
+        next_ready_ms: 500,
+        next_lease_ms: 900,
+        receives: 1,
+        subscriptions: 2,
+        credit: 128,
+        paused: 2,
+        paused_by: "mail.".into(),
+        messages_max: 10_000,
+        bytes_max: 1 << 20,
+        is_full: true,
+        memory_percent: 96,
+        lessees: vec![MemberId(0xe3).0.to_le_bytes().to_vec()],
+        owners: vec![MemberId(0xd2).0.to_le_bytes().to_vec()],
+        member: Vec::new(),
+    };
+    vec![
+        (
+            "examine",
+            queue(Queue::Examine(Examine {
+                number: 300,
+                queue: "jobs".into(),
+            })),
+        ),
+        (
+            "examined",
+            queue(Queue::Examined(Examined {
+                number: 300,
+                is_busy: false,
+                facts: vec![facts],
             })),
         ),
     ]

@@ -87,7 +87,7 @@ const SHAPES: &[Shape] = &[
     ("enqueue", 3, 3, ENQUEUE), ("enqueue_many", 3, 99, ENQUEUE),
     ("call", 3, 3, ENQUEUE), ("reply", 3, 3, &["header."]), ("replied", 1, 1, &[]),
     ("receive", 2, 2, RECEIVE), ("browse", 2, 2, BROWSE), ("explain", 2, 2, &["missing"]),
-    ("redrive", 2, 2, REDRIVE),
+    ("redrive", 2, 2, REDRIVE), ("doctor", 2, 2, &["missing"]),
     ("ack", 2, 2, &[]), ("ack_many", 2, 99, &[]), ("nack", 2, 2, &["delay"]), ("release", 2, 2, &[]),
     ("reject", 2, 2, &["reason"]),
     ("extend", 2, 2, &["lease"]), ("drop", 2, 2, &[]),

@@ -440,8 +440,10 @@ fn look(queue: QueueKey, pool: &Pool, chance: &mut Chance) -> Command {
         origin: *make::pick(&pool.boots, chance),
         sequence: chance.below(24),
     };
-    if chance.percent(50) {
-        return Command::Explain(id);
+    match chance.below(4) {
+        0 | 1 => return Command::Explain(id),
+        2 => return Command::Doctor(queue),
+        _ => {}
     }
     Command::Redrive(NewRedrive {
         queue,
@@ -494,6 +496,7 @@ fn known(message: &Message) -> bool {
             Queue::Browse(_) | Queue::Browsed(_) | Queue::Explain(_) | Queue::Explained(_) => true,
             Queue::LeaseHint(_) | Queue::HintOk(_) => true,
             Queue::Redrive(_) | Queue::Redriven(_) => true,
+            Queue::Examine(_) | Queue::Examined(_) => true,
         },
     }
 }

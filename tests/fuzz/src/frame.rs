@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use primer_proto::base::{Chance, Error, limits};
 use primer_proto::copies::{Item, Section};
 use primer_proto::engine::{Message, Writer, cut, decode};
-use primer_proto::queue::{Account, Header, Letter, Message as Queue, Shown};
+use primer_proto::queue::{Account, Facts, Header, Letter, Message as Queue, Shown};
 use primer_proto::wire::{Ids, SEQUENCE_MAX};
 
 use crate::corpus::golden;
@@ -256,6 +256,12 @@ fn footprint(message: &Message) -> usize {
             Queue::Redrive(redrive) => {
                 let headers = redrive.headers.capacity() * size_of::<Header>();
                 headers + redrive.ids.capacity() * size_of::<Letter>()
+            }
+            Queue::Examined(examined) => {
+                let facts = examined.facts.iter();
+                let members =
+                    facts.map(|one| (one.lessees.capacity() + one.owners.capacity()) * 24);
+                examined.facts.capacity() * size_of::<Facts>() + members.sum::<usize>()
             }
             Queue::Explained(explained) => {
                 let holders = explained.accounts.iter().map(|one| one.holders.len() * 24);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use primer_proto::base::{Chance, MemberId, MessageId, Stamp, limits};
 use primer_proto::queue::Message as Queue;
 use primer_proto::queue::{
-    Account, After, Browse, Browsed, Explain, Explained, Header, Known, Letter, Redrive, Redriven,
-    Shown, Spot, State,
+    Account, After, Browse, Browsed, Examine, Examined, Explain, Explained, Facts, Header, Known,
+    Letter, Redrive, Redriven, Shown, Spot, State,
 };
 
 use crate::make::{Pool, boot, bytes, holders, number, number32, own, pick, queue_name};
@@ -135,9 +135,42 @@ fn redriven(chance: &mut Chance) -> Redriven {
     }
 }
 
+/// What a member knows of a queue, often of one that was asked for.
+fn examined(pool: &Pool, chance: &mut Chance) -> Examined {
+    let mut facts = Vec::new();
+    for _ in 0..chance.below(4) {
+        let mut one = Facts {
+            group: (*pick(&["", "g"], chance)).into(),
+            ready: number(chance),
+            leased: number(chance),
+            stranded: number(chance),
+            credit: number(chance),
+            oldest_ms: number(chance),
+            paused: number32(chance),
+            ..Facts::default()
+        };
+        for _ in 0..chance.below(3) {
+            let member = pick(&pool.holders, chance).member;
+            one.lessees.push(member.0.to_le_bytes().to_vec());
+            one.owners.push(bytes(20, chance).to_vec());
+        }
+        facts.push(one);
+    }
+    Examined {
+        number: chance.below(60),
+        is_busy: chance.percent(10),
+        facts,
+    }
+}
+
 /// A look at a queue or a message, or what a member says to one; or letters that go back.
 pub(crate) fn look(pool: &Pool, chance: &mut Chance) -> Queue {
-    match chance.below(6) {
+    match chance.below(8) {
+        6 => Queue::Examine(Examine {
+            number: number(chance),
+            queue: queue_name(pool, chance),
+        }),
+        7 => Queue::Examined(examined(pool, chance)),
         4 => Queue::Redrive(redrive(pool, chance)),
         5 => Queue::Redriven(redriven(chance)),
         0 => Queue::Browse(browse(pool, chance)),

@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use primer_check::Value;
 use primer_proto::Input;
-use primer_proto::base::{Ticket, limits};
+use primer_proto::base::{MemberId, Ticket, limits};
 use primer_proto::engine::{
-    Answer, Command, Known, Message, NewBrowse, Page, Reply, Shown, Spot, State,
+    Answer, Command, Facts, Finding, Known, Message, NewBrowse, Page, Reply, Shown, Spot, State,
 };
 use primer_proto::queue::Message as Queue;
 
@@ -91,6 +91,9 @@ impl World {
         if after.is_none() && self.browse_dice.percent(20) && self.explain_one(seat) {
             return;
         }
+        if after.is_none() && self.browse_dice.percent(15) && self.ask_doctor(seat) {
+            return;
+        }
         let dice = &mut self.browse_dice;
         let states = [
             Vec::new(),
@@ -136,6 +139,9 @@ impl World {
 
     /// An explanation ends: each member of the set says something, this one first of all.
     pub fn explained(&mut self, seat: usize, answer: Answer) {
+        if let Ok(Reply::Diagnosis(facts, found, missing)) = &answer {
+            return self.diagnosed(seat, (facts, found, missing));
+        }
         let accounts = match answer {
             Ok(Reply::Accounts(accounts)) => accounts,
             Ok(other) => {
@@ -162,6 +168,39 @@ impl World {
             .any(|account| account.known == Known::Standby)
         {
             self.sometimes.hit("explained");
+        }
+        self.browse_later(seat, None);
+    }
+
+    /// A user asks why nothing is delivered.
+    fn ask_doctor(&mut self, seat: usize) -> bool {
+        let drawn = self.browse_dice.index(self.plan.queues);
+        let queue = self.draw_browsed(drawn);
+        let Some((key, _)) = self.place_of(seat, queue) else {
+            return false;
+        };
+        self.ask(seat, Command::Doctor(key), What::Explain);
+        true
+    }
+
+    /// A diagnosis ends: it finds something, and each member that answers says something once a group.
+    fn diagnosed(
+        &mut self,
+        seat: usize,
+        (facts, found, missing): (&[Facts], &[Finding], &[MemberId]),
+    ) {
+        let told: BTreeSet<_> = facts
+            .iter()
+            .map(|one| (one.member(), one.group.as_str()))
+            .collect();
+        let is_twice = told.len() != facts.len();
+        let is_both = facts.iter().any(|one| missing.contains(&one.member()));
+        if found.is_empty() || is_twice || is_both {
+            let detail = format!("m{seat}: {found:?} of {facts:?}, without {missing:?}");
+            self.violation("doctor", detail);
+        }
+        if facts.iter().any(|one| one.ready > 0) {
+            self.sometimes.hit("queue examined");
         }
         self.browse_later(seat, None);
     }
@@ -286,7 +325,7 @@ impl World {
     pub fn before_look(&self, seat: usize, input: &Input) -> Option<Figures> {
         let is_look = match input {
             Input::Command { command, .. } => match command {
-                Command::Browse(_) | Command::Explain(_) => true,
+                Command::Browse(_) | Command::Explain(_) | Command::Doctor(_) => true,
                 Command::Redrive(redrive) => redrive.is_dry_run,
                 _ => false,
             },
@@ -296,6 +335,7 @@ impl World {
             } => match queue.as_ref() {
                 Queue::Browse(_) | Queue::Browsed(_) => true,
                 Queue::Explain(_) | Queue::Explained(_) => true,
+                Queue::Examine(_) | Queue::Examined(_) => true,
                 Queue::Redrive(redrive) => redrive.is_dry_run,
                 _ => false,
             },

@@ -76,6 +76,7 @@ pub const SOMETIMES: &[&str] = &[
     "process crashed",
     "process paused",
     "put into groups",
+    "queue examined",
     "receive cancelled",
     "receive waited and got some",
     "redelivered",

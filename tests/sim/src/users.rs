@@ -102,6 +102,7 @@ pub(crate) enum What {
         held: Vec<Held>,
     },
     Browse(Asked),
+    /// A question about a message, or about a queue.
     Explain,
     Return(returns::Asked),
     Drain {

@@ -5,6 +5,7 @@
 
 #include "browse.h"
 #include "calls.h"
+#include "doctor.h"
 #include "expect.h"
 #include "explain.h"
 #include "gossip.h"
@@ -331,6 +332,7 @@ static const shape_t SHAPES[] = {
     {"browse", 2, 2, browse},
     {"explain", 2, 2, explain},
     {"redrive", 2, 2, redrive},
+    {"doctor", 2, 2, doctor},
     {"ack", 2, 2, settle_one},
     {"ack_many", 2, 99, ack_many},
     {"nack", 2, 2, settle_one},

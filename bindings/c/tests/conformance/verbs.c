@@ -154,6 +154,20 @@ primer_code_t verb_redrive(primer_queue_t *q, const primer_redrive_options_t *op
     return code;
 }
 
+primer_code_t verb_doctor(primer_queue_t *q, primer_diagnosis_t **diagnosis) {
+    uint64_t ticket;
+    if (!late) return primer_queue_doctor(q, diagnosis);
+    primer_code_t code = primer_queue_doctor_start(q, late, diagnosis, &ticket);
+    if (code != PRIMER_LATER) return code;
+    primer_completion_t *answer = completion_of(ticket);
+    code = primer_completion_code(answer);
+    if (code == PRIMER_OK && (primer_completion_kind(answer) != PRIMER_COMPLETION_DIAGNOSIS ||
+                              primer_completion_diagnosis(answer, diagnosis) != PRIMER_OK))
+        abort();
+    primer_completion_free(answer);
+    return code;
+}
+
 primer_code_t verb_nack(primer_queue_t *q, primer_delivery_t *d, int64_t delay_ms) {
     uint64_t ticket = 0;
     return late ? done(primer_queue_nack_start(q, d, delay_ms, late, &ticket), &ticket)

@@ -23,6 +23,7 @@ primer_code_t verb_browse(primer_queue_t *q, const primer_browse_options_t *opti
 primer_code_t verb_explain(primer_t *p, const char *id, primer_explanation_t **explanation);
 primer_code_t verb_redrive(primer_queue_t *q, const primer_redrive_options_t *options,
                            primer_redriven_t **redriven);
+primer_code_t verb_doctor(primer_queue_t *q, primer_diagnosis_t **diagnosis);
 primer_code_t verb_nack(primer_queue_t *q, primer_delivery_t *d, int64_t delay_ms);
 primer_code_t verb_release(primer_queue_t *q, primer_delivery_t *d);
 primer_code_t verb_reject(primer_queue_t *q, primer_delivery_t *d, const char *reason);

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use primer::{
-    Answer, Completions, Delivery, Explanation, Outcome, Page, Pending, Receipt, Redriven, Reply,
-    Result,
+    Answer, Completions, Delivery, Diagnosis, Explanation, Outcome, Page, Pending, Receipt,
+    Redriven, Reply, Result,
 };
 use rustler::{Encoder, Env, LocalPid, Monitor, NifResult, Resource, ResourceArc, Term};
 
@@ -25,6 +25,7 @@ pub(crate) enum Waiting {
     Page(Pending<Page>),
     Explanation(Pending<Explanation>),
     Redriven(Pending<Redriven>),
+    Diagnosis(Pending<Diagnosis>),
     Receipts(Pending<Vec<Receipt>>),
     Deliveries(Pending<Vec<Delivery>>),
     Delivery(Pending<Delivery>),
@@ -45,6 +46,7 @@ impl Waiting {
             Waiting::Page(pending) => pending.complete_on(completions).map(widen),
             Waiting::Explanation(pending) => pending.complete_on(completions).map(widen),
             Waiting::Redriven(pending) => pending.complete_on(completions).map(widen),
+            Waiting::Diagnosis(pending) => pending.complete_on(completions).map(widen),
             Waiting::Receipts(pending) => pending.complete_on(completions).map(widen),
             Waiting::Deliveries(pending) => pending.complete_on(completions).map(widen),
             Waiting::Delivery(pending) => pending.complete_on(completions).map(widen),

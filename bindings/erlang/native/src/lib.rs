@@ -13,6 +13,7 @@ mod atoms;
 mod body;
 mod courier;
 mod delivery;
+mod diagnosis;
 mod gossip;
 mod later;
 mod lease;

@@ -95,6 +95,11 @@ fn redrive<'a>(env: Env<'a>, queue: &QueueRes, map: Term<'a>) -> Term<'a> {
 }
 
 #[rustler::nif]
+fn doctor<'a>(env: Env<'a>, queue: &QueueRes) -> Term<'a> {
+    answer(env, &queue.face, queue.queue.doctor(), Waiting::Diagnosis)
+}
+
+#[rustler::nif]
 fn enqueue_many<'a>(
     env: Env<'a>,
     queue: &QueueRes,

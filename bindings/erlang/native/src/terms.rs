@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 
 use primer::{
     Account, Broadcast, Browsed, Bytes, Change, Entry, Error, Event, Explanation, Member, MemberId,
-    MessageId, Outcome, Page, Receipt, Redriven, Reply, Result, Stats,
+    MessageId, Outcome, Page, Receipt, Reply, Result, Stats,
 };
 use rustler::sys::{ErlNifTerm, c_uint, enif_make_list_from_array, enif_make_map_from_arrays};
 use rustler::{Atom, Encoder, Env, NewBinary, Term};
@@ -67,7 +67,7 @@ fn short_info<'a>(env: Env<'a>, error: &Error) -> Term<'a> {
 
 /// An atom of a name that is part of this library, hence one of a fixed set. `undefined` for a name
 /// that no atom can have.
-fn fixed(env: Env, name: &str) -> Atom {
+pub(crate) fn fixed(env: Env, name: &str) -> Atom {
     Atom::from_str(env, name).unwrap_or_else(|_| atoms::undefined())
 }
 
@@ -248,33 +248,8 @@ impl ToTerm for Explanation {
     }
 }
 
-impl ToTerm for Redriven {
-    /// `#{leased, matched, missing, moved, refused, skipped}`.
-    fn to_term<'a>(self, env: Env<'a>, _: &Arc<Face>) -> Option<Term<'a>> {
-        static KEYS: Keys<6> = LazyLock::new(|| {
-            [
-                atoms::leased(),
-                atoms::matched(),
-                atoms::missing(),
-                atoms::moved(),
-                atoms::refused(),
-                atoms::skipped(),
-            ]
-        });
-        let values = [
-            self.leased.encode(env),
-            self.matched.encode(env),
-            members(env, &self.missing),
-            self.moved.encode(env),
-            self.refused.encode(env),
-            self.skipped.encode(env),
-        ];
-        Some(record(env, &KEYS, &values))
-    }
-}
-
 /// Their ids.
-fn members<'a>(env: Env<'a>, members: &[MemberId]) -> Term<'a> {
+pub(crate) fn members<'a>(env: Env<'a>, members: &[MemberId]) -> Term<'a> {
     let ids = members.iter();
     list(env, ids.map(|member| text(env, &member.to_string())))
 }
@@ -322,7 +297,7 @@ fn account<'a>(env: Env<'a>, account: &Account) -> Term<'a> {
 }
 
 /// A term, or `undefined`.
-fn some<'a>(env: Env<'a>, term: Option<Term<'a>>) -> Term<'a> {
+pub(crate) fn some<'a>(env: Env<'a>, term: Option<Term<'a>>) -> Term<'a> {
     term.unwrap_or_else(|| atoms::undefined().encode(env))
 }
 
@@ -574,6 +549,7 @@ impl ToTerm for Outcome {
             Outcome::Page(page) => page.to_term(env, face),
             Outcome::Explanation(explanation) => explanation.to_term(env, face),
             Outcome::Redriven(redriven) => redriven.to_term(env, face),
+            Outcome::Diagnosis(diagnosis) => diagnosis.to_term(env, face),
             Outcome::Receipts(receipts) => receipts.to_term(env, face),
             Outcome::Deliveries(deliveries) => deliveries.to_term(env, face),
             Outcome::Delivery(delivery) => delivery.to_term(env, face),

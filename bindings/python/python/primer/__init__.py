@@ -25,7 +25,22 @@ from ._options import Browse, Discover, IfNoGroup, OnShort, Options, Redrive, St
 from ._primer import Receipt, __version__
 from ._readers import Events, Topic, Watch
 from ._settings import Direction, Overflow, Settings
-from ._values import Account, Broadcast, Browsed, Change, Entry, Event, Explanation, Member, Page, Redriven, Reply
+from ._values import (
+    Account,
+    Broadcast,
+    Browsed,
+    Change,
+    Diagnosis,
+    Entry,
+    Event,
+    Explanation,
+    Facts,
+    Finding,
+    Member,
+    Page,
+    Redriven,
+    Reply,
+)
 from ._workers import Worker
 
 if TYPE_CHECKING:
@@ -40,6 +55,7 @@ __all__ = [
     "Browsed",
     "Change",
     "Delivery",
+    "Diagnosis",
     "Direction",
     "Discover",
     "Duration",
@@ -47,6 +63,8 @@ __all__ = [
     "Event",
     "Events",
     "Explanation",
+    "Facts",
+    "Finding",
     "IfNoGroup",
     "InDoubt",
     "Member",

@@ -23,7 +23,7 @@ from ._workers import MAX_RUN, Handler, Worker, check
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    from ._values import Entry, Explanation, Member, Page, Redriven, Reply
+    from ._values import Diagnosis, Entry, Explanation, Member, Page, Redriven, Reply
 
 CALL_TIMEOUT: Duration = "30s"
 """How long a call waits for its reply, unless told otherwise."""
@@ -364,6 +364,13 @@ class Queue:
         that one. Errors: 101, 203 with too many at a time, 501.
         """
         return self._native.redrive(*redriving(**redrive))
+
+    def doctor(self) -> Diagnosis:
+        """Why nothing is delivered: what every member that answers within two seconds knows, and what follows from that.
+
+        Changes nothing. Errors: 203 with too many at a time, 501.
+        """
+        return self._native.doctor()
 
     def receive(
         self,

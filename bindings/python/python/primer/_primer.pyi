@@ -12,7 +12,7 @@ from typing import TypeAlias, final, overload
 
 from typing_extensions import Buffer
 
-from ._values import Broadcast, Change, Entry, Event, Explanation, Member, Page, Redriven, Reply
+from ._values import Broadcast, Change, Diagnosis, Entry, Event, Explanation, Member, Page, Redriven, Reply
 
 __all__ = [
     "Completions",
@@ -258,6 +258,10 @@ class Queue:
         timeout_ms: int,
         on: Completions,
     ) -> Redriven | int: ...
+    @overload
+    def doctor(self, on: None = None) -> Diagnosis: ...
+    @overload
+    def doctor(self, on: Completions) -> Diagnosis | int: ...
     def subscribe(
         self,
         credit: int = 64,

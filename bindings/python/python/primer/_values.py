@@ -207,6 +207,90 @@ class Redriven:
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is the matter with a queue, or with a group of it."""
+
+    code: str
+    """What it is.
+
+    "paused_out", "owner_unreachable", "member_missing", "no_group", "no_consumer", "no_credit", "all_leased", "delayed",
+    "paused_in", "full", "memory", "empty" or "healthy".
+    """
+    group: str | None
+    """In which group; None for the queue itself."""
+    messages: int
+    """How many messages it is about; 0 where it is about none in particular."""
+    members: tuple[str, ...]
+    """The ids of members that it is about: who says so, whose consumers have them, or who is not reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What one member knows of a queue, or of one group of it."""
+
+    member: str
+    """Whose facts they are, by its id."""
+    group: str | None
+    """The group; None for the queue itself."""
+    ready: int
+    """Messages that it owns, and anyone may have."""
+    leased: int
+    """Those that it owns, and somebody has."""
+    delayed: int
+    """Those that it owns, and that wait for their time."""
+    standby: int
+    """Copies that it holds of other owners' messages."""
+    stranded: int
+    """Those of these whose owner it cannot reach."""
+    oldest_ms: int | None
+    """How long ago the oldest ready one was accepted, in milliseconds."""
+    next_ready_ms: int | None
+    """In how long the first delayed one is ready, in milliseconds."""
+    next_lease_ms: int | None
+    """In how long the first lease ends, in milliseconds."""
+    lessees: tuple[str, ...]
+    """The ids of members whose consumers have leased ones; some of them."""
+    owners: tuple[str, ...]
+    """The ids of members that own what is stranded; some of them."""
+    receives: int
+    """Receives that wait at it."""
+    subscriptions: int
+    """Subscriptions that are open at it."""
+    credit: int
+    """How many more messages these may be given."""
+    paused: str | None
+    """"in", "out" or "both"; None where it is not paused."""
+    paused_by: str | None
+    """The beginning of names whose policy pauses it; None where its own setting does, or nothing."""
+    messages_max: int | None
+    """How many messages it may have."""
+    bytes_max: int | None
+    """How many bytes of bodies."""
+    is_full: bool
+    """One more would be refused."""
+    memory_percent: int
+    """How much of the member's memory budget is used, in percent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What is the matter with a queue, and what that follows from; iterating over it gives the findings."""
+
+    findings: tuple[Finding, ...]
+    """The most important first; never none."""
+    facts: tuple[Facts, ...]
+    """What each member knows, of the queue itself and of each of its groups, in the order of the members' ids."""
+    missing: tuple[str, ...]
+    """The ids of members that did not answer: unreachable, too busy, or too slow."""
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self.findings)
+
+    def __len__(self) -> int:
+        return len(self.findings)
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A key of the cluster's, as this member knows it."""
 

@@ -28,7 +28,7 @@ from ._workers_aio import Handler, Worker
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    from ._values import Entry, Explanation, Member, Page, Redriven, Reply
+    from ._values import Diagnosis, Entry, Explanation, Member, Page, Redriven, Reply
 
 __all__ = ["Delivery", "Events", "Primer", "Queue", "Subscription", "Topic", "Watch", "Worker", "open", "start"]
 
@@ -395,6 +395,14 @@ class Queue:
         answer = self._native.redrive(*redriving(**redrive), bridge.native)
         if isinstance(answer, int):
             return cast("Redriven", await bridge.late(answer))
+        return answer
+
+    async def doctor(self) -> Diagnosis:
+        """Why nothing is delivered. See ``primer.Queue.doctor``. Errors: 203, 501."""
+        bridge = self._loops.here()
+        answer = self._native.doctor(bridge.native)
+        if isinstance(answer, int):
+            return cast("Diagnosis", await bridge.late(answer))
         return answer
 
     async def receive(

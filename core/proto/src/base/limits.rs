@@ -69,6 +69,8 @@ pub const BROWSES_MAX: usize = 32;
 pub const SCANS_MAX: usize = 256;
 /// Accounts of one member about one message: of it in each group, and of each dead letter.
 pub const ACCOUNTS_MAX: usize = 192;
+/// Members named in one member's facts about a queue: those that have leased messages, or are not reached.
+pub const FACT_MEMBERS_MAX: usize = 16;
 /// Default of a browse's `timeout_ms`.
 pub const BROWSE_TIMEOUT_MS: Millis = 2_000;
 /// Longest `timeout_ms` of a browse.

@@ -123,7 +123,7 @@ impl Ring {
         let to = if *a == from { *b } else { *a };
         if let Message::Queue(queue) = &message {
             match queue.as_ref() {
-                Queue::Browse(_) | Queue::Explain(_) | Queue::Redrive(_)
+                Queue::Browse(_) | Queue::Explain(_) | Queue::Redrive(_) | Queue::Examine(_)
                     if self.deaf.contains(&to) =>
                 {
                     return;

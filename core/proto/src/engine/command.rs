@@ -8,8 +8,8 @@ use bytes::Bytes;
 use crate::base::{BootId, MemberId, MessageId, Millis, QueueKey, SessionId};
 pub use crate::metadata::Entry;
 pub use crate::queue::{
-    Account, Answer, EnqueueOptions, Flow, Glimpse, Handle, Known, NewBrowse, NewCall, NewMessage,
-    NewRedrive, Page, Redriven, Reply, ReplyTo, Response, Shown, Spot, State,
+    Account, Answer, Code, EnqueueOptions, Facts, Finding, Flow, Glimpse, Handle, Known, NewBrowse,
+    NewCall, NewMessage, NewRedrive, Page, Redriven, Reply, ReplyTo, Response, Shown, Spot, State,
 };
 
 /// What a user asks of the engine.
@@ -56,6 +56,8 @@ pub enum Command {
     Browse(NewBrowse),
     /// Tell what every member knows of a message. Answers [`Reply::Accounts`], 203.
     Explain(MessageId),
+    /// Tell why a queue delivers nothing. Answers [`Reply::Diagnosis`], 203.
+    Doctor(QueueKey),
     /// Move dead letters of every member to where they came from. Answers [`Reply::Redriven`], 101, 203.
     Redrive(NewRedrive),
     /// A message is finished. Answers [`Reply::Done`], or 402.

@@ -17,7 +17,8 @@ use crate::membership::{CardList, Heartbeat, Meta, Probe, Rival};
 use crate::metadata::{Exchange, Stock};
 use crate::queue::Message as Queue;
 use crate::queue::{
-    Browse, Browsed, Claim, Deliver, Done, Explained, Forget, HintOk, LeaseHint, Redrive, Replied,
+    Browse, Browsed, Claim, Deliver, Done, Examined, Explained, Forget, HintOk, LeaseHint, Redrive,
+    Replied,
 };
 use crate::wire::Reader;
 
@@ -84,6 +85,8 @@ const EXPLAIN: u8 = 36;
 const EXPLAINED: u8 = 37;
 const REDRIVE: u8 = 38;
 const REDRIVEN: u8 = 39;
+const EXAMINE: u8 = 40;
+const EXAMINED: u8 = 41;
 const LEASE_HINT: u8 = 42;
 const HINT_OK: u8 = 43;
 
@@ -311,6 +314,8 @@ fn write_queue(queue: &Queue, out: &mut BytesMut) {
         Queue::Explained(explained) => explained.write(out),
         Queue::Redrive(redrive) => put(redrive, out),
         Queue::Redriven(redriven) => put(redriven, out),
+        Queue::Examine(examine) => put(examine, out),
+        Queue::Examined(examined) => put(examined, out),
         Queue::LeaseHint(hint) => hint.write(out),
         Queue::HintOk(ok) => ok.write(out),
     }
@@ -345,6 +350,8 @@ fn kind(message: &Message) -> u8 {
             Queue::Explained(_) => EXPLAINED,
             Queue::Redrive(_) => REDRIVE,
             Queue::Redriven(_) => REDRIVEN,
+            Queue::Examine(_) => EXAMINE,
+            Queue::Examined(_) => EXAMINED,
             Queue::LeaseHint(_) => LEASE_HINT,
             Queue::HintOk(_) => HINT_OK,
             Queue::Repl(_) => REPL,
@@ -441,6 +448,10 @@ pub fn decode(mut frame: Bytes) -> Result<Option<Message>> {
         EXPLAIN => Message::Queue(Box::new(Queue::Explain(get(frame)?))),
         REDRIVE => Message::Queue(Box::new(Queue::Redrive(get::<Redrive>(frame)?.checked()?))),
         REDRIVEN => Message::Queue(Box::new(Queue::Redriven(get(frame)?))),
+        EXAMINE => Message::Queue(Box::new(Queue::Examine(get(frame)?))),
+        EXAMINED => Message::Queue(Box::new(Queue::Examined(
+            get::<Examined>(frame)?.checked()?,
+        ))),
         _ => {
             let mut reader = Reader::new(frame);
             let message = match decode_broadcast(kind, &mut reader)? {

@@ -23,9 +23,9 @@ mod tell;
 mod watch;
 
 pub use command::{
-    Account, Answer, Broadcast, Change, Command, Configure, EnqueueOptions, Entry, Event,
-    EventKind, Flow, Glimpse, InGroup, Known, Member, NewBrowse, NewCall, NewMessage, NewRedrive,
-    Page, Redriven, Reply, ReplyTo, Response, Shown, Spot, State,
+    Account, Answer, Broadcast, Change, Code, Command, Configure, EnqueueOptions, Entry, Event,
+    EventKind, Facts, Finding, Flow, Glimpse, InGroup, Known, Member, NewBrowse, NewCall,
+    NewMessage, NewRedrive, Page, Redriven, Reply, ReplyTo, Response, Shown, Spot, State,
 };
 pub use effect::{Effect, Lane};
 pub use frame::{HEADER_BYTES, KIND_HELLO, KIND_REFUSAL, Message, Writer, cut, decode};
@@ -296,6 +296,7 @@ impl Engine {
             },
             Command::Explain(id) => queues.explain(now, ticket, id),
             Command::Browse(browse) => queues.browse(now, ticket, browse),
+            Command::Doctor(queue) => queues.doctor(now, ticket, queue),
             Command::Redrive(redrive) => queues.redrive(now, ticket, redrive),
             Command::Ack(handle) => queues.ack(now, ticket, &handle),
             Command::AckMany(handles) => queues.ack_many(now, ticket, &handles),
@@ -537,6 +538,8 @@ mod browse_tests;
 mod calls_tests;
 #[cfg(test)]
 mod configs_tests;
+#[cfg(test)]
+mod doctor_tests;
 #[cfg(test)]
 mod explain_tests;
 #[cfg(test)]

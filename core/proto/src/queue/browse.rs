@@ -483,6 +483,7 @@ impl Queues {
         for member in members {
             self.drop_browses_with(member);
             self.drop_explains_with(member);
+            self.drop_doctors_with(member);
         }
     }
 }

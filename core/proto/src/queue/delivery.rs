@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::account::Account;
+use super::facts::{Facts, Finding};
 use super::page::Page;
 use super::redrive::Redriven;
 use crate::base::{Error, MemberId, MessageId, Millis, QueueKey, SessionId, Stamp};
@@ -103,6 +104,8 @@ pub enum Reply {
     Page(Page),
     /// What is known of a message, at each member.
     Accounts(Vec<Account>),
+    /// What members know of a queue, what follows, and who did not answer.
+    Diagnosis(Vec<Facts>, Vec<Finding>, Vec<MemberId>),
     /// What became of a redrive, and who did not answer.
     Redriven(Redriven, Vec<MemberId>),
     /// One number a handle: 0 or an error's.

@@ -90,10 +90,10 @@ impl Queues {
         self.fetch(now, queue);
     }
 
-    /// Nobody waits for that receive, call, page, explanation or redrive any more. What was demanded for it goes to others, or back.
+    /// Nobody waits for that receive, call, page, explanation, diagnosis or redrive any more. What was demanded for it goes to others, or back.
     pub fn cancel(&mut self, ticket: Ticket) {
         let is_ended = self.end_waiter(ticket) || self.end_call(ticket) || self.end_browse(ticket);
-        if !is_ended && !self.end_explain(ticket) {
+        if !is_ended && !self.end_explain(ticket) && !self.end_doctor(ticket) {
             self.end_redrive(ticket);
         }
     }

@@ -47,7 +47,8 @@ impl Queues {
         stats.insert("calls", self.calls.len() as u64);
         stats.insert(
             "browses_open",
-            (self.browses.open() + self.inquiries.len() + self.redrives.open()) as u64,
+            (self.browses.open() + self.inquiries.len() + self.redrives.open() + self.doctor.open())
+                as u64,
         );
         stats.insert("waiters", self.waiters.len() as u64);
         stats.insert("sessions", self.sessions.len() as u64);

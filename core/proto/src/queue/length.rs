@@ -181,6 +181,16 @@ impl Queues {
         true
     }
 
+    /// One more would be refused, where the queue refuses any.
+    pub(super) fn is_at_maximum(&self, key: QueueKey) -> bool {
+        let load = self.load_with_others(key);
+        let is_at = |most: Option<u64>, has: u64| most.is_some_and(|most| has >= most);
+        let rules = self.rules(key);
+        rules.is_some_and(|rules| {
+            is_at(rules.messages_max, load.messages) || is_at(rules.bytes_max, load.bytes)
+        })
+    }
+
     fn is_over(&self, key: QueueKey) -> bool {
         let Some(shelf) = self.shelves.get(key.0 as usize) else {
             return false;

@@ -8,6 +8,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::account::{Explain, Explained};
 use super::calls::ReplyTo;
 use super::delivery::{NewMessage, Response};
+use super::facts::{Examine, Examined};
 use super::hint::{HintOk, LeaseHint};
 use super::page::{Browse, Browsed};
 use super::redrive::{Redrive, Redriven};
@@ -55,6 +56,10 @@ pub enum Message {
     Redrive(Redrive),
     /// So many were.
     Redriven(Redriven),
+    /// Tell what you know of a queue.
+    Examine(Examine),
+    /// That is what I know.
+    Examined(Examined),
     /// Somebody has these, or will in a moment.
     LeaseHint(LeaseHint),
     /// That is known.
@@ -241,6 +246,8 @@ impl Message {
             Message::Explained(explained) => explained.weight(),
             Message::Redrive(redrive) => redrive.weight(),
             Message::Redriven(_) => 56,
+            Message::Examine(examine) => 32 + examine.queue.len(),
+            Message::Examined(examined) => examined.weight(),
         }
     }
 
@@ -254,6 +261,7 @@ impl Message {
                 | Message::Replied(_)
                 | Message::Browsed(_)
                 | Message::Explained(_)
+                | Message::Examined(_)
         )
     }
 }

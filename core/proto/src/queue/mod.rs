@@ -7,7 +7,8 @@
 //! `life` (this store under another name),
 //! `groups` (who gets a message),
 //! `calls` (replies),
-//! `browse` and `page` (looking without taking), `explain` and `account` (what is known of one),
+//! `browse` and `page` (looking without taking), `explain` and `account` (what is known of one), `doctor` and `facts` (why
+//! nothing is delivered),
 //! `settle` (nack, release, extend, reject), `terms` and `dead` (dates, limits, dead letters), `redrive`, `letters`
 //! and `onward` (their way back), `ack` and `round` (the end of a message), `takeover` and
 //! `handover` (owners that went or go), `repair` (copies that went), `rules` (what a queue is told to do),
@@ -19,11 +20,14 @@ mod ack;
 mod batch;
 mod browse;
 mod calls;
+mod counters;
 mod dead;
 mod delivery;
+mod doctor;
 mod done;
 mod enqueue;
 mod explain;
+mod facts;
 mod fanout;
 mod fetch;
 mod give;
@@ -62,6 +66,7 @@ pub use delivery::{
     Answer, EnqueueOptions, Flow, Glimpse, Handle, Headers, IfNoGroup, Leased, NewCall, NewMessage,
     OnShort, Receipt, Reply, Response,
 };
+pub use facts::{Code, Examine, Examined, Facts, Finding};
 pub use groups::Group;
 pub use hint::{HintOk, LeaseHint};
 pub use message::{
@@ -83,6 +88,7 @@ use crate::base::{
 };
 use crate::copies::{Holder, Holders, Own, Placement};
 use batch::Batch;
+use counters::Counters;
 use dead::Cause;
 use done::{Prints, Tombs};
 use handover::Leaving;
@@ -157,6 +163,10 @@ enum Alarm {
     Explain(Ticket),
     /// What is held here is looked through for pages.
     Scan,
+    /// A diagnosis' wait is over.
+    Doctor(Ticket),
+    /// What is held here is looked through for diagnoses.
+    Exam,
     /// A redrive's wait is over, or its time for counting.
     Redrive(Ticket),
     /// What is held here is looked through for letters that go back.
@@ -195,118 +205,6 @@ enum Alarm {
     Hint,
 }
 
-macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
-        /// What happened so far at this member.
-        #[derive(Debug, Default, Clone)]
-        pub(crate) struct Counters { $($(#[$doc])* pub(crate) $name: u64,)* }
-        impl Counters {
-            fn write(&self, stats: &mut BTreeMap<&'static str, u64>) {
-                $(stats.insert(stringify!($name), self.$name);)*
-            }
-        }
-    };
-}
-
-counters! {
-    /// Messages accepted here.
-    enqueued,
-    /// Enqueues refused or failed.
-    enqueues_failed,
-    /// Receipts with fewer copies than wanted.
-    enqueues_short,
-    /// Enqueues that failed after a copy was sent.
-    indeterminate_outcomes,
-    /// Copies stored for other owners.
-    copies_stored,
-    /// Copies refused.
-    copies_refused,
-    /// Leases given by this owner.
-    delivered,
-    /// Deliveries that came from other members.
-    fetched,
-    /// Deliveries that nobody here wanted any more, given back.
-    returned,
-    /// Acks given here.
-    acked,
-    /// Acks of messages that were finished already.
-    acks_late,
-    /// Leases that were extended here for consumers.
-    leases_kept,
-    /// Leases that should have been, and were lost all the same.
-    leases_kept_lost,
-    /// Leases that ran out.
-    redeliveries_lease,
-    /// Messages that a consumer gave back as failed.
-    redeliveries_nack,
-    /// Messages that became ready again because their owner went.
-    redeliveries_takeover,
-    /// Messages given out again by a member that had been evicted.
-    redeliveries_evicted,
-    /// Messages given back untried.
-    released,
-    /// Holders that were told of a lease or of a delivery to come, in messages.
-    lease_hints,
-    /// Leases that no holder was told of, because too many began at once: possible duplicates.
-    lease_hints_skipped,
-    /// Deliveries, other than first ones, that a holder was told of before.
-    announced,
-    /// Messages taken over while a consumer had them: they waited for it.
-    takeovers_leased,
-    /// Takeovers of a lost owner's messages, in messages.
-    takeovers,
-    /// Ownerships given up to a higher claim.
-    owner_conflicts,
-    /// Finished ids dropped for want of memory: possible duplicates.
-    tombstones_evicted,
-    /// Fingerprints dropped early for want of memory: possible duplicates.
-    fingerprints_evicted,
-    /// Messages handed to others by a leave.
-    handed_over,
-    /// Copies sent to make up for lost ones.
-    repaired,
-    /// Messages whose time to live was over, at their owner.
-    expired,
-    /// Messages that went on as dead letters.
-    dead_letters,
-    /// Dead letters, or other messages, that went back.
-    redriven,
-    /// Messages that went to a group which their owner had not heard of.
-    joined_groups,
-    /// Messages of groups that were removed.
-    dropped_with_group,
-    /// Messages that no group wanted, as their producer asked.
-    dropped_ungrouped,
-    /// Messages that were purged, at their owner.
-    purged,
-    /// Messages of queues at their maximum that were dropped for good.
-    dropped_overflow,
-    /// Messages given out at most once that came to nobody.
-    at_most_once_lost,
-    /// Calls made here.
-    calls_made,
-    /// Calls whose reply did not come in time.
-    calls_unanswered,
-    /// Replies given here.
-    replies,
-    /// Replies whose caller was gone, had given up or had one, seen here.
-    replies_dropped,
-    /// Pages asked for here.
-    browses,
-    /// Pages that some member did not answer in time for.
-    browse_timeouts,
-    /// Other members' browses and redrives refused here, where too many were under way.
-    browses_refused,
-    /// Explanations asked for here.
-    explains,
-    /// Redrives asked for here.
-    redrives,
-    /// Times that some member did not answer a redrive in time.
-    redrive_timeouts,
-    /// Answers to browses, explanations and redrives that nobody waited for, or that did not keep to what was asked.
-    browses_dropped,
-}
-
 /// The room.
 #[derive(Debug)]
 pub struct Queues {
@@ -342,6 +240,7 @@ pub struct Queues {
     browses: browse::Browses,
     inquiries: explain::Inquiries,
     redrives: redrive::Redrives,
+    doctor: doctor::Doctor,
     asked: BTreeMap<u64, Asked>,
     /// Demands that were not answered in time.
     given_up: BTreeSet<u64>,
@@ -423,6 +322,7 @@ impl Queues {
             browses: browse::Browses::default(),
             inquiries: explain::Inquiries::new(),
             redrives: redrive::Redrives::default(),
+            doctor: doctor::Doctor::default(),
             asked: BTreeMap::new(),
             given_up: BTreeSet::new(),
             settles: BTreeMap::new(),
@@ -514,6 +414,8 @@ impl Queues {
             Alarm::Scan => self.scan_step(now),
             Alarm::Redrive(ticket) => self.redrive_is_due(now, ticket),
             Alarm::Letters => self.redrive_step(now),
+            Alarm::Doctor(ticket) => self.doctor_is_due(ticket),
+            Alarm::Exam => self.doctor_step(now),
             Alarm::Demand(number) => self.demand_is_late(now, number),
             Alarm::Settle(number) => self.settle_is_late(number),
             Alarm::Session(session) => self.session_is_due(now, session),
@@ -565,6 +467,8 @@ impl Queues {
             Message::Browsed(browsed) => self.on_browsed(from, browsed),
             Message::Explain(explain) => self.on_explain(now, from, explain),
             Message::Explained(explained) => self.on_explained(from, explained),
+            Message::Examine(examine) => self.on_examine(now, from, &examine),
+            Message::Examined(examined) => self.on_examined(from, examined),
             Message::Redrive(redrive) => self.on_redrive(now, from, redrive),
             Message::Redriven(redriven) => self.on_redriven(now, from, &redriven),
         }

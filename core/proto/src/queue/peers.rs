@@ -101,6 +101,7 @@ impl Queues {
             self.drop_browses_with(member);
             self.drop_explains_with(member);
             self.free_hinted(now, member);
+            self.drop_doctors_with(member);
             self.drop_redrives_with(now, member);
             self.store_is_lost(now, Holder { member, store });
             for store in peer.kept {
@@ -183,6 +184,7 @@ impl Queues {
         self.drop_settles_to(member);
         self.drop_browses_with(member);
         self.drop_explains_with(member);
+        self.drop_doctors_with(member);
         self.drop_redrives_with(now, member);
         self.keep_again(now, member);
         for shelf in &mut self.shelves {

@@ -185,6 +185,18 @@ impl Book {
         beginnings.find_map(|prefix| self.policies.get(prefix))
     }
 
+    /// The beginning of names whose policy pauses a queue; "" where its own setting does.
+    pub(super) fn paused_by(&self, queue: &str) -> String {
+        let own = self.queues.get(queue);
+        if own.is_some_and(|(settings, _)| settings.contains_key("paused")) {
+            return String::new();
+        }
+        let ends = (0..=queue.len()).rev();
+        let mut beginnings = ends.filter_map(|end| queue.get(..end));
+        let policy = beginnings.find(|prefix| self.policies.contains_key(*prefix));
+        policy.unwrap_or_default().into()
+    }
+
     /// What is settled for a queue; nothing for most.
     pub(super) fn rules(&self, queue: &str) -> Option<Arc<Rules>> {
         let policy = self.policy(queue).map(|(_, rules)| rules);

@@ -60,6 +60,7 @@ impl World {
             "browse" => self.browse(step),
             "explain" => self.explain(step),
             "redrive" => self.redrive(step),
+            "doctor" => self.doctor(step),
             "create_group" | "remove_group" | "groups" => self.group(step),
             "configure" | "configuration" | "pause" | "resume" | "purge" | "set_policy"
             | "remove_policy" | "policies" => self.setting(step),
