@@ -2,6 +2,7 @@
 //! or becomes a dead letter (protocol.md 4.2, 4.4, 4.6).
 
 use super::Queues;
+use super::canary::QueueCanary;
 use super::delivery::Leased;
 use super::message::Ending;
 use super::slot::{Lessee, Place, Slot};
@@ -151,7 +152,9 @@ impl Queues {
         if is_at_most_once {
             // Finished before it goes out: whatever happens to it then, it is never given again.
             leased.handle.lease = 0;
-            self.end_at_most_once(now, index);
+            if !self.planted.is(QueueCanary::AtMostOnceAgain) {
+                self.end_at_most_once(now, index);
+            }
         }
         Some(leased)
     }
