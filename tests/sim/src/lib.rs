@@ -45,6 +45,7 @@ mod world;
 pub use phases::{Options, Outcome, plan_of, run};
 pub use primer_proto::engine::Canary;
 pub use primer_proto::metadata::MetaCanary;
+pub use primer_proto::queue::QueueCanary;
 pub use scale::{Scale, scale};
 pub use sometimes::{SOMETIMES, Sometimes};
 pub use sweep::{How, Sweep, sweep};

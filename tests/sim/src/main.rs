@@ -8,7 +8,9 @@ use std::io::{BufWriter, Write};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
-use primer_sim::{Canary, How, MetaCanary, Options, SOMETIMES, Sweep, plan_of, run, scale, sweep};
+use primer_sim::{
+    Canary, How, MetaCanary, Options, QueueCanary, SOMETIMES, Sweep, plan_of, run, scale, sweep,
+};
 
 const USAGE: &str = "primer-sim --seeds N [--from S] | --seed N [--trace] [--history FILE] | --scale N,N,...
   --members M   this many members in every run (drawn by default)
@@ -16,7 +18,8 @@ const USAGE: &str = "primer-sim --seeds N [--from S] | --seed N [--trace] [--his
   --threads T   cores to use (all by default)
   --canary NAME plant a bug; the run must find it: ack_before_w fence_on_retire join_context_early
                 young_context join_only_on_equal_roots clamp_stamp coalesce_without_contexts reuse_dot
-                keep_context_of_damaged";
+                keep_context_of_damaged forget_by_count no_fingerprint at_most_once_again
+                at_most_once_copied aborted_after_takeover fresh_dead_letter added_group_lost";
 
 const HEADING: &str = "| members | joined ms | frames/s | bytes/s | KiB | work ms/s | write ms p50 | p99 | heal ms | death ms |";
 
@@ -70,20 +73,7 @@ fn arguments(mut words: impl Iterator<Item = String>) -> Option<Arguments> {
             "--trace" => arguments.is_traced = true,
             "--history" => arguments.history = Some(words.next()?),
             "--canary" => {
-                arguments.how.canary = match words.next()?.as_str() {
-                    "ack_before_w" => Canary::AckBeforeW,
-                    "fence_on_retire" => Canary::FenceOnRetire,
-                    "join_context_early" => Canary::Meta(MetaCanary::JoinContextEarly),
-                    "young_context" => Canary::Meta(MetaCanary::YoungContext),
-                    "join_only_on_equal_roots" => Canary::Meta(MetaCanary::JoinOnlyOnEqualRoots),
-                    "clamp_stamp" => Canary::Meta(MetaCanary::ClampStamp),
-                    "coalesce_without_contexts" => {
-                        Canary::Meta(MetaCanary::CoalesceWithoutContexts)
-                    }
-                    "keep_context_of_damaged" => Canary::Meta(MetaCanary::KeepContextOfDamaged),
-                    "reuse_dot" => Canary::Meta(MetaCanary::ReuseDot),
-                    _ => return None,
-                };
+                arguments.how.canary = canary_named(&words.next()?)?;
                 arguments.how.is_first_enough = true;
             }
             _ => return None,
@@ -91,6 +81,28 @@ fn arguments(mut words: impl Iterator<Item = String>) -> Option<Arguments> {
     }
     let has_work = arguments.seeds > 0 || arguments.seed.is_some() || !arguments.sizes.is_empty();
     has_work.then_some(arguments)
+}
+
+fn canary_named(name: &str) -> Option<Canary> {
+    Some(match name {
+        "ack_before_w" => Canary::AckBeforeW,
+        "fence_on_retire" => Canary::FenceOnRetire,
+        "join_context_early" => Canary::Meta(MetaCanary::JoinContextEarly),
+        "young_context" => Canary::Meta(MetaCanary::YoungContext),
+        "join_only_on_equal_roots" => Canary::Meta(MetaCanary::JoinOnlyOnEqualRoots),
+        "clamp_stamp" => Canary::Meta(MetaCanary::ClampStamp),
+        "coalesce_without_contexts" => Canary::Meta(MetaCanary::CoalesceWithoutContexts),
+        "keep_context_of_damaged" => Canary::Meta(MetaCanary::KeepContextOfDamaged),
+        "reuse_dot" => Canary::Meta(MetaCanary::ReuseDot),
+        "forget_by_count" => Canary::Queue(QueueCanary::ForgetByCount),
+        "no_fingerprint" => Canary::Queue(QueueCanary::NoFingerprint),
+        "at_most_once_again" => Canary::Queue(QueueCanary::AtMostOnceAgain),
+        "at_most_once_copied" => Canary::Queue(QueueCanary::AtMostOnceCopied),
+        "aborted_after_takeover" => Canary::Queue(QueueCanary::AbortedAfterTakeover),
+        "fresh_dead_letter" => Canary::Queue(QueueCanary::FreshDeadLetter),
+        "added_group_lost" => Canary::Queue(QueueCanary::AddedGroupLost),
+        _ => return None,
+    })
 }
 
 /// What a cluster costs and how fast it agrees, a line a size. Each size has a process of its own,

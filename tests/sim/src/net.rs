@@ -462,13 +462,12 @@ impl World {
         );
         self.trace.bytes(&frame);
         match decode(frame) {
-            Ok(Some(message)) => self.feed(
-                seat,
-                Input::Message {
-                    link: link_id(link, side),
-                    message,
-                },
-            ),
+            Ok(Some(message)) => {
+                let moving = self.moving_in(&message);
+                let link = link_id(link, side);
+                self.feed(seat, Input::Message { link, message });
+                self.have_come(seat, &moving);
+            }
             Ok(None) if self.plan.has(Class::Mixed) => self.sometimes.hit("later version met"),
             Ok(None) => self.violation("codec", "our own frame is of an unknown kind".into()),
             Err(error) => self.violation("codec", format!("our own frame: {error}")),

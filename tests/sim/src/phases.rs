@@ -261,6 +261,7 @@ impl World {
             zombie_ns: 0,
         };
         self.account_aside();
+        self.account_moving();
         let report = primer_check::check(&self.ledger.history, &promise);
         for finding in report.findings.iter().take(10) {
             self.violation("checker", finding.to_string());

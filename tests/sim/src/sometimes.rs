@@ -66,6 +66,7 @@ pub const SOMETIMES: &[&str] = &[
     "message expired",
     "metadata torn",
     "moved into groups",
+    "moved, and given out at most once",
     "nacked",
     "page after page",
     "page without some member",

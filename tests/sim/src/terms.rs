@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use primer_check::{Value, Verb};
 use primer_proto::base::{BootId, Instant, MessageId, Now, limits};
-use primer_proto::engine::{Asked, EnqueueOptions, Terms};
+use primer_proto::engine::{Asked, EnqueueOptions, Message, Terms};
+use primer_proto::queue::Message as QueueMessage;
 
 use crate::agenda::Micros;
 use crate::dice::Dice;
@@ -37,6 +38,8 @@ pub(crate) struct TermsBook {
     ready: BTreeMap<(BootId, usize), BTreeSet<Place>>,
     /// Where each of those is.
     places: BTreeMap<MessageId, (usize, Place)>,
+    /// What is given out at most once and is between two members: it may be lost there, and only there.
+    moving: BTreeMap<MessageId, Value>,
 }
 
 impl TermsBook {
@@ -49,6 +52,7 @@ impl TermsBook {
             walls: BTreeMap::new(),
             ready: BTreeMap::new(),
             places: BTreeMap::new(),
+            moving: BTreeMap::new(),
         }
     }
 
@@ -233,13 +237,46 @@ impl World {
     /// A copy of a message is sent. One that is given out at most once is sent by a member that leaves,
     /// which has none any more.
     pub fn note_moved(&mut self, id: MessageId) {
-        if self.plan.has_terms && self.is_once(id) {
-            self.lapse(0, id);
+        if self.plan.has_terms
+            && self.is_once(id)
+            && let Some(value) = self.ledger.open.remove(&id)
+        {
+            self.terms.moving.insert(id, value);
+        }
+    }
+
+    /// Those of a message's that are on their way to where it comes now.
+    pub fn moving_in(&self, message: &Message) -> Vec<MessageId> {
+        match message {
+            Message::Queue(message) if !self.terms.moving.is_empty() => match message.as_ref() {
+                QueueMessage::Repl(repl) => self.ids_of(repl),
+                _ => Vec::new(),
+            },
+            _ => Vec::new(),
+        }
+    }
+
+    /// They have come: whoever took them has to give them out.
+    pub fn have_come(&mut self, seat: usize, ids: &[MessageId]) {
+        for id in ids {
+            let is_here = self.life(seat).is_some_and(|life| life.engine.holds(*id));
+            if is_here && let Some(value) = self.terms.moving.remove(id) {
+                self.sometimes.hit("moved, and given out at most once");
+                self.ledger.open.insert(*id, value);
+            }
+        }
+    }
+
+    /// At the end: what did not come was lost on its way.
+    pub fn account_moving(&mut self) {
+        for value in std::mem::take(&mut self.terms.moving).into_values() {
+            self.remark(0, value, Verb::Lapsed);
         }
     }
 
     fn lapse(&mut self, seat: usize, id: MessageId) {
-        if let Some(value) = self.ledger.open.remove(&id) {
+        let open = self.ledger.open.remove(&id);
+        if let Some(value) = open.or(self.terms.moving.remove(&id)) {
             self.remark(seat, value, Verb::Lapsed);
         }
     }

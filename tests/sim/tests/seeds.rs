@@ -2,7 +2,7 @@
 //!
 //! `cargo test -p primer-sim --profile sim`; `PRIMER_SIM_SEEDS` says how many seeds.
 
-use primer_sim::{Canary, How, MetaCanary, Options, Outcome, Sweep, run, sweep};
+use primer_sim::{Canary, How, MetaCanary, Options, Outcome, QueueCanary, Sweep, run, sweep};
 
 /// Seeds of one full run.
 const SEEDS: u64 = 2_000;
@@ -108,6 +108,24 @@ fn every_planted_bug_is_caught_for_what_it_is() {
         ),
     ] {
         catch(canary, words);
+    }
+}
+
+#[test]
+fn every_planted_bug_of_the_queue_is_caught_for_what_it_is() {
+    for (canary, words) in [
+        (QueueCanary::ForgetByCount, ["are left", "short of copies"]),
+        (
+            QueueCanary::NoFingerprint,
+            ["does not know the end", "undone"],
+        ),
+        (QueueCanary::AtMostOnceAgain, ["twice", "repeated"]),
+        (QueueCanary::AtMostOnceCopied, ["repeated", "are left"]),
+        (QueueCanary::AbortedAfterTakeover, ["aborted-delivered"; 2]),
+        (QueueCanary::FreshDeadLetter, ["does not follow", "lost"]),
+        (QueueCanary::AddedGroupLost, ["held by nobody"; 2]),
+    ] {
+        catch(Canary::Queue(canary), words);
     }
 }
 

@@ -67,6 +67,9 @@ pub enum Canary {
     /// One of the metadata's.
     #[cfg(any(test, feature = "canary"))]
     Meta(crate::metadata::MetaCanary),
+    /// One of the queue's.
+    #[cfg(any(test, feature = "canary"))]
+    Queue(crate::queue::QueueCanary),
 }
 
 /// What happened so far on the links.
@@ -225,6 +228,10 @@ impl Engine {
         self.table.plant(canary);
         self.news.plant(canary);
         self.exchanges.plant(canary);
+        #[cfg(feature = "canary")]
+        if let Canary::Queue(canary) = self.config.canary {
+            self.queues.plant(canary);
+        }
     }
 
     /// Takes one input in and appends what is to be done to `out`. Never blocks; bounded work.

@@ -270,3 +270,26 @@ fn what_is_given_out_at_most_once_still_burns_credit_until_it_is_acked() {
             .any(|effect| matches!(effect, Effect::Deliver(..)))
     );
 }
+
+#[test]
+fn a_dead_letter_that_is_rejected_stays_where_it_is() {
+    let mut bench = Bench::new();
+    bench.put(Asked::default());
+    let taken = bench.take("jobs", 50).unwrap();
+    bench
+        .answer(Command::Reject(taken.handle, "no".into()))
+        .unwrap();
+    let dead = bench.take("jobs.dead", 50).unwrap();
+    bench
+        .answer(Command::Reject(dead.handle, "no".into()))
+        .unwrap();
+    assert!(
+        bench.take("jobs.dead", 50).is_none(),
+        "out of the way for a while"
+    );
+    bench.wake(bench.now + limits::NACK_MS_MAX);
+    let again = bench.take("jobs.dead", 50).unwrap();
+    assert_eq!((again.id, again.attempts), (dead.id, 2));
+    assert!(bench.take("jobs.dead.dead", 50).is_none());
+    assert_eq!(bench.stat("dead_letters"), 1);
+}

@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use smallvec::SmallVec;
 
+use super::canary::QueueCanary;
 use super::delivery::{NewMessage, OnShort, Receipt, Reply};
 use super::enqueue::Admitted;
 use super::message::Ending;
@@ -522,6 +523,10 @@ impl Queues {
             .span_holders(&span)
             // Nothing is left of it: then it was taken over, and consumed.
             .is_none_or(|holders| holders.len() > 1);
+        let is_ours = |slot: &Slot| slot.place == Place::Replicating;
+        let forgets_it = self.planted.is(QueueCanary::AbortedAfterTakeover)
+            && !span.ids().any(|id| self.slot(id).is_some_and(is_ours));
+        let was_sent = was_sent && !forgets_it;
         for origin in &span.origins {
             let ids = Ids::range(*origin, span.first, span.last);
             self.end_all(now, &ids, Ending::Aborted);

@@ -5,6 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::canary::QueueCanary;
 use super::delivery::{Headers, NewMessage};
 use super::onward::{Next, Onward};
 use super::slot::{Lessee, Place, Slot};
@@ -131,12 +132,15 @@ impl Queues {
             return Ok(());
         };
         let (source, name) = (slot.id, self.base_name(slot.queue));
-        let id = dead_letter_of(source);
+        let mut id = dead_letter_of(source);
         let message = NewMessage {
             body: slot.body.clone(),
             headers: Some(self.death_headers(slot, &name, cause)),
         };
         let priority = slot.terms.as_ref().and_then(|terms| terms.priority);
+        if self.planted.is(QueueCanary::FreshDeadLetter) {
+            id.sequence = self.chance.bits() >> 2;
+        }
         if self.is_done(id) || self.index.get(id).is_some() {
             // Made already, by another owner of the same message.
             self.went_on(now, source, Onward::Dead);

@@ -4,6 +4,7 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use super::canary::{Planted, QueueCanary};
 use super::message::Ending;
 use crate::base::{BootId, Instant, MessageId, RunMap, limits};
 use crate::copies::Holders;
@@ -136,6 +137,7 @@ pub(super) struct Prints {
     young: BTreeMap<BootId, RunMap<()>>,
     old: BTreeMap<BootId, RunMap<()>>,
     next_swap: Instant,
+    planted: Planted,
 }
 
 impl Prints {
@@ -148,7 +150,15 @@ impl Prints {
         })
     }
 
+    #[cfg(feature = "canary")]
+    pub(super) fn plant(&mut self, planted: Planted) {
+        self.planted = planted;
+    }
+
     pub(super) fn insert(&mut self, origin: BootId, first: u64, last: u64) {
+        if self.planted.is(QueueCanary::NoFingerprint) {
+            return;
+        }
         self.young
             .entry(origin)
             .or_default()

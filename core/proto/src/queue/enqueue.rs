@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::batch::Caller;
+use super::canary::QueueCanary;
 use super::delivery::{EnqueueOptions, NewMessage, OnShort, Receipt, Reply};
 use super::slot::{Lessee, Place, Slot};
 use super::span::Span;
@@ -221,7 +222,8 @@ impl Queues {
 
     /// Copies asked for. Errors: 101.
     fn wanted_copies(&self, options: &EnqueueOptions) -> Result<u16> {
-        if options.terms.is_at_most_once {
+        let is_copied = self.planted.is(QueueCanary::AtMostOnceCopied);
+        if options.terms.is_at_most_once && !is_copied {
             if options.copies.is_some_and(|copies| copies > 1) {
                 return Err(Error::new(ErrorKind::InvalidArgument)
                     .because("a message that is given out at most once has one copy")

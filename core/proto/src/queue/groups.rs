@@ -10,6 +10,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::canary::QueueCanary;
 use super::message::Ending;
 use super::repair::SETTLE_DOWN_MS;
 use super::shelf::Shelf;
@@ -318,6 +319,9 @@ impl Queues {
         if self.is_handing_over(now) {
             self.groups.fills.clear();
             (found.grown, found.moved) = Default::default();
+        }
+        if self.planted.is(QueueCanary::AddedGroupLost) {
+            found.grown.clear();
         }
         for (index, key) in found.grown {
             self.fan_out(now, index, key);

@@ -20,6 +20,7 @@ mod ack;
 mod batch;
 mod browse;
 mod calls;
+mod canary;
 mod counters;
 mod dead;
 mod delivery;
@@ -62,6 +63,8 @@ mod test_room;
 
 pub use account::{Account, Explain, Explained, Known};
 pub use calls::{REPLY_TO, ReplyTo};
+#[cfg(any(test, feature = "canary"))]
+pub use canary::QueueCanary;
 pub use delivery::{
     Answer, EnqueueOptions, Flow, Glimpse, Handle, Headers, IfNoGroup, Leased, NewCall, NewMessage,
     OnShort, Receipt, Reply, Response,
@@ -283,6 +286,7 @@ pub struct Queues {
     /// Some peer is linked, so stock edges are told.
     is_announcing: bool,
     out: Vec<Out>,
+    planted: canary::Planted,
     pub(crate) counters: Counters,
 }
 
@@ -348,6 +352,7 @@ impl Queues {
             reclaims: false,
             is_announcing: false,
             out: Vec::new(),
+            planted: canary::Planted::default(),
             counters: Counters::default(),
             settings,
         }

@@ -185,10 +185,13 @@ impl Queues {
         if let Lessee::Here(Some(session)) = slot.lessee {
             self.let_go(session, id);
         }
-        if settle.verb == REJECT {
-            self.die(now, index, Cause::Rejected(settle.reason.clone()));
-        } else {
-            self.end_lease(now, index, settle.verb, span);
+        match settle.verb {
+            REJECT if !self.is_dead_letter(index) => {
+                self.die(now, index, Cause::Rejected(settle.reason.clone()));
+            }
+            // It is where what is rejected goes: it stays there, and is out of the way for a while.
+            REJECT => self.end_lease(now, index, NACK, None),
+            verb => self.end_lease(now, index, verb, span),
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 //! or becomes a dead letter (protocol.md 4.2, 4.4, 4.6).
 
 use super::Queues;
+use super::canary::QueueCanary;
 use super::delivery::Leased;
 use super::message::Ending;
 use super::slot::{Lessee, Place, Slot};
@@ -92,6 +93,17 @@ impl Queues {
         }
     }
 
+    /// It has no dead letter itself.
+    pub(super) fn is_dead_letter(&self, index: u32) -> bool {
+        self.slab.get(index).is_some_and(|slot| {
+            let is_one = slot
+                .terms
+                .as_ref()
+                .is_some_and(|terms| terms.is_dead_letter);
+            is_one || self.is_of_dead_letters(slot.queue)
+        })
+    }
+
     /// What fails in this queue for good stays in it.
     pub(super) fn is_of_dead_letters(&self, queue: QueueKey) -> bool {
         let shelf = self.shelves.get(queue.0 as usize);
@@ -151,7 +163,9 @@ impl Queues {
         if is_at_most_once {
             // Finished before it goes out: whatever happens to it then, it is never given again.
             leased.handle.lease = 0;
-            self.end_at_most_once(now, index);
+            if !self.planted.is(QueueCanary::AtMostOnceAgain) {
+                self.end_at_most_once(now, index);
+            }
         }
         Some(leased)
     }
