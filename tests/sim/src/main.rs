@@ -18,8 +18,8 @@ const USAGE: &str = "primer-sim --seeds N [--from S] | --seed N [--trace] [--his
   --threads T   cores to use (all by default)
   --canary NAME plant a bug; the run must find it: ack_before_w fence_on_retire join_context_early
                 young_context join_only_on_equal_roots clamp_stamp coalesce_without_contexts reuse_dot
-                keep_context_of_damaged forget_by_count no_fingerprint at_most_once_again
-                at_most_once_copied aborted_after_takeover fresh_dead_letter added_group_lost";
+                keep_context_of_damaged no_fingerprint at_most_once_again at_most_once_copied
+                aborted_after_takeover fresh_dead_letter added_group_lost";
 
 const HEADING: &str = "| members | joined ms | frames/s | bytes/s | KiB | work ms/s | write ms p50 | p99 | heal ms | death ms |";
 
@@ -94,7 +94,6 @@ fn canary_named(name: &str) -> Option<Canary> {
         "coalesce_without_contexts" => Canary::Meta(MetaCanary::CoalesceWithoutContexts),
         "keep_context_of_damaged" => Canary::Meta(MetaCanary::KeepContextOfDamaged),
         "reuse_dot" => Canary::Meta(MetaCanary::ReuseDot),
-        "forget_by_count" => Canary::Queue(QueueCanary::ForgetByCount),
         "no_fingerprint" => Canary::Queue(QueueCanary::NoFingerprint),
         "at_most_once_again" => Canary::Queue(QueueCanary::AtMostOnceAgain),
         "at_most_once_copied" => Canary::Queue(QueueCanary::AtMostOnceCopied),

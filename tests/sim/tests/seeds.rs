@@ -114,7 +114,6 @@ fn every_planted_bug_is_caught_for_what_it_is() {
 #[test]
 fn every_planted_bug_of_the_queue_is_caught_for_what_it_is() {
     for (canary, words) in [
-        (QueueCanary::ForgetByCount, ["are left", "short of copies"]),
         (
             QueueCanary::NoFingerprint,
             ["does not know the end", "undone"],

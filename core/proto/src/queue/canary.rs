@@ -7,8 +7,6 @@ pub enum QueueCanary {
     /// None.
     #[default]
     None,
-    /// It is forgotten when as many have confirmed as were known, whoever that is.
-    ForgetByCount,
     /// Nothing is left of what was forgotten.
     NoFingerprint,
     /// A message that is given out at most once is not finished by that.

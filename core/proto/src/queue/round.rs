@@ -3,7 +3,6 @@
 
 use alloc::vec::Vec;
 
-use super::canary::QueueCanary;
 use super::done::Tomb;
 use super::message::{Done, Ending, Forget, Message};
 use super::{Alarm, Queues, limits};
@@ -128,9 +127,7 @@ impl Queues {
             tomb.holders = crate::copies::with(&tomb.holders, &self.current_holders());
             tomb.confirmed |= Self::bit(&tomb.holders, self.me);
         }
-        let are_enough = self.planted.is(QueueCanary::ForgetByCount)
-            && tomb.confirmed.count_ones() as usize >= known.max(1);
-        let is_over = are_enough || self.unconfirmed(&tomb).all(|holder| self.is_lost(*holder));
+        let is_over = self.unconfirmed(&tomb).all(|holder| self.is_lost(*holder));
         if is_over {
             let places = tomb.holders.iter().enumerate();
             let confirmed = places.filter(|(place, _)| tomb.confirmed & (1 << place) != 0);
