@@ -59,7 +59,7 @@ impl Queues {
             return Vec::new();
         };
         // What is left here of a member that goes is dropped in a moment: nobody could settle it.
-        if self.is_parting || shelf.is_paused_out() {
+        if self.is_parting || shelf.is_paused_out() || self.is_leave_due(now) {
             return Vec::new();
         }
         let count = shelf.ready.count().min(max as usize);

@@ -63,6 +63,13 @@ impl Queues {
         leaving.is_some_and(|leaving| now.mono >= leaving.patience)
     }
 
+    /// True where a leave ends in this very step, in the one way or the other: after a time in which nothing
+    /// ran, leases may be over at the same moment.
+    pub(super) fn is_leave_due(&self, now: Now) -> bool {
+        let leaving = self.leaving.as_ref();
+        leaving.is_some_and(|leaving| now.mono >= leaving.deadline)
+    }
+
     pub(super) fn handover_step(&mut self, now: Now) {
         let Some(leaving) = &self.leaving else { return };
         let (deadline, patience, cursor) = (leaving.deadline, leaving.patience, leaving.cursor);

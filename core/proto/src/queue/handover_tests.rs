@@ -389,3 +389,30 @@ fn what_is_given_out_at_most_once_lives_on_where_a_leave_moved_it() {
     let given = ann.answers.remove(&Ticket(3));
     assert!(matches!(given, Some(Ok(Reply::Deliveries(given))) if given.len() == 1));
 }
+
+#[test]
+fn what_a_forced_leave_is_about_to_drop_is_given_to_nobody() {
+    for is_forced in [true, false] {
+        let mut room = Room::new(&[ANN]);
+        room.enqueue(1, 1);
+        let (now, queue) = (room.now(), room.queue);
+        room.queues
+            .receive(now, Ticket(5), queue, 1, 0, Some(5_000));
+        room.queues.receive(now, Ticket(6), queue, 1, 60_000, None);
+        room.queues.peer_unlinked(now, holder(ANN).member);
+        room.queues.leave(now, Ticket(2), Some(2_000), is_forced);
+        room.look();
+        // The process stood still meanwhile: the lease and the leave are over at one moment.
+        room.now += 10_000;
+        let now = room.now();
+        room.queues.wake(now);
+        room.look();
+        assert_eq!(room.has_left, is_forced);
+        let given = room.answers.remove(&Ticket(6));
+        match given {
+            None => assert!(is_forced),
+            Some(Ok(Reply::Deliveries(given))) => assert_eq!((given.len(), is_forced), (1, false)),
+            other => panic!("{other:?}"),
+        }
+    }
+}
