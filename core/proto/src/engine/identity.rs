@@ -284,7 +284,7 @@ impl Engine {
     pub(super) fn write_card(&mut self, now: Now) {
         self.card_version += 1;
         let card = self.own_card();
-        self.cards.hear(&card);
+        self.take_card(now, &card);
         self.tell_card(now, card);
     }
 

@@ -413,7 +413,7 @@ impl Engine {
                 || !self.view.is_gone(card.member())
             {
                 // A row may come before its member, but not after it.
-                is_news |= self.cards.hear(card);
+                is_news |= self.take_card(now, card);
             }
         }
         if is_news {
@@ -423,9 +423,15 @@ impl Engine {
 
     /// A row that came with a handshake; who is not linked to its member hears of it from here.
     fn hear_card(&mut self, now: Now, card: &Card) {
-        if self.cards.hear(card) {
+        if self.take_card(now, card) {
             self.tell_card(now, card.clone());
         }
+    }
+
+    pub(super) fn take_card(&mut self, now: Now, card: &Card) -> bool {
+        let member = card.member();
+        let is_member = member == self.me || self.view.members().contains_key(&member);
+        self.cards.hear(now.mono, card, is_member)
     }
 
     pub(super) fn send(&mut self, link: LinkId, message: Message) {

@@ -127,7 +127,7 @@ impl Engine {
             .filter_map(|row| Card::from_bytes(row).ok())
         {
             if card.member() != self.me {
-                self.cards.hear(&card);
+                self.take_card(now, &card);
             }
         }
         // What the rooms hear of it is what they hear of a change; the host hears nothing: it has
@@ -139,7 +139,7 @@ impl Engine {
         self.reread_configs(now);
         // Each of a pair dials, whoever has the lower id: the other one may be elsewhere by now.
         // Where members are may be known though their keys were damaged.
-        for card in &self.cards.whole().cards {
+        for card in self.cards.rows() {
             self.dialler.remember(now.mono, &card.address);
         }
         let members = self.view.members();

@@ -55,6 +55,7 @@ impl Engine {
             match change {
                 Change::Joined(member) | Change::Renewed(member) => {
                     let member = *member;
+                    self.cards.joined(member);
                     self.hang_up_fenced(now, member);
                     self.hang_up_other_life(now, member);
                     if let Some(info) = self.view.members().get(&member) {

@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 use super::super::command::Command;
 use super::super::{Config, Input};
 use super::*;
-use crate::base::{BootId, ClusterId, LinkId, StoreId};
+use crate::base::{BootId, ClusterId, LinkId, StoreId, limits};
+use crate::membership::{Card, CardList};
 use crate::queue::{EnqueueOptions, NewMessage};
 
 const LINK: LinkId = LinkId(7);
@@ -39,9 +40,13 @@ fn call(engine: &mut Engine, ms: u64, ticket: u64, command: Command) -> Vec<Effe
 
 /// `engine` has a link to `other`, which it dialled or not.
 fn link(engine: &mut Engine, other: &Engine, is_dialled: bool) -> Vec<Effect> {
+    link_by(engine, LINK, other, is_dialled)
+}
+
+fn link_by(engine: &mut Engine, link: LinkId, other: &Engine, is_dialled: bool) -> Vec<Effect> {
     let hello = Box::new(other.hello());
     let linked = Input::Linked {
-        link: LINK,
+        link,
         dialled: is_dialled.then(|| hello.address.clone()),
         hello,
     };
@@ -58,6 +63,34 @@ fn a_peer_that_was_met_but_never_came_into_the_set_is_forgotten_with_its_link() 
     assert_eq!(one.rows().count(), 2);
     give(&mut one, 0, Input::Unlinked(LINK));
     assert_eq!(one.rows().count(), 1);
+    one.audit_rows().unwrap();
+}
+
+#[test]
+fn a_row_of_who_never_came_into_the_set_does_not_go_round() {
+    let (mut one, mut two) = (engine(1), engine(2));
+    link(&mut one, &two, false);
+    link(&mut two, &one, false);
+    let row = Card::new(MemberId(3), 1, BootId(3));
+    let cards = CardList {
+        cards: Vec::from([row]),
+    };
+    let heard = Input::Message {
+        link: LINK,
+        message: Message::Cards(cards),
+    };
+    give(&mut one, 0, heard);
+    // It may become a member, so it is kept; who comes later hears nothing of it.
+    assert!(one.rows().any(|(member, ..)| member == MemberId(3)));
+    let out = link_by(&mut one, LinkId(8), &engine(4), false);
+    let told = out.iter().find_map(|effect| match effect {
+        Effect::Send(LinkId(8), _, Message::Cards(list)) => Some(list),
+        _ => None,
+    });
+    let told: Vec<MemberId> = told.unwrap().cards.iter().map(Card::member).collect();
+    assert!(told.contains(&MemberId(1)) && !told.contains(&MemberId(3)));
+    give(&mut one, limits::EARLY_ROW_MS, Input::Wake);
+    assert!(one.rows().all(|(member, ..)| member != MemberId(3)));
     one.audit_rows().unwrap();
 }
 

@@ -30,6 +30,9 @@ impl Engine {
         self.hang_up_dead_links(now);
         self.hang_up_held(now.mono, "the other side said nothing");
         self.retire_members(now);
+        let linked = &self.by_member;
+        self.cards
+            .tidy(now.mono, |member| linked.contains_key(&member));
         self.expire_joins(now);
         self.wake_gossip(now);
         if let Some(stock) = self.board.flush(now.mono) {
@@ -50,6 +53,7 @@ impl Engine {
             self.board.next(),
             self.watch.next(),
             self.next_retire(),
+            self.cards.next(),
             self.next_gossip(),
         ];
         times.chain(others).min().unwrap_or(Instant::NEVER)

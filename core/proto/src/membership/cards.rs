@@ -9,7 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use prost::Message as _;
 
-use crate::base::{BootId, Error, ErrorKind, MemberId, Result, limits};
+use crate::base::{BootId, Error, ErrorKind, Instant, MemberId, Result, limits};
 
 /// One member's row.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
@@ -106,15 +106,21 @@ impl CardList {
 }
 
 /// The rows this member knows.
+///
+/// A row may come before its member does. Such an early one is kept for a while and told to nobody:
+/// were it passed on, the rows of who never became a member would go round for ever, each member
+/// hearing again from another what it had just forgotten.
 #[derive(Debug, Default)]
 pub struct Cards {
     rows: BTreeMap<MemberId, Card>,
-    /// The wrapping sum of the rows' hashes.
+    /// Whose rows came early, and until when they are kept.
+    early: BTreeMap<MemberId, Instant>,
+    /// The wrapping sum of the hashes of the members' rows.
     digest: u64,
 }
 
 impl Cards {
-    /// Differs when the rows differ.
+    /// Differs when the members' rows differ.
     #[must_use]
     pub fn digest(&self) -> u64 {
         self.digest
@@ -126,8 +132,9 @@ impl Cards {
         self.rows.len() >= limits::MEMBERS_MAX
     }
 
-    /// Takes a row in; true when it is newer than what was known.
-    pub fn hear(&mut self, card: &Card) -> bool {
+    /// Takes a row in, of a member or of who may become one; true when it is newer than what was
+    /// known.
+    pub fn hear(&mut self, now: Instant, card: &Card, is_member: bool) -> bool {
         let known = self.rows.get(&card.member());
         let is_news = known.is_none_or(|known| {
             (card.incarnation, card.version, card.boot)
@@ -135,14 +142,26 @@ impl Cards {
         });
         let has_room = known.is_some() || self.rows.len() < limits::MEMBERS_MAX;
         if is_news && has_room && card.is_well_formed() {
-            let old = self.rows.insert(card.member(), card.clone());
-            self.digest = self.digest.wrapping_add(card.hash());
-            if let Some(old) = old {
-                self.digest = self.digest.wrapping_sub(old.hash());
+            let until = self.forget(card.member());
+            self.rows.insert(card.member(), card.clone());
+            if is_member {
+                self.digest = self.digest.wrapping_add(card.hash());
+            } else {
+                let until = until.unwrap_or(now + limits::EARLY_ROW_MS);
+                self.early.insert(card.member(), until);
             }
             return true;
         }
         false
+    }
+
+    /// A member came into the set: a row that came early is a member's now.
+    pub fn joined(&mut self, member: MemberId) {
+        if self.early.remove(&member).is_some()
+            && let Some(card) = self.rows.get(&member)
+        {
+            self.digest = self.digest.wrapping_add(card.hash());
+        }
     }
 
     /// A member's row.
@@ -178,18 +197,43 @@ impl Cards {
         self.rows.values()
     }
 
-    /// All rows.
+    /// The members' rows.
     #[must_use]
     pub fn whole(&self) -> CardList {
+        let rows = self.rows.iter();
+        let rows = rows.filter(|(member, _)| !self.early.contains_key(member));
         CardList {
-            cards: self.rows.values().cloned().collect(),
+            cards: rows.map(|(_, card)| card.clone()).collect(),
         }
     }
 
-    /// A member left the set.
-    pub fn forget(&mut self, member: MemberId) {
-        if let Some(old) = self.rows.remove(&member) {
+    /// A member left the set, or never came; answers until when its row would have been kept if it
+    /// came early.
+    pub fn forget(&mut self, member: MemberId) -> Option<Instant> {
+        let old = self.rows.remove(&member);
+        let until = self.early.remove(&member);
+        if let (Some(old), None) = (old, until) {
             self.digest = self.digest.wrapping_sub(old.hash());
+        }
+        until
+    }
+
+    /// When [`Cards::tidy`] is due.
+    #[must_use]
+    pub fn next(&self) -> Instant {
+        self.early.values().min().copied().unwrap_or(Instant::NEVER)
+    }
+
+    /// Drops early rows whose members did not come in time, but for those whose links last.
+    pub fn tidy(&mut self, now: Instant, is_linked: impl Fn(MemberId) -> bool) {
+        let due = self.early.iter_mut().filter(|(_, until)| **until <= now);
+        let (linked, gone): (Vec<_>, Vec<_>) = due.partition(|(member, _)| is_linked(**member));
+        let gone: Vec<MemberId> = gone.into_iter().map(|(member, _)| *member).collect();
+        for (_, until) in linked {
+            *until = now + limits::EARLY_ROW_MS;
+        }
+        for member in gone {
+            self.forget(member);
         }
     }
 
@@ -214,25 +258,62 @@ mod tests {
         card
     }
 
+    fn hear(cards: &mut Cards, card: &Card) -> bool {
+        cards.hear(Instant(0), card, true)
+    }
+
     #[test]
     fn the_newest_row_of_the_newest_life_stays_in_any_order() {
         let rows = [card(1, 1, "a:1"), card(1, 2, "b:1"), card(2, 1, "c:1")];
         for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
             let mut cards = Cards::default();
             order.iter().for_each(|one| {
-                cards.hear(&rows[*one]);
+                hear(&mut cards, &rows[*one]);
             });
             assert_eq!(cards.address(MemberId(1)), "c:1");
-            assert!(!cards.hear(&rows[2]), "told twice");
+            assert!(!hear(&mut cards, &rows[2]), "told twice");
         }
     }
 
     #[test]
     fn a_malformed_row_is_not_taken() {
         let mut cards = Cards::default();
-        assert!(!cards.hear(&Card::default()));
+        assert!(!hear(&mut cards, &Card::default()));
         let long = card(1, 1, &"x".repeat(300));
-        assert!(!cards.hear(&long));
+        assert!(!hear(&mut cards, &long));
         assert!(cards.whole().cards.is_empty());
+    }
+
+    #[test]
+    fn an_early_row_is_told_to_nobody_until_its_member_comes() {
+        let row = card(1, 1, "a:1");
+        let (mut early, mut plain) = (Cards::default(), Cards::default());
+        assert!(early.hear(Instant(0), &row, false));
+        assert_eq!(early.digest(), Cards::default().digest());
+        assert!(early.whole().cards.is_empty());
+        assert_eq!(early.address(MemberId(1)), "a:1", "it says where to dial");
+        hear(&mut plain, &row);
+        early.joined(MemberId(1));
+        early.joined(MemberId(1));
+        assert_eq!(early.digest(), plain.digest());
+        assert_eq!(early.whole(), plain.whole());
+        assert_eq!(early.next(), Instant::NEVER);
+    }
+
+    #[test]
+    fn an_early_row_whose_member_does_not_come_is_dropped_however_often_it_changes() {
+        let mut cards = Cards::default();
+        let none = cards.digest();
+        cards.hear(Instant(0), &card(1, 1, "a:1"), false);
+        let due = cards.next();
+        cards.hear(Instant(1), &card(1, 2, "b:1"), false);
+        assert_eq!(cards.next(), due);
+        cards.tidy(due, |_| true);
+        assert_eq!(cards.address(MemberId(1)), "b:1", "its link lasts");
+        assert!(cards.next() > due);
+        let due = cards.next();
+        cards.tidy(due, |_| false);
+        assert_eq!(cards.rows().count(), 0);
+        assert_eq!((cards.next(), cards.digest()), (Instant::NEVER, none));
     }
 }
