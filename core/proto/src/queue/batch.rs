@@ -8,11 +8,12 @@ use smallvec::SmallVec;
 use super::canary::QueueCanary;
 use super::delivery::{NewMessage, OnShort, Receipt, Reply};
 use super::enqueue::Admitted;
-use super::message::Ending;
+use super::message::{Ending, Message};
 use super::onward::Onward;
 use super::repair::SETTLE_DOWN_MS;
 use super::slot::{Lessee, Place, Slot};
 use super::span::Span;
+use super::takeover::add_claim;
 use super::{Queues, limits};
 use crate::base::{Error, ErrorKind, MemberId, MessageId, Now, QueueKey, Ticket};
 use crate::copies::{Holder, Holders, Refused, ReplNo, ReplOk};
@@ -121,6 +122,7 @@ impl Queues {
         // Said under a name that it has no more: the same copy counts under the new one.
         let is_former = self.is_lost(holder);
         let mut lacking = Ids::none(ok.ids.origin);
+        let mut standing_by = Vec::new();
         for id in ok.ids.iter() {
             let slot = self
                 .index
@@ -134,6 +136,9 @@ impl Queues {
                 }
                 continue;
             };
+            if slot.place == Place::Standby {
+                add_claim(&mut standing_by, id, slot.own, &slot.holders);
+            }
             if !is_former && slot.place != Place::Moving && !slot.holders.contains(&holder) {
                 // Another sent it there, and its word came too late to whoever gave the message here:
                 // it has to confirm the end. Whether it is one of the copies that count it says again.
@@ -171,6 +176,10 @@ impl Queues {
         }
         // Said to one that is taken for their owner: then the holder takes them over.
         self.send_lacks(from, lacking);
+        // It may be: who gave it these may have gone before they came. The holder says so, or learns better.
+        for claim in standing_by {
+            self.send(from, Message::Claim(claim));
+        }
     }
 
     fn copy_confirmed(&mut self, now: Now, batch: u32, copies: u32) {

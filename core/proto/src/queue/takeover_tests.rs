@@ -2,7 +2,7 @@
 
 use alloc::collections::BTreeMap;
 
-use super::super::test_room::{ANN, Room, holder};
+use super::super::test_room::{ANN, BOB, ME, Room, holder, holders};
 use super::*;
 
 impl Room {
@@ -67,5 +67,37 @@ fn nobody_waits_for_an_owner_that_is_lost_for_good() {
     room.queues.peer_gone(now, holder(ANN).member);
     room.look();
     room.pass(room.now + 200 + limits::TAKEOVER_RANK_MS);
+    assert!(room.owns(id));
+}
+
+/// Ann gave it this member, told Bob so, and went before it came.
+#[test]
+fn who_is_taken_for_the_owner_and_knows_nothing_of_it_learns_it_from_another_holder() {
+    let mut room = Room::new();
+    let id = room.copy();
+    let given = Own {
+        epoch: 1,
+        rank: rank(id, room.queues.me.store),
+        store: room.queues.me.store,
+    };
+    let kept = ReplOk {
+        ids: Ids::one(id),
+        store: holder(BOB).store,
+        epoch: given.epoch,
+    };
+    room.hear(BOB, Message::ReplOk(kept));
+    let said = Message::Claim(Claim {
+        ids: Ids::one(id),
+        own: room.anns(id),
+        holders: holders(&[ANN, ME, BOB]),
+    });
+    assert!(room.sent.contains(&(holder(BOB).member, said)));
+    assert!(!room.owns(id), "an answer may be an old one's");
+    let better = Claim {
+        ids: Ids::one(id),
+        own: given,
+        holders: holders(&[ANN, ME, BOB]),
+    };
+    room.hear(BOB, Message::Claim(better));
     assert!(room.owns(id));
 }
