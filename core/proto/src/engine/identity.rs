@@ -86,7 +86,12 @@ impl Engine {
         let id = self.by_member.get(&hello.member())?;
         let older = self.links.get(id)?;
         let was_heard = now.mono.since(older.pulse.alive()) < CONFLICT_MS;
-        (older.boot != hello.boot() && was_heard).then_some((*id, older.incarnation, older.boot))
+        // It may have raised its incarnation since its handshake. Judged by the old one, each of the
+        // two would take itself for the higher, and neither would go.
+        let row = self.cards.get(hello.member());
+        let row = row.filter(|row| row.boot() == older.boot);
+        let incarnation = row.map_or(0, |row| row.incarnation).max(older.incarnation);
+        (older.boot != hello.boot() && was_heard).then_some((*id, incarnation, older.boot))
     }
 
     /// Whether the older process answered a ping that was sent after the newcomer had shown itself:

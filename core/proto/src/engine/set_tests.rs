@@ -20,8 +20,14 @@ fn at(ms: u64) -> Now {
 }
 
 fn engine(member: u64) -> Engine {
-    let (id, boot) = (MemberId(u128::from(member)), BootId(member));
-    let mut config = Config::new(ClusterId(1), id, boot, StoreId(member));
+    process(member, member, 1)
+}
+
+/// A process of a member's; of two with one identity each has its own boot.
+fn process(member: u64, boot: u64, incarnation: u64) -> Engine {
+    let (id, boot) = (MemberId(u128::from(member)), BootId(boot));
+    let mut config = Config::new(ClusterId(1), id, boot, StoreId(boot.0));
+    config.incarnation = incarnation;
     config.address = Some(alloc::format!("10.0.0.{member}:7000"));
     Engine::new(config, at(0))
 }
@@ -92,6 +98,37 @@ fn a_row_of_who_never_came_into_the_set_does_not_go_round() {
     give(&mut one, limits::EARLY_ROW_MS, Input::Wake);
     assert!(one.rows().all(|(member, ..)| member != MemberId(3)));
     one.audit_rows().unwrap();
+}
+
+#[test]
+fn a_twin_hears_the_incarnation_that_the_other_one_has_by_now() {
+    let (mut one, older) = (engine(1), process(2, 2, 10));
+    link(&mut one, &older, false);
+    // It comes from across a split, where it was among others.
+    let mut newer = process(2, 22, 50);
+    link(&mut newer, &engine(4), false);
+    let mut row = Card::new(MemberId(2), 60, BootId(2));
+    row.version = 2;
+    let cards = CardList {
+        cards: Vec::from([row]),
+    };
+    let raised = Input::Message {
+        link: LINK,
+        message: Message::Cards(cards),
+    };
+    give(&mut one, 0, raised);
+    // The first time, the older one is asked whether it lives.
+    link_by(&mut one, LinkId(8), &newer, false);
+    let out = link_by(&mut one, LinkId(9), &newer, false);
+    let told: Vec<(LinkId, u64)> = out
+        .into_iter()
+        .filter_map(|effect| match effect {
+            Effect::Send(link, _, Message::Rival(rival)) => Some((link, rival.incarnation)),
+            _ => None,
+        })
+        .collect();
+    // The newer one is the lower by now, and goes; told 10, it would have stayed, as the other does.
+    assert_eq!(told, [(LinkId(9), 60)]);
 }
 
 #[test]
