@@ -25,9 +25,9 @@ use primer_proto::membership::{Card, CardList, Heartbeat, Hello, Meta, Probe, Re
 use primer_proto::metadata::{Exchange, Exchanges, Length, Stock, Table};
 use primer_proto::queue::Message as Queue;
 use primer_proto::queue::{
-    Account, Browse, Browsed, Claim, Deliver, Demand, Done, Ending, Examine, Examined, Explain,
-    Explained, Facts, Forget, Header as QueueHeader, HintOk, Known, LeaseHint, Letter, Redrive,
-    Redriven, Replied, Settle, Settled, Shown, Spot, State,
+    Account, Browse, Browsed, Claim, Deliver, Demand, Differ, Done, Ending, Examine, Examined,
+    Explain, Explained, Facts, Forget, Header as QueueHeader, HintOk, Inventory, Known, LeaseHint,
+    Letter, Redrive, Redriven, Replied, Settle, Settled, Shown, Spot, State,
 };
 use primer_proto::wire::Ids;
 
@@ -154,6 +154,7 @@ fn messages() -> Vec<(&'static str, Message)> {
     all.extend(looks());
     all.extend(questions());
     all.extend(redrives());
+    all.extend(inventories());
     all.extend(examinations());
     all.extend(copies());
     all.extend(ends());
@@ -548,6 +549,27 @@ fn questions() -> Vec<(&'static str, Message)> {
             queue(Queue::Explained(Explained {
                 number: 300,
                 accounts: vec![account],
+            })),
+        ),
+    ]
+}
+
+/// What two members count together.
+fn inventories() -> Vec<(&'static str, Message)> {
+    let queue = |message: Queue| Message::Queue(message.into());
+    vec![
+        (
+            "inventory",
+            queue(Queue::Inventory(Inventory {
+                is_owners: true,
+                buckets: vec![3, 1_023],
+                sums: vec![0x77, u64::MAX],
+            })),
+        ),
+        (
+            "differ",
+            queue(Queue::Differ(Differ {
+                buckets: vec![3, 300],
             })),
         ),
     ]

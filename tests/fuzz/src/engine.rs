@@ -495,6 +495,7 @@ fn known(message: &Message) -> bool {
             Queue::Claim(_) | Queue::Settle(_) | Queue::Settled(_) | Queue::Replied(_) => true,
             Queue::Browse(_) | Queue::Browsed(_) | Queue::Explain(_) | Queue::Explained(_) => true,
             Queue::LeaseHint(_) | Queue::HintOk(_) => true,
+            Queue::Inventory(_) | Queue::Differ(_) => true,
             Queue::Redrive(_) | Queue::Redriven(_) => true,
             Queue::Examine(_) | Queue::Examined(_) => true,
         },

@@ -250,6 +250,8 @@ fn footprint(message: &Message) -> usize {
             Queue::Forget(forget) => ids(&forget.ids),
             Queue::LeaseHint(hint) => ids(&hint.ids),
             Queue::HintOk(ok) => ids(&ok.ids),
+            Queue::Inventory(all) => all.buckets.capacity() * 4 + all.sums.capacity() * 8,
+            Queue::Differ(differ) => differ.buckets.capacity() * 4,
             Queue::Claim(claim) => ids(&claim.ids),
             Queue::Replied(replied) => replied.headers.capacity() * size_of::<Header>(),
             Queue::Browse(browse) => browse.headers.capacity() * size_of::<Header>(),

@@ -4,6 +4,7 @@
 //! engine's own are in it, so that lies about them are drawn too.
 
 mod hint;
+mod inventory;
 
 use std::sync::Arc;
 
@@ -368,6 +369,7 @@ fn queue(pool: &Pool, chance: &mut Chance) -> Queue {
         }),
         10 => Queue::Replied(replied(pool, chance)),
         11 if chance.percent(40) => hint::hint(pool, chance),
+        11 if chance.percent(30) => inventory::inventory(chance),
         _ if chance.percent(50) => Queue::Settle(settle(pool, chance)),
         _ => Queue::Settled(Settled {
             number: number(chance),

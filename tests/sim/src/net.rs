@@ -11,6 +11,7 @@ use primer_proto::Input;
 use primer_proto::base::{Error, ErrorKind, LinkId, StoreId, limits};
 use primer_proto::engine::{Lane, Message, Writer, cut, decode};
 use primer_proto::membership::{Hello, WIRE_MINOR};
+use primer_proto::queue::Message as Queue;
 
 use crate::agenda::{MS, Micros, SECOND};
 use crate::plan::Class;
@@ -297,6 +298,9 @@ impl World {
 
     /// Queues a message; the lane's writer takes what gathered until it gets its turn.
     pub fn send(&mut self, seat: usize, id: LinkId, lane: Lane, message: Message) {
+        if self.leaks(&message) {
+            return;
+        }
         let (link, side) = place(id);
         let lag = if self.plan.has(Class::Lag) && self.phase == Phase::Load {
             5_000
@@ -327,6 +331,32 @@ impl World {
                 Local::Flush { link, side, lane },
             );
         }
+    }
+
+    /// Whether a message is lost although its link lives on. Such as have no answer that somebody waits for
+    /// with a deadline: nothing but the next comparison of what is held can tell that they were lost.
+    fn leaks(&mut self, message: &Message) -> bool {
+        let Message::Queue(message) = message else {
+            return false;
+        };
+        let is_of_copies = matches!(
+            message.as_ref(),
+            Queue::Repl(_)
+                | Queue::ReplOk(_)
+                | Queue::ReplNo(_)
+                | Queue::Claim(_)
+                | Queue::SetDone(_)
+                | Queue::DoneOk(_)
+                | Queue::Forget(_)
+                | Queue::LeaseHint(_)
+                | Queue::HintOk(_)
+        );
+        let may = self.plan.has_leaks && self.phase == Phase::Load && is_of_copies;
+        let is_lost = may && self.leak_dice.percent(10);
+        if is_lost {
+            self.sometimes.hit("message lost on a living link");
+        }
+        is_lost
     }
 
     /// The writer's turn: everything that gathered becomes frames.

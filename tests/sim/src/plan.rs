@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use primer_proto::base::Millis;
+use primer_proto::base::{Millis, limits};
 use primer_proto::engine::OnShort;
 
 use crate::agenda::{MS, Micros, SECOND};
@@ -218,6 +218,11 @@ pub(crate) struct Plan {
     pub max_attempts: u32,
     /// Messages of one more queue die and come back.
     pub has_returns: bool,
+    /// What members tell each other of copies gets lost while the link lives on: no network does that, but a
+    /// rule that is wrong might as well never have said it.
+    pub has_leaks: bool,
+    /// So often members compare what they hold; mostly as often as elsewhere, and seldom in a run's time.
+    pub inventory_after: Millis,
     /// One more queue, with groups.
     pub has_groups: bool,
     /// Away for this long means retired, where that class is on.
@@ -284,6 +289,8 @@ impl Plan {
             has_letters: false,
             max_attempts: u32::MAX,
             has_returns: false,
+            has_leaks: false,
+            inventory_after: limits::INVENTORY_MS,
             retire_after: dice.range(4_000, 12_000),
             is_pristine,
             is_calm,
@@ -337,6 +344,34 @@ impl Plan {
         self.has_terms = Dice::new(seed, 15).percent(40);
         self.draw_letters(&mut Dice::new(seed, 17));
         self.has_returns = Dice::new(seed, 20).percent(8);
+        self.draw_leaks(&mut Dice::new(seed, 28));
+        let mut dice = Dice::new(seed, 30);
+        if dice.percent(10) || self.has_leaks {
+            self.inventory_after = dice.range(1_000, 20_000);
+        }
+    }
+
+    /// Links that end would have everything said again, so in these runs none does. Nor does anybody leave:
+    /// a hand-over that waits for an answer is at an end when the link is.
+    fn draw_leaks(&mut self, dice: &mut Dice) {
+        self.has_leaks = dice.percent(8) && !self.is_calm && !self.is_split;
+        if self.has_leaks {
+            [
+                Class::Loss,
+                Class::Cut,
+                Class::OneWay,
+                Class::Reset,
+                Class::Crash,
+                Class::Pause,
+                Class::Leave,
+                Class::Evict,
+                Class::Retire,
+                Class::Twins,
+            ]
+            .iter()
+            .for_each(|class| self.classes.drop(*class));
+            (self.is_over_budget, self.is_mourned) = (false, false);
+        }
     }
 
     fn draw_letters(&mut self, dice: &mut Dice) {
@@ -424,6 +459,7 @@ impl fmt::Display for Plan {
             (self.has_terms, " terms"),
             (self.has_letters, " letters"),
             (self.has_returns, " returns"),
+            (self.has_leaks, " leaks"),
         ] {
             if is {
                 f.write_str(word)?;

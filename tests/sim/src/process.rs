@@ -95,6 +95,7 @@ impl World {
         config.takeover_after = self.plan.takeover_after;
         config.repair_after = self.plan.takeover_after;
         config.max_attempts = self.plan.max_attempts;
+        config.inventory_after = self.plan.inventory_after;
         if self.plan.has(Class::Retire) {
             config.retire_after = self.plan.retire_after;
         }

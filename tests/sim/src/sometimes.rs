@@ -59,6 +59,8 @@ pub const SOMETIMES: &[&str] = &[
     "member retired",
     "member suspected",
     "messages batched",
+    "message lost on a living link",
+    "inventories differed",
     "metadata damaged",
     "metadata doubted",
     "metadata exchanged",
@@ -122,6 +124,7 @@ impl Sometimes {
             ("returned_members", "member retired"),
             ("exchange_repairs", "metadata exchanged"),
             ("announced", "delivery announced"),
+            ("inventory_differences", "inventories differed"),
             ("takeovers_leased", "takeover waited for a consumer"),
         ] {
             if stats.get(counter).is_some_and(|count| *count > 0) {

@@ -191,6 +191,7 @@ pub(crate) struct World {
     /// Who uses the queue with groups.
     pub fan_dice: Dice,
     pub browse_dice: Dice,
+    pub leak_dice: Dice,
     pub return_dice: Dice,
     pub id_dice: Dice,
     pub trace: Trace,
@@ -271,6 +272,7 @@ impl World {
             user_dice: Dice::new(seed, 4),
             fan_dice: Dice::new(seed, 10),
             browse_dice: Dice::new(seed, 11),
+            leak_dice: Dice::new(seed, 29),
             return_dice: Dice::new(seed, 21),
             id_dice: Dice::new(seed, 5),
             trace: Trace::new(is_traced),

@@ -175,6 +175,8 @@ pub const RETIRE_AFTER_MS_MAX: Millis = 31_536_000_000;
 /// How long a row is kept whose member has not come yet. Guess: far longer than a handshake's way through
 /// the cluster; a row that is dropped too early comes again with the next whole list.
 pub const EARLY_ROW_MS: Millis = 10_000;
+/// So often members compare what they count of each other's copies (protocol.md 4.8).
+pub const INVENTORY_MS: Millis = 300_000;
 /// Step between the ranks of holders that may take a message over (protocol.md 4.6).
 pub const TAKEOVER_RANK_MS: Millis = 2_000;
 /// A lease that lasts longer than this is told to those who hold copies.

@@ -47,6 +47,21 @@ pub fn rank(id: MessageId, store: StoreId) -> u64 {
     xxhash_rust::xxh3::xxh3_64_with_seed(&key, RANK_SEED)
 }
 
+/// What stands for a message and its owner in a digest: as likely as not another number for every other
+/// pair of the two.
+#[must_use]
+pub fn signature(id: MessageId, own: Own) -> u64 {
+    let mut bytes = [0_u8; 28];
+    let (origin, rest) = bytes.split_at_mut(8);
+    let (sequence, rest) = rest.split_at_mut(8);
+    let (epoch, store) = rest.split_at_mut(4);
+    origin.copy_from_slice(&id.origin.0.to_le_bytes());
+    sequence.copy_from_slice(&id.sequence.to_le_bytes());
+    epoch.copy_from_slice(&own.epoch.to_le_bytes());
+    store.copy_from_slice(&own.store.0.to_le_bytes());
+    xxhash_rust::xxh3::xxh3_64(&bytes)
+}
+
 /// Where `holder` stands in the set: the number of its bit in a confirmation set.
 #[must_use]
 pub fn position(holders: &Holders, holder: Holder) -> Option<u32> {

@@ -9,7 +9,7 @@ mod placement;
 mod terms;
 
 pub use fan::{Fan, is_derived};
-pub use holder::{BLOCK_BITS, Holder, Holders, Own, position, rank, with};
+pub use holder::{BLOCK_BITS, Holder, Holders, Own, position, rank, signature, with};
 pub use message::{Headers, Item, Owed, Refused, Repl, ReplNo, ReplOk, Section};
 pub(crate) use message::{
     IDS_MAX, own_body, read_headers, read_holders, read_owed, read_own, weigh, write_headers,

@@ -17,8 +17,8 @@ use crate::membership::{CardList, Heartbeat, Meta, Probe, Rival};
 use crate::metadata::{Exchange, Stock};
 use crate::queue::Message as Queue;
 use crate::queue::{
-    Browse, Browsed, Claim, Deliver, Done, Examined, Explained, Forget, HintOk, LeaseHint, Redrive,
-    Replied,
+    Browse, Browsed, Claim, Deliver, Differ, Done, Examined, Explained, Forget, HintOk, Inventory,
+    LeaseHint, Redrive, Replied,
 };
 use crate::wire::Reader;
 
@@ -89,6 +89,8 @@ const EXAMINE: u8 = 40;
 const EXAMINED: u8 = 41;
 const LEASE_HINT: u8 = 42;
 const HINT_OK: u8 = 43;
+const INVENTORY: u8 = 48;
+const DIFFER: u8 = 49;
 
 /// A frame that neighbours may join is closed beyond this, so that its first messages do not wait
 /// for its last.
@@ -315,6 +317,8 @@ fn write_queue(queue: &Queue, out: &mut BytesMut) {
         Queue::Redrive(redrive) => put(redrive, out),
         Queue::Redriven(redriven) => put(redriven, out),
         Queue::Examine(examine) => put(examine, out),
+        Queue::Inventory(inventory) => put(inventory, out),
+        Queue::Differ(differ) => put(differ, out),
         Queue::Examined(examined) => put(examined, out),
         Queue::LeaseHint(hint) => hint.write(out),
         Queue::HintOk(ok) => ok.write(out),
@@ -354,6 +358,8 @@ fn kind(message: &Message) -> u8 {
             Queue::Examined(_) => EXAMINED,
             Queue::LeaseHint(_) => LEASE_HINT,
             Queue::HintOk(_) => HINT_OK,
+            Queue::Inventory(_) => INVENTORY,
+            Queue::Differ(_) => DIFFER,
             Queue::Repl(_) => REPL,
             Queue::ReplOk(_) => REPL_OK,
             Queue::ReplNo(_) => REPL_NO,
@@ -449,6 +455,10 @@ pub fn decode(mut frame: Bytes) -> Result<Option<Message>> {
         REDRIVE => Message::Queue(Box::new(Queue::Redrive(get::<Redrive>(frame)?.checked()?))),
         REDRIVEN => Message::Queue(Box::new(Queue::Redriven(get(frame)?))),
         EXAMINE => Message::Queue(Box::new(Queue::Examine(get(frame)?))),
+        INVENTORY => Message::Queue(Box::new(Queue::Inventory(
+            get::<Inventory>(frame)?.checked()?,
+        ))),
+        DIFFER => Message::Queue(Box::new(Queue::Differ(get::<Differ>(frame)?.checked()?))),
         EXAMINED => Message::Queue(Box::new(Queue::Examined(
             get::<Examined>(frame)?.checked()?,
         ))),

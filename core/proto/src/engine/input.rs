@@ -108,6 +108,9 @@ pub struct Config {
     pub takeover_after: Millis,
     /// A holder away for this long is no copy any more: another is made.
     pub repair_after: Millis,
+    /// So often members compare what they count of each other's copies; another time than the default in
+    /// tests only.
+    pub inventory_after: Millis,
     /// Given out this often, a message is a dead letter.
     pub max_attempts: u32,
     /// Budget for held messages.
@@ -152,6 +155,7 @@ impl Config {
             lease: limits::LEASE_MS,
             takeover_after: limits::TAKEOVER_AFTER_MS,
             repair_after: limits::REPAIR_AFTER_MS,
+            inventory_after: limits::INVENTORY_MS,
             max_attempts: limits::ATTEMPTS_MAX,
             memory_bytes_max: limits::MEMORY_BYTES_MAX,
             body_bytes_max: limits::BODY_BYTES_MAX,

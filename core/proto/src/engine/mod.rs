@@ -532,6 +532,7 @@ fn settings(config: &Config) -> Settings {
         lease: config.lease,
         takeover_after: config.takeover_after,
         repair_after: config.repair_after,
+        inventory_after: config.inventory_after,
         max_attempts: config.max_attempts,
         memory_bytes_max: config.memory_bytes_max,
         body_bytes_max: config.body_bytes_max,

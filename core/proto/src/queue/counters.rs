@@ -68,6 +68,10 @@ counters! {
     tombstones_evicted,
     /// Fingerprints dropped early for want of memory: possible duplicates.
     fingerprints_evicted,
+    /// Inventories sent: what is counted together with another member.
+    inventories,
+    /// Buckets of other members' inventories that were counted otherwise here.
+    inventory_differences,
     /// Messages handed to others by a leave.
     handed_over,
     /// Copies sent to make up for lost ones.

@@ -385,6 +385,7 @@ impl Queues {
             self.prints.insert(origin, first, last);
         }
         self.hints.clear();
+        self.inventories = super::inventory::Inventories::default();
         self.drop_looks();
         self.drop_redrives(now);
         self.peers.clear();

@@ -10,6 +10,7 @@ use super::calls::ReplyTo;
 use super::delivery::{NewMessage, Response};
 use super::facts::{Examine, Examined};
 use super::hint::{HintOk, LeaseHint};
+use super::inventory::{Differ, Inventory};
 use super::page::{Browse, Browsed};
 use super::redrive::{Redrive, Redriven};
 use crate::base::{BootId, Error, ErrorKind, Result, limits};
@@ -64,6 +65,10 @@ pub enum Message {
     LeaseHint(LeaseHint),
     /// That is known.
     HintOk(HintOk),
+    /// What I count together with you.
+    Inventory(Inventory),
+    /// I count otherwise.
+    Differ(Differ),
 }
 
 /// "Lease me up to `credit` messages." Answered by one [`Deliver`], perhaps empty.
@@ -246,6 +251,8 @@ impl Message {
             Message::Explained(explained) => explained.weight(),
             Message::Redrive(redrive) => redrive.weight(),
             Message::Redriven(_) => 56,
+            Message::Inventory(inventory) => 16 + inventory.buckets.len() * 10,
+            Message::Differ(differ) => 8 + differ.buckets.len() * 2,
             Message::Examine(examine) => 32 + examine.queue.len(),
             Message::Examined(examined) => examined.weight(),
         }

@@ -36,6 +36,7 @@ mod groups;
 mod handover;
 mod hint;
 mod inspect;
+mod inventory;
 mod keep;
 mod kept;
 mod length;
@@ -72,6 +73,7 @@ pub use delivery::{
 pub use facts::{Code, Examine, Examined, Facts, Finding};
 pub use groups::Group;
 pub use hint::{HintOk, LeaseHint};
+pub use inventory::{Differ, Inventory};
 pub use message::{
     Claim, Deliver, Demand, Done, Ending, Forget, Header, Message, Replied, Settle, Settled,
 };
@@ -143,6 +145,8 @@ pub struct Settings {
     pub takeover_after: Millis,
     /// A holder away for this long is no copy any more.
     pub repair_after: Millis,
+    /// So often what is held is compared with others.
+    pub inventory_after: Millis,
     /// Budget for held messages.
     pub memory_bytes_max: u64,
     /// Given out this often, a message is a dead letter.
@@ -206,6 +210,12 @@ enum Alarm {
     Trim(QueueKey),
     /// Leases that began a little while ago are told of.
     Hint,
+    /// What is held here is summed up for those who count it, too.
+    Inventory,
+    /// The next step of comparing another's inventory; what it owns, or what it holds.
+    Compare(MemberId, bool),
+    /// The next step of telling a member all of what it counts otherwise.
+    Tell(MemberId),
 }
 
 /// The room.
@@ -253,6 +263,7 @@ pub struct Queues {
     keeping: Alarms<SessionId>,
     /// Leases that holders are told of.
     hints: hint::Hints,
+    inventories: inventory::Inventories,
     /// Other owners that were asked to extend one.
     kept: BTreeMap<u64, kept::Kept>,
     /// Messages whose dead letters could not be made yet, and why they died.
@@ -300,6 +311,7 @@ impl Queues {
         let placement = Placement::new(me, Chance::new(chance.bits()));
         let mut alarms = Alarms::default();
         alarms.set(Alarm::Age, now.mono + limits::FORGET_GRACE_MS);
+        alarms.set(Alarm::Inventory, inventory::next_look(&settings, now));
         Self {
             me,
             alone: [me].into(),
@@ -333,6 +345,7 @@ impl Queues {
             sessions: BTreeMap::new(),
             keeping: Alarms::default(),
             hints: hint::Hints::default(),
+            inventories: inventory::Inventories::default(),
             kept: BTreeMap::new(),
             dying: BTreeMap::new(),
             next_number: 1,
@@ -437,6 +450,9 @@ impl Queues {
             Alarm::Purge => self.purge_step(now),
             Alarm::Trim(queue) => self.trim(now, queue),
             Alarm::Hint => self.hint_step(now),
+            Alarm::Inventory => self.inventory_step(now),
+            Alarm::Compare(member, is_owners) => self.compare_step(now, member, is_owners),
+            Alarm::Tell(member) => self.tell_step(now, member),
         }
     }
 
@@ -468,6 +484,8 @@ impl Queues {
             Message::Replied(replied) => self.on_replied(replied),
             Message::LeaseHint(hint) => self.on_lease_hint(now, from, &hint),
             Message::HintOk(ok) => self.on_hint_ok(now, &ok),
+            Message::Inventory(inventory) => self.on_inventory(now, from, inventory),
+            Message::Differ(differ) => self.on_differ(now, from, differ),
             Message::Browse(browse) => self.on_browse(now, from, browse),
             Message::Browsed(browsed) => self.on_browsed(from, browsed),
             Message::Explain(explain) => self.on_explain(now, from, explain),

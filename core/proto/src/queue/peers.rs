@@ -186,6 +186,7 @@ impl Queues {
         self.drop_explains_with(member);
         self.drop_doctors_with(member);
         self.drop_redrives_with(now, member);
+        self.drop_inventories_with(member);
         self.keep_again(now, member);
         for shelf in &mut self.shelves {
             shelf.wanted.remove(&member);
