@@ -18,16 +18,18 @@ use primer_proto::base::{
     limits,
 };
 use primer_proto::broadcast::{Gone, Graft, Group, IHave, Message as Broadcast, Prune, Push};
-use primer_proto::copies::{Holder, Item, Owed, Own, Refused, Repl, ReplNo, ReplOk, Section};
+use primer_proto::copies::{
+    Holder, Item, Owed, Own, Refused, Repl, ReplNo, ReplOk, Section, Terms,
+};
 use primer_proto::engine::{HostExchange, Message, Writer, cut, decode};
 use primer_proto::membership::greeting::{self, Greeting, Prover, Refused as Ended, Turn};
 use primer_proto::membership::{Card, CardList, Heartbeat, Hello, Meta, Probe, Refusal, Rival};
 use primer_proto::metadata::{Exchange, Exchanges, Length, Stock, Table};
 use primer_proto::queue::Message as Queue;
 use primer_proto::queue::{
-    Account, Browse, Browsed, Claim, Deliver, Demand, Done, Ending, Examine, Examined, Explain,
-    Explained, Facts, Forget, Header as QueueHeader, HintOk, Known, LeaseHint, Letter, Redrive,
-    Redriven, Replied, Settle, Settled, Shown, Spot, State,
+    Account, Browse, Browsed, Claim, Deliver, Demand, Done, Ending, EnqueueFor, Examine, Examined,
+    Explain, Explained, Facts, Forget, Header as QueueHeader, HintOk, IfNoGroup, Known, LeaseHint,
+    Letter, OnShort, Redrive, Redriven, Replied, Settle, Settled, Shown, Spot, State, Taken,
 };
 use primer_proto::wire::Ids;
 
@@ -154,6 +156,7 @@ fn messages() -> Vec<(&'static str, Message)> {
     all.extend(looks());
     all.extend(questions());
     all.extend(redrives());
+    all.extend(forwards());
     all.extend(examinations());
     all.extend(copies());
     all.extend(ends());
@@ -591,6 +594,49 @@ fn redrives() -> Vec<(&'static str, Message)> {
     ]
 }
 
+/// An enqueue that another member is to take, and its answers.
+fn forwards() -> Vec<(&'static str, Message)> {
+    let queue = |message: Queue| Message::Queue(message.into());
+    let headers = Arc::new(vec![("n".into(), "v".into())]);
+    let terms = Terms {
+        priority: Some(9),
+        ..Terms::default()
+    };
+    let taken = Taken {
+        number: 300,
+        origin: ORIGIN.0,
+        first: 7,
+        wanted: 3,
+        copies: vec![3, 2],
+        code: 204,
+        reason: "the queue is paused".into(),
+        context: vec![QueueHeader {
+            name: "queue".into(),
+            value: "jobs".into(),
+        }],
+        is_leaving: true,
+    };
+    vec![
+        (
+            "enqueue-for",
+            queue(Queue::EnqueueFor(EnqueueFor {
+                number: 300,
+                queue: "jobs".into(),
+                wait_ms: 4_375,
+                copies: Some(3),
+                on_short: Some(OnShort::Wait),
+                if_no_group: IfNoGroup::Refuse,
+                terms: Some(Arc::new(terms)),
+                messages: vec![
+                    (Bytes::from_static(b"one"), Some(headers)),
+                    (Bytes::new(), None),
+                ],
+            })),
+        ),
+        ("taken", queue(Queue::Taken(taken))),
+    ]
+}
+
 /// A question about a queue, and its answer.
 fn examinations() -> Vec<(&'static str, Message)> {
     let queue = |message: Queue| Message::Queue(message.into());
@@ -643,6 +689,8 @@ fn hello() -> Hello {
     hello.address = "127.0.0.1:7400".into();
     hello.lane = 1;
     hello.pair = 0x99;
+    // As version 1.0 wrote it.
+    hello.minor = 0;
     hello
 }
 

@@ -497,6 +497,7 @@ fn known(message: &Message) -> bool {
             Queue::LeaseHint(_) | Queue::HintOk(_) => true,
             Queue::Redrive(_) | Queue::Redriven(_) => true,
             Queue::Examine(_) | Queue::Examined(_) => true,
+            Queue::EnqueueFor(_) | Queue::Taken(_) => true,
         },
     }
 }

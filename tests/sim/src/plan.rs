@@ -208,6 +208,8 @@ pub(crate) struct Plan {
     pub is_cluster: bool,
     /// Messages go through queues: always, but in half of the runs about the cluster.
     pub has_queues: bool,
+    /// Some members speak an earlier minor version, where versions are mixed.
+    pub has_older: bool,
     /// Users look at messages without taking them.
     pub has_browsers: bool,
     /// Messages have terms: dates, priorities, at most one delivery.
@@ -279,6 +281,7 @@ impl Plan {
             is_split: false,
             has_queues: true,
             has_groups: false,
+            has_older: classes.has(Class::Mixed) && Dice::new(seed, 22).coin(),
             has_browsers: false,
             has_terms: false,
             has_letters: false,

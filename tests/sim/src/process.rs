@@ -100,6 +100,8 @@ impl World {
         }
         if self.plan.has(Class::Mixed) && self.id_dice.coin() {
             config.minor += 1;
+        } else if self.plan.has_older && self.older_dice.coin() {
+            config.minor -= 1;
         }
         self.remember(seat, &mut config);
         config.canary = self.canary;

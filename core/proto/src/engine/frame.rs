@@ -17,8 +17,8 @@ use crate::membership::{CardList, Heartbeat, Meta, Probe, Rival};
 use crate::metadata::{Exchange, Stock};
 use crate::queue::Message as Queue;
 use crate::queue::{
-    Browse, Browsed, Claim, Deliver, Done, Examined, Explained, Forget, HintOk, LeaseHint, Redrive,
-    Replied,
+    Browse, Browsed, Claim, Deliver, Done, EnqueueFor, Examined, Explained, Forget, HintOk,
+    LeaseHint, Redrive, Replied, Taken,
 };
 use crate::wire::Reader;
 
@@ -89,6 +89,8 @@ const EXAMINE: u8 = 40;
 const EXAMINED: u8 = 41;
 const LEASE_HINT: u8 = 42;
 const HINT_OK: u8 = 43;
+const ENQUEUE_FOR: u8 = 44;
+const TAKEN: u8 = 45;
 
 /// A frame that neighbours may join is closed beyond this, so that its first messages do not wait
 /// for its last.
@@ -318,6 +320,8 @@ fn write_queue(queue: &Queue, out: &mut BytesMut) {
         Queue::Examined(examined) => put(examined, out),
         Queue::LeaseHint(hint) => hint.write(out),
         Queue::HintOk(ok) => ok.write(out),
+        Queue::EnqueueFor(asked) => asked.write(out),
+        Queue::Taken(taken) => put(taken, out),
     }
 }
 
@@ -354,6 +358,8 @@ fn kind(message: &Message) -> u8 {
             Queue::Examined(_) => EXAMINED,
             Queue::LeaseHint(_) => LEASE_HINT,
             Queue::HintOk(_) => HINT_OK,
+            Queue::EnqueueFor(_) => ENQUEUE_FOR,
+            Queue::Taken(_) => TAKEN,
             Queue::Repl(_) => REPL,
             Queue::ReplOk(_) => REPL_OK,
             Queue::ReplNo(_) => REPL_NO,
@@ -448,6 +454,7 @@ pub fn decode(mut frame: Bytes) -> Result<Option<Message>> {
         EXPLAIN => Message::Queue(Box::new(Queue::Explain(get(frame)?))),
         REDRIVE => Message::Queue(Box::new(Queue::Redrive(get::<Redrive>(frame)?.checked()?))),
         REDRIVEN => Message::Queue(Box::new(Queue::Redriven(get(frame)?))),
+        TAKEN => Message::Queue(Box::new(Queue::Taken(get::<Taken>(frame)?.checked()?))),
         EXAMINE => Message::Queue(Box::new(Queue::Examine(get(frame)?))),
         EXAMINED => Message::Queue(Box::new(Queue::Examined(
             get::<Examined>(frame)?.checked()?,
@@ -494,6 +501,7 @@ fn decode_batch(kind: u8, reader: &mut Reader) -> Result<Option<Queue>> {
         EXPLAINED => Queue::Explained(Explained::read(reader)?),
         LEASE_HINT => Queue::LeaseHint(LeaseHint::read(reader)?),
         HINT_OK => Queue::HintOk(HintOk::read(reader)?),
+        ENQUEUE_FOR => Queue::EnqueueFor(EnqueueFor::read(reader)?),
         _ => return Ok(None),
     }))
 }

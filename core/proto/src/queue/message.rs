@@ -9,6 +9,7 @@ use super::account::{Explain, Explained};
 use super::calls::ReplyTo;
 use super::delivery::{NewMessage, Response};
 use super::facts::{Examine, Examined};
+use super::forward::{EnqueueFor, Taken};
 use super::hint::{HintOk, LeaseHint};
 use super::page::{Browse, Browsed};
 use super::redrive::{Redrive, Redriven};
@@ -64,6 +65,10 @@ pub enum Message {
     LeaseHint(LeaseHint),
     /// That is known.
     HintOk(HintOk),
+    /// Accept these in my stead.
+    EnqueueFor(EnqueueFor),
+    /// That is what became of them.
+    Taken(Taken),
 }
 
 /// "Lease me up to `credit` messages." Answered by one [`Deliver`], perhaps empty.
@@ -248,6 +253,8 @@ impl Message {
             Message::Redriven(_) => 56,
             Message::Examine(examine) => 32 + examine.queue.len(),
             Message::Examined(examined) => examined.weight(),
+            Message::EnqueueFor(asked) => asked.weight(),
+            Message::Taken(taken) => taken.weight(),
         }
     }
 
@@ -262,6 +269,7 @@ impl Message {
                 | Message::Browsed(_)
                 | Message::Explained(_)
                 | Message::Examined(_)
+                | Message::EnqueueFor(_)
         )
     }
 }
