@@ -416,6 +416,7 @@ pub(crate) fn wanted(options: &EnqueueOptions) -> Wanted {
             max_attempts: options.max_attempts,
             is_at_most_once: options.at_most_once,
         },
+        dated: None,
         if_no_group: options.if_no_group,
     }
 }

@@ -18,18 +18,24 @@ use primer_proto::base::{
     limits,
 };
 use primer_proto::broadcast::{Gone, Graft, Group, IHave, Message as Broadcast, Prune, Push};
-use primer_proto::copies::{Holder, Item, Owed, Own, Refused, Repl, ReplNo, ReplOk, Section};
+use primer_proto::copies::{
+    Holder, Item, Owed, Own, Refused, Repl, ReplNo, ReplOk, Section, Terms,
+};
 use primer_proto::engine::{HostExchange, Message, Writer, cut, decode};
 use primer_proto::membership::greeting::{self, Greeting, Prover, Refused as Ended, Turn};
 use primer_proto::membership::{Card, CardList, Heartbeat, Hello, Meta, Probe, Refusal, Rival};
 use primer_proto::metadata::{Exchange, Exchanges, Length, Stock, Table};
 use primer_proto::queue::Message as Queue;
 use primer_proto::queue::{
-    Account, Browse, Browsed, Claim, Deliver, Demand, Differ, Done, Ending, Examine, Examined,
-    Explain, Explained, Facts, Forget, Header as QueueHeader, HintOk, Inventory, Known, LeaseHint,
-    Letter, Redrive, Redriven, Replied, Settle, Settled, Shown, Spot, State,
+    Account, Browse, Browsed, Claim, Deliver, Demand, Differ, Done, Ending, EnqueueFor, Examine,
+    Examined, Explain, Explained, Facts, Forget, Header as QueueHeader, HintOk, IfNoGroup,
+    Inventory, Known, LeaseHint, Letter, OnShort, Redrive, Redriven, Replied, Settle, Settled,
+    Shown, Spot, State, Taken,
 };
 use primer_proto::wire::Ids;
+
+#[path = "golden/queue.rs"]
+mod queue;
 
 const ORIGIN: BootId = BootId(0x0102_0304_0506_0708);
 const BIRTH: Birth = Birth { boot: 5, number: 9 };
@@ -153,8 +159,9 @@ fn messages() -> Vec<(&'static str, Message)> {
     all.extend(settling());
     all.extend(looks());
     all.extend(questions());
-    all.extend(redrives());
-    all.extend(inventories());
+    all.extend(queue::redrives());
+    all.extend(queue::forwards());
+    all.extend(queue::inventories());
     all.extend(examinations());
     all.extend(copies());
     all.extend(ends());
@@ -554,65 +561,6 @@ fn questions() -> Vec<(&'static str, Message)> {
     ]
 }
 
-/// What two members count together.
-fn inventories() -> Vec<(&'static str, Message)> {
-    let queue = |message: Queue| Message::Queue(message.into());
-    vec![
-        (
-            "inventory",
-            queue(Queue::Inventory(Inventory {
-                is_owners: true,
-                buckets: vec![3, 1_023],
-                sums: vec![0x77, u64::MAX],
-            })),
-        ),
-        (
-            "differ",
-            queue(Queue::Differ(Differ {
-                buckets: vec![3, 300],
-            })),
-        ),
-    ]
-}
-
-/// A redrive, and its answer.
-fn redrives() -> Vec<(&'static str, Message)> {
-    let queue = |message: Queue| Message::Queue(message.into());
-    vec![
-        (
-            "redrive",
-            queue(Queue::Redrive(Redrive {
-                number: 300,
-                queue: "jobs.dead".into(),
-                to: "jobs".into(),
-                headers: vec![QueueHeader {
-                    name: "primer-cause".into(),
-                    value: "rejected".into(),
-                }],
-                ids: vec![Letter {
-                    origin: ORIGIN.0,
-                    sequence: 7,
-                }],
-                max: 10_000,
-                is_dry_run: true,
-                wait_ms: 15_000,
-            })),
-        ),
-        (
-            "redriven",
-            queue(Queue::Redriven(Redriven {
-                number: 300,
-                is_busy: false,
-                matched: 500,
-                moved: 300,
-                refused: 2,
-                skipped: 1,
-                leased: 4,
-            })),
-        ),
-    ]
-}
-
 /// A question about a queue, and its answer.
 fn examinations() -> Vec<(&'static str, Message)> {
     let queue = |message: Queue| Message::Queue(message.into());
@@ -665,6 +613,8 @@ fn hello() -> Hello {
     hello.address = "127.0.0.1:7400".into();
     hello.lane = 1;
     hello.pair = 0x99;
+    // As version 1.0 wrote it.
+    hello.minor = 0;
     hello
 }
 

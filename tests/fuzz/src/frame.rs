@@ -254,6 +254,17 @@ fn footprint(message: &Message) -> usize {
             Queue::Differ(differ) => differ.buckets.capacity() * 4,
             Queue::Claim(claim) => ids(&claim.ids),
             Queue::Replied(replied) => replied.headers.capacity() * size_of::<Header>(),
+            Queue::EnqueueFor(asked) => {
+                let headers = asked
+                    .messages
+                    .iter()
+                    .filter_map(|(_, headers)| headers.as_ref());
+                let pairs: usize = headers.map(|headers| headers.len() * 48).sum();
+                asked.messages.capacity() * 40 + pairs
+            }
+            Queue::Taken(taken) => {
+                taken.copies.capacity() * 4 + taken.context.capacity() * size_of::<Header>()
+            }
             Queue::Browse(browse) => browse.headers.capacity() * size_of::<Header>(),
             Queue::Redrive(redrive) => {
                 let headers = redrive.headers.capacity() * size_of::<Header>();

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use primer_proto::base::{Chance, MemberId, MessageId, Stamp, limits};
+use primer_proto::copies::Terms;
 use primer_proto::queue::Message as Queue;
 use primer_proto::queue::{
-    Account, After, Browse, Browsed, Examine, Examined, Explain, Explained, Facts, Header, Known,
-    Letter, Redrive, Redriven, Shown, Spot, State,
+    Account, After, Browse, Browsed, EnqueueFor, Examine, Examined, Explain, Explained, Facts,
+    Header, IfNoGroup, Known, Letter, OnShort, Redrive, Redriven, Shown, Spot, State, Taken,
 };
+use primer_proto::wire::SEQUENCE_MAX;
 
 use crate::make::{Pool, boot, bytes, holders, number, number32, own, pick, queue_name};
 
@@ -163,9 +165,56 @@ fn examined(pool: &Pool, chance: &mut Chance) -> Examined {
     }
 }
 
+/// What another member is to accept.
+fn enqueue_for(pool: &Pool, chance: &mut Chance) -> EnqueueFor {
+    let terms = Terms {
+        priority: chance.percent(50).then(|| chance.below(10) as u32),
+        not_before: number(chance),
+        expires: number(chance),
+        is_at_most_once: chance.percent(20),
+        ..Terms::default()
+    };
+    let header = (String::from("n"), String::from("v"));
+    let mut messages = Vec::new();
+    for _ in 0..1 + chance.below(3) {
+        let headers = chance.percent(20).then(|| Arc::new(vec![header.clone()]));
+        messages.push((bytes(30, chance), headers));
+    }
+    EnqueueFor {
+        number: chance.below(200),
+        queue: queue_name(pool, chance),
+        wait_ms: number(chance).min(limits::WAIT_MS_MAX),
+        copies: chance.percent(50).then(|| 1 + chance.below(20) as u16),
+        on_short: *pick(&[None, Some(OnShort::Fail), Some(OnShort::Wait)], chance),
+        if_no_group: *pick(
+            &[IfNoGroup::Hold, IfNoGroup::Drop, IfNoGroup::Refuse],
+            chance,
+        ),
+        terms: chance.percent(40).then(|| Arc::new(terms)),
+        messages,
+    }
+}
+
+/// What became of one, often of one that there is.
+fn taken(pool: &Pool, chance: &mut Chance) -> Taken {
+    Taken {
+        number: chance.below(40),
+        code: *pick(&[0, 0, 0, 201, 302, 7], chance),
+        reason: (*pick(&["", "no"], chance)).into(),
+        context: vec![Header::default(); chance.below(2) as usize],
+        is_leaving: chance.percent(20),
+        origin: boot(pool, chance).0,
+        first: number(chance).min(SEQUENCE_MAX),
+        wanted: number32(chance),
+        copies: (0..chance.below(3)).map(|_| number32(chance)).collect(),
+    }
+}
+
 /// A look at a queue or a message, or what a member says to one; or letters that go back.
 pub(crate) fn look(pool: &Pool, chance: &mut Chance) -> Queue {
-    match chance.below(8) {
+    match chance.below(10) {
+        8 => Queue::EnqueueFor(enqueue_for(pool, chance)),
+        9 => Queue::Taken(taken(pool, chance)),
         6 => Queue::Examine(Examine {
             number: number(chance),
             queue: queue_name(pool, chance),

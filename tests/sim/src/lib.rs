@@ -20,6 +20,7 @@ mod dice;
 mod fan;
 mod faults;
 mod fences;
+mod forward;
 mod ledger;
 mod letters;
 mod net;

@@ -493,6 +493,7 @@ impl World {
         self.trace.bytes(&frame);
         match decode(frame) {
             Ok(Some(message)) => {
+                self.note_forward(link, side, &message);
                 let moving = self.moving_in(&message);
                 let link = link_id(link, side);
                 self.feed(seat, Input::Message { link, message });

@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use primer_proto::Config;
 use primer_proto::base::{Millis, limits};
 use primer_proto::engine::OnShort;
 
@@ -208,6 +209,8 @@ pub(crate) struct Plan {
     pub is_cluster: bool,
     /// Messages go through queues: always, but in half of the runs about the cluster.
     pub has_queues: bool,
+    /// Some members speak an earlier minor version, where versions are mixed.
+    pub has_older: bool,
     /// Users look at messages without taking them.
     pub has_browsers: bool,
     /// Messages have terms: dates, priorities, at most one delivery.
@@ -268,8 +271,7 @@ impl Plan {
         let is_cluster = dice.percent(30) || members > 10;
         let is_calm = dice.percent(25);
         let is_pristine = is_calm && dice.coin();
-        let classes = Classes::draw(&mut dice, is_cluster, is_calm, is_pristine);
-        let mut classes = classes;
+        let mut classes = Classes::draw(&mut dice, is_cluster, is_calm, is_pristine);
         classes.draw_late(&mut Dice::new(seed, 6), is_calm, is_pristine);
         if is_cluster {
             classes.draw_twins(&mut Dice::new(seed, 8), members, is_calm);
@@ -284,6 +286,7 @@ impl Plan {
             is_split: false,
             has_queues: true,
             has_groups: false,
+            has_older: classes.has(Class::Mixed) && Dice::new(seed, 22).coin(),
             has_browsers: false,
             has_terms: false,
             has_letters: false,
@@ -420,6 +423,19 @@ impl Plan {
     /// are enough, and nobody has to wait for hours until the last of them may be given out.
     pub const fn clock_divisor(&self) -> i64 {
         if self.has_terms { 30 } else { 1 }
+    }
+
+    /// What it decides of a member's settings.
+    pub fn set(&self, config: &mut Config) {
+        config.copies = self.copies;
+        config.on_short = self.on_short;
+        config.takeover_after = self.takeover_after;
+        config.repair_after = self.takeover_after;
+        config.max_attempts = self.max_attempts;
+        config.inventory_after = self.inventory_after;
+        if self.has(Class::Retire) {
+            config.retire_after = self.retire_after;
+        }
     }
 
     /// Whether a class is on.

@@ -90,17 +90,11 @@ impl World {
         }
         place.is_seedless = is_joiner;
         config.seed = self.id_dice.bits();
-        config.copies = self.plan.copies;
-        config.on_short = self.plan.on_short;
-        config.takeover_after = self.plan.takeover_after;
-        config.repair_after = self.plan.takeover_after;
-        config.max_attempts = self.plan.max_attempts;
-        config.inventory_after = self.plan.inventory_after;
-        if self.plan.has(Class::Retire) {
-            config.retire_after = self.plan.retire_after;
-        }
+        self.plan.set(&mut config);
         if self.plan.has(Class::Mixed) && self.id_dice.coin() {
             config.minor += 1;
+        } else if self.plan.has_older && self.older_dice.coin() {
+            config.minor -= 1;
         }
         self.remember(seat, &mut config);
         config.canary = self.canary;

@@ -85,7 +85,7 @@ impl World {
         let call = first
             .as_ref()
             .filter(|_| !has_terms)
-            .and_then(|first| self.draw_call(place, &values, first, options));
+            .and_then(|first| self.draw_call(place, &values, first, options.clone()));
         if let Some((command, what)) = call {
             self.users.clients[client].open += 1;
             self.ask(seat, command, what);
@@ -181,6 +181,8 @@ impl World {
                 return;
             }
         };
+        let first = receipts.first().map(|receipt| receipt.id);
+        let owed = &self.owed_by(first.unwrap_or_default(), owed);
         for (value, receipt) in values.iter().zip(receipts) {
             let place = (seat, client, queue);
             self.accepted_in_all(place, (*value, owed), on_short, receipt);

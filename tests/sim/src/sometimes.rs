@@ -31,6 +31,7 @@ pub const SOMETIMES: &[&str] = &[
     "dial hung",
     "drained at several members",
     "enqueue ended in doubt",
+    "enqueue forwarded",
     "enqueue refused",
     "extended in time",
     "forced leave took the last copy",

@@ -16,6 +16,7 @@ use primer_proto::{Engine, Input};
 use crate::agenda::{Agenda, Micros};
 use crate::dice::Dice;
 use crate::fences::Fences;
+use crate::forward::ForwardBook;
 use crate::ledger::Ledger;
 use crate::letters::LettersBook;
 use crate::net::{Link, Partition};
@@ -179,6 +180,9 @@ pub(crate) struct World {
     pub fences: Fences,
     pub talk: Talk,
     pub terms: TermsBook,
+    pub forwards: ForwardBook,
+    /// Which processes speak an earlier version.
+    pub older_dice: Dice,
     pub letters: LettersBook,
     pub twins: Twins,
     /// The identity of the seat that is empty until a twin takes it.
@@ -271,6 +275,8 @@ impl World {
             fault_dice: Dice::new(seed, 3),
             user_dice: Dice::new(seed, 4),
             fan_dice: Dice::new(seed, 10),
+            forwards: ForwardBook::default(),
+            older_dice: Dice::new(seed, 23),
             browse_dice: Dice::new(seed, 11),
             leak_dice: Dice::new(seed, 29),
             return_dice: Dice::new(seed, 21),

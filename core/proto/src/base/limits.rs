@@ -22,6 +22,13 @@ pub const REASON_BYTES_MAX: usize = 512;
 pub const PRIORITY: u32 = 4;
 /// Default of `max_attempts`: given out this often, a message is a dead letter (protocol.md 4.4).
 pub const ATTEMPTS_MAX: u32 = 16;
+/// Enqueues that other members take for this one, without an answer yet.
+pub const FORWARDS_MAX: usize = 1_024;
+/// Bytes of these: what a link takes before its member is passed over.
+pub const FORWARD_BYTES_MAX: usize = 8 << 20;
+/// Numbers of the last enqueues that were taken for one member, so that none is taken twice: more than it
+/// may have under way.
+pub const TAKEN_MAX: usize = 4 * FORWARDS_MAX;
 /// Messages in one `enqueue_many`, `receive` or `ack_many`: bounds the work of one engine call.
 pub const BATCH_MAX: usize = 4_096;
 /// Messages that one demand may ask of one member, so that a fetch stays a few frames.

@@ -183,7 +183,7 @@ impl Item {
     }
 }
 
-fn read_terms(reader: &mut Reader) -> Result<Arc<Terms>> {
+pub(crate) fn read_terms(reader: &mut Reader) -> Result<Arc<Terms>> {
     let terms = Terms::decode(reader.bytes()?);
     let terms = terms.map_err(|_| Error::new(ErrorKind::Corrupt).because("malformed terms"))?;
     if terms.priority.is_some_and(|priority| priority > 9) {

@@ -12,8 +12,8 @@ pub use fan::{Fan, is_derived};
 pub use holder::{BLOCK_BITS, Holder, Holders, Own, position, rank, signature, with};
 pub use message::{Headers, Item, Owed, Refused, Repl, ReplNo, ReplOk, Section};
 pub(crate) use message::{
-    IDS_MAX, own_body, read_headers, read_holders, read_owed, read_own, weigh, write_headers,
-    write_holders, write_owed, write_own,
+    IDS_MAX, own_body, read_headers, read_holders, read_owed, read_own, read_terms, weigh,
+    write_headers, write_holders, write_owed, write_own,
 };
 pub use placement::Placement;
 pub use terms::{Asked, Terms, dead_letter_of, redriven_of};

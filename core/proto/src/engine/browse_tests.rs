@@ -29,6 +29,17 @@ pub(super) struct Ring {
 
 impl Ring {
     pub(super) fn new(count: usize) -> Self {
+        let mut ring = Self::apart(count);
+        for a in 0..count {
+            for b in a + 1..count {
+                ring.link(a, b);
+            }
+        }
+        ring
+    }
+
+    /// The same, not linked yet.
+    pub(super) fn apart(count: usize) -> Self {
         let mut ring = Self {
             engines: Vec::new(),
             links: BTreeMap::new(),
@@ -45,11 +56,6 @@ impl Ring {
             let mut config = Config::new(ClusterId(1), MemberId(n.into()), BootId(n), StoreId(n));
             config.is_ephemeral = false;
             ring.engines.push(Engine::new(config, ring.at()));
-        }
-        for a in 0..count {
-            for b in a + 1..count {
-                ring.link(a, b);
-            }
         }
         ring
     }
@@ -117,6 +123,11 @@ impl Ring {
         }
     }
 
+    /// A member without a link yet that speaks an earlier version.
+    pub(super) fn age(&mut self, seat: usize) {
+        self.engines[seat].config.minor = 0;
+    }
+
     fn carry(&mut self, from: usize, link: LinkId, message: Message) {
         let ends = self.links.iter().find(|(_, known)| **known == link);
         let Some(((a, b), _)) = ends else { return };
@@ -128,6 +139,7 @@ impl Ring {
                 {
                     return;
                 }
+                Queue::EnqueueFor(_) if self.deaf.contains(&to) => return,
                 Queue::Repl(_) if self.is_stuck => return,
                 Queue::Browsed(browsed) => self.shown.push(browsed.clone()),
                 _ => {}

@@ -17,8 +17,8 @@ use crate::membership::{CardList, Heartbeat, Meta, Probe, Rival};
 use crate::metadata::{Exchange, Stock};
 use crate::queue::Message as Queue;
 use crate::queue::{
-    Browse, Browsed, Claim, Deliver, Differ, Done, Examined, Explained, Forget, HintOk, Inventory,
-    LeaseHint, Redrive, Replied,
+    Browse, Browsed, Claim, Deliver, Differ, Done, EnqueueFor, Examined, Explained, Forget, HintOk,
+    Inventory, LeaseHint, Redrive, Replied, Taken,
 };
 use crate::wire::Reader;
 
@@ -89,6 +89,8 @@ const EXAMINE: u8 = 40;
 const EXAMINED: u8 = 41;
 const LEASE_HINT: u8 = 42;
 const HINT_OK: u8 = 43;
+const ENQUEUE_FOR: u8 = 44;
+const TAKEN: u8 = 45;
 const INVENTORY: u8 = 48;
 const DIFFER: u8 = 49;
 
@@ -322,6 +324,8 @@ fn write_queue(queue: &Queue, out: &mut BytesMut) {
         Queue::Examined(examined) => put(examined, out),
         Queue::LeaseHint(hint) => hint.write(out),
         Queue::HintOk(ok) => ok.write(out),
+        Queue::EnqueueFor(asked) => asked.write(out),
+        Queue::Taken(taken) => put(taken, out),
     }
 }
 
@@ -358,6 +362,8 @@ fn kind(message: &Message) -> u8 {
             Queue::Examined(_) => EXAMINED,
             Queue::LeaseHint(_) => LEASE_HINT,
             Queue::HintOk(_) => HINT_OK,
+            Queue::EnqueueFor(_) => ENQUEUE_FOR,
+            Queue::Taken(_) => TAKEN,
             Queue::Inventory(_) => INVENTORY,
             Queue::Differ(_) => DIFFER,
             Queue::Repl(_) => REPL,
@@ -454,6 +460,7 @@ pub fn decode(mut frame: Bytes) -> Result<Option<Message>> {
         EXPLAIN => Message::Queue(Box::new(Queue::Explain(get(frame)?))),
         REDRIVE => Message::Queue(Box::new(Queue::Redrive(get::<Redrive>(frame)?.checked()?))),
         REDRIVEN => Message::Queue(Box::new(Queue::Redriven(get(frame)?))),
+        TAKEN => Message::Queue(Box::new(Queue::Taken(get::<Taken>(frame)?.checked()?))),
         EXAMINE => Message::Queue(Box::new(Queue::Examine(get(frame)?))),
         INVENTORY => Message::Queue(Box::new(Queue::Inventory(
             get::<Inventory>(frame)?.checked()?,
@@ -504,6 +511,7 @@ fn decode_batch(kind: u8, reader: &mut Reader) -> Result<Option<Queue>> {
         EXPLAINED => Queue::Explained(Explained::read(reader)?),
         LEASE_HINT => Queue::LeaseHint(LeaseHint::read(reader)?),
         HINT_OK => Queue::HintOk(HintOk::read(reader)?),
+        ENQUEUE_FOR => Queue::EnqueueFor(EnqueueFor::read(reader)?),
         _ => return Ok(None),
     }))
 }

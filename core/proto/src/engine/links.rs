@@ -7,7 +7,9 @@ use super::Engine;
 use super::effect::{Effect, Lane};
 use super::frame::Message;
 use crate::base::{BootId, Error, ErrorKind, LinkId, MemberId, Now, StoreId, Ticket};
-use crate::membership::{Card, CardList, Dialler, Heartbeat, Hello, MemberInfo, Pulse};
+use crate::membership::{
+    Card, CardList, Dialler, Heartbeat, Hello, MINOR_TAKES, MemberInfo, Pulse,
+};
 
 /// A link to a peer.
 #[derive(Debug)]
@@ -207,6 +209,7 @@ impl Engine {
         self.beat(now, link, false);
         let kept: Vec<StoreId> = hello.info().kept().collect();
         self.queues.peer_linked(now, member, boot, store, &kept);
+        self.queues.peer_takes(member, hello.minor >= MINOR_TAKES);
         let verdict = self.watch.linked(now.mono, member);
         self.carry_out(now, verdict);
     }

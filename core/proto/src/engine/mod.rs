@@ -551,6 +551,8 @@ mod doctor_tests;
 #[cfg(test)]
 mod explain_tests;
 #[cfg(test)]
+mod forward_tests;
+#[cfg(test)]
 mod groups_tests;
 #[cfg(test)]
 mod redrive_tests;

@@ -26,6 +26,8 @@ pub(super) enum Caller {
     One(Ticket),
     /// An enqueue of several.
     Many(Ticket),
+    /// An enqueue of another member's, by its number there.
+    For(MemberId, u64),
     /// The message that this one was.
     Source(MessageId, Onward),
 }
@@ -427,12 +429,12 @@ impl Queues {
                 let receipt = self.receipt_of(&span, span.first, wanted, is_early);
                 self.reply(ticket, Ok(Reply::Receipt(receipt)));
             }
-            Caller::Many(ticket) => {
+            Caller::Many(_) | Caller::For(..) => {
                 let sequences = span.first..=span.last;
                 let receipts =
                     sequences.map(|sequence| self.receipt_of(&span, sequence, wanted, is_early));
                 let receipts = receipts.collect();
-                self.reply(ticket, Ok(Reply::Receipts(receipts)));
+                self.give_receipts(caller, receipts);
             }
             Caller::Source(..) => {}
         }
@@ -457,14 +459,12 @@ impl Queues {
             let Some(open) = self.close_batch(batch) else {
                 continue;
             };
-            let (false, Caller::One(ticket) | Caller::Many(ticket)) =
-                (open.is_answered, open.caller)
-            else {
+            if open.is_answered {
                 continue;
-            };
+            }
             let error = Error::new(ErrorKind::Interrupted)
                 .because("this member left its cluster while copies were on their way");
-            self.refuse(ticket, error);
+            self.fail(open.caller, error);
         }
     }
 
@@ -552,11 +552,7 @@ impl Queues {
                 .because("no member could take a copy; nothing was sent")
         };
         let error = error.with("wanted", open.wanted).with("got", confirmed);
-        match open.caller {
-            Caller::One(ticket) | Caller::Many(ticket) => self.refuse(ticket, error),
-            // What goes on is content with fewer copies: it does not come to this.
-            Caller::Source(..) => {}
-        }
+        self.fail(open.caller, error);
     }
 
     /// A message of a batch was taken over while its copies were on their way. Its new owner gives

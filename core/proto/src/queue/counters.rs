@@ -22,7 +22,11 @@ counters! {
     enqueues_failed,
     /// Receipts with fewer copies than wanted.
     enqueues_short,
-    /// Enqueues that failed after a copy was sent.
+    /// Messages that another member was asked to accept.
+    enqueues_forwarded,
+    /// Messages accepted here for another member's users.
+    enqueues_taken,
+    /// Enqueues that failed after a copy, or they themselves, were sent.
     indeterminate_outcomes,
     /// Copies stored for other owners.
     copies_stored,

@@ -44,7 +44,7 @@ pub struct Response {
 }
 
 /// How an enqueue is copied.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct EnqueueOptions {
     /// Copies wanted, this member's included; none takes the member's default.
     pub copies: Option<u16>,
@@ -54,6 +54,9 @@ pub struct EnqueueOptions {
     pub timeout: Option<Millis>,
     /// When, how often and in which order it is given out.
     pub terms: Asked,
+    /// The same, with dates already: of a message that another member was asked for, or that was another
+    /// one before. Then `terms` says nothing but whether it is given out at most once.
+    pub dated: Option<Arc<Terms>>,
     /// What becomes of it where the queue has no group.
     pub if_no_group: IfNoGroup,
 }

@@ -36,7 +36,7 @@ impl Queues {
     ) {
         if self.has_choice(queue, &options) {
             let caller = Caller::One(ticket);
-            return self.enqueue_fanned(now, caller, queue, Vec::from([message]), options);
+            return self.enqueue_somewhere(now, caller, queue, Vec::from([message]), options);
         }
         let admitted = self.check(&message).and_then(|bytes| {
             self.check_length(queue, core::slice::from_ref(&message))?;
@@ -71,22 +71,33 @@ impl Queues {
         messages: Vec<NewMessage>,
         options: EnqueueOptions,
     ) {
+        let caller = Caller::Many(ticket);
         if self.has_choice(queue, &options) {
-            let caller = Caller::Many(ticket);
-            return self.enqueue_fanned(now, caller, queue, messages, options);
+            return self.enqueue_somewhere(now, caller, queue, messages, options);
         }
+        self.enqueue_here(now, caller, queue, messages, options);
+    }
+
+    /// Messages for the queue itself, at this member.
+    pub(super) fn enqueue_here(
+        &mut self,
+        now: Now,
+        caller: Caller,
+        queue: QueueKey,
+        messages: Vec<NewMessage>,
+        options: EnqueueOptions,
+    ) {
         let admitted = self.check_all(&messages).and_then(|bytes| {
             self.check_length(queue, &messages)?;
             self.admit(now, queue, bytes, messages.len(), options)
         });
         let admitted = match admitted {
             Ok(admitted) => admitted,
-            Err(error) => return self.refuse(ticket, error),
+            Err(error) => return self.fail(caller, error),
         };
         self.counters.enqueued += messages.len() as u64;
         let span = self.mint(messages.len() as u64);
         if admitted.needed > 1 {
-            let caller = Caller::Many(ticket);
             return self.replicate(now, caller, queue, (span, messages), admitted);
         }
         let mut receipts = Vec::with_capacity(messages.len());
@@ -96,7 +107,7 @@ impl Queues {
             self.lay_ready(now, queue, (id, message), &admitted);
             receipts.push(self.receipt(id, 1, admitted.wanted));
         }
-        self.reply(ticket, Ok(Reply::Receipts(receipts)));
+        self.give_receipts(caller, receipts);
         self.serve(now, queue);
     }
 
@@ -159,20 +170,13 @@ impl Queues {
         if self.shelves.get(queue.0 as usize).is_none() {
             return Err(ErrorKind::NotFound.into());
         }
-        if count == 0 || count > limits::BATCH_MAX {
-            let kind = if count == 0 {
-                ErrorKind::InvalidArgument
-            } else {
-                ErrorKind::TooLarge
-            };
-            return Err(Error::new(kind)
-                .because("a batch holds 1 to so many messages")
-                .with("messages", count)
-                .with("messages_max", limits::BATCH_MAX));
-        }
+        check_count(count)?;
         let mut options = options;
         self.fill_in(queue, &mut options);
-        let terms = options.terms.terms(now)?;
+        let terms = match options.dated.take() {
+            Some(dated) => self.dated(now, queue, &dated),
+            None => options.terms.terms(now)?,
+        };
         let wanted = self.wanted_copies(&options)?;
         if self.is_leaving() {
             return Err(Error::new(ErrorKind::Unreachable).because("this member is leaving"));
@@ -207,6 +211,17 @@ impl Queues {
         })
     }
 
+    /// Terms that have their dates; without one on which it expires a message has the queue's.
+    fn dated(&self, now: Now, queue: QueueKey, dated: &Terms) -> Option<Arc<Terms>> {
+        let ttl = self.rules(queue).and_then(|rules| rules.ttl);
+        let expires = match dated.expires {
+            0 => ttl.map_or(0, |ttl| now.wall_ms + ttl),
+            own => own,
+        };
+        let terms = Terms { expires, ..*dated };
+        (terms != Terms::default()).then(|| Arc::new(terms))
+    }
+
     /// What the queue is told counts where the message says nothing.
     fn fill_in(&self, queue: QueueKey, options: &mut EnqueueOptions) {
         if let Some(rules) = self.rules(queue) {
@@ -221,7 +236,7 @@ impl Queues {
     }
 
     /// Copies asked for. Errors: 101.
-    fn wanted_copies(&self, options: &EnqueueOptions) -> Result<u16> {
+    pub(super) fn wanted_copies(&self, options: &EnqueueOptions) -> Result<u16> {
         let is_copied = self.planted.is(QueueCanary::AtMostOnceCopied);
         if options.terms.is_at_most_once && !is_copied {
             if options.copies.is_some_and(|copies| copies > 1) {
@@ -398,4 +413,17 @@ impl Queues {
             shelf.ready.push(turn, stamp, id, index);
         }
     }
+}
+
+/// Errors: 101, 104.
+pub(super) fn check_count(count: usize) -> Result<()> {
+    let kind = match count {
+        0 => ErrorKind::InvalidArgument,
+        1..=limits::BATCH_MAX => return Ok(()),
+        _ => ErrorKind::TooLarge,
+    };
+    Err(Error::new(kind)
+        .because("a batch holds 1 to so many messages")
+        .with("messages", count)
+        .with("messages_max", limits::BATCH_MAX))
 }

@@ -13,10 +13,11 @@ use super::{Queues, limits};
 use crate::base::{Error, ErrorKind, MessageId, Now, QueueKey, Result};
 
 impl Queues {
-    /// True where an enqueue is not simply for the queue itself.
+    /// True where an enqueue is not simply for the queue itself, here.
     pub(super) fn has_choice(&self, queue: QueueKey, options: &EnqueueOptions) -> bool {
         let shelf = self.shelves.get(queue.0 as usize);
-        options.if_no_group != IfNoGroup::Hold
+        self.is_leaving()
+            || options.if_no_group != IfNoGroup::Hold
             || shelf.is_some_and(|shelf| !shelf.branches.is_empty())
     }
 
@@ -82,7 +83,10 @@ impl Queues {
             .sources()
             .map(|id| self.receipt(id, 1, admitted.wanted));
         let receipts: Vec<Receipt> = receipts.collect();
-        self.give_receipts(now, caller, receipts);
+        self.give_receipts(caller, receipts);
+        if let Caller::Source(source, onward) = caller {
+            self.went_on(now, source, onward);
+        }
         for queue in queues {
             self.serve(now, queue);
         }
@@ -94,7 +98,7 @@ impl Queues {
         now: Now,
         caller: Caller,
         queue: QueueKey,
-        mut messages: Vec<NewMessage>,
+        messages: Vec<NewMessage>,
         options: EnqueueOptions,
     ) {
         match options.if_no_group {
@@ -112,24 +116,9 @@ impl Queues {
                     wanted: 0,
                 });
                 let receipts = receipts.collect();
-                self.give_receipts(now, caller, receipts);
+                self.give_receipts(caller, receipts);
             }
-            IfNoGroup::Hold => {
-                let options = EnqueueOptions {
-                    if_no_group: IfNoGroup::Hold,
-                    ..options
-                };
-                match (caller, messages.pop()) {
-                    (Caller::One(ticket), Some(message)) => {
-                        self.enqueue(now, ticket, queue, message, options);
-                    }
-                    (Caller::Many(ticket), last) => {
-                        messages.extend(last);
-                        self.enqueue_many(now, ticket, queue, messages, options);
-                    }
-                    _ => {}
-                }
-            }
+            IfNoGroup::Hold => self.enqueue_here(now, caller, queue, messages, options),
         }
     }
 
@@ -144,13 +133,18 @@ impl Queues {
         self.check_all(messages).map(drop)
     }
 
-    fn fail(&mut self, caller: Caller, error: Error) {
-        if let Caller::One(ticket) | Caller::Many(ticket) = caller {
-            self.refuse(ticket, error);
+    /// Tells whoever put these in that it failed.
+    pub(super) fn fail(&mut self, caller: Caller, error: Error) {
+        match caller {
+            Caller::One(ticket) | Caller::Many(ticket) => self.refuse(ticket, error),
+            Caller::For(member, number) => self.refuse_for(member, number, &error),
+            // What goes on is content with fewer copies: it does not come to this.
+            Caller::Source(..) => {}
         }
     }
 
-    fn give_receipts(&mut self, now: Now, caller: Caller, receipts: Vec<Receipt>) {
+    /// Tells whoever put these in that they are accepted; what they became is not finished by that.
+    pub(super) fn give_receipts(&mut self, caller: Caller, receipts: Vec<Receipt>) {
         match caller {
             Caller::One(ticket) => {
                 let first = receipts.into_iter().next();
@@ -158,7 +152,8 @@ impl Queues {
                 self.reply(ticket, answer.ok_or_else(|| ErrorKind::Internal.into()));
             }
             Caller::Many(ticket) => self.reply(ticket, Ok(Reply::Receipts(receipts))),
-            Caller::Source(source, onward) => self.went_on(now, source, onward),
+            Caller::For(member, number) => self.took_for(member, number, &receipts),
+            Caller::Source(..) => {}
         }
     }
 }

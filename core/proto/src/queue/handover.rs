@@ -26,6 +26,8 @@ pub(super) struct Leaving {
     patience: Instant,
     is_forced: bool,
     cursor: u32,
+    /// Nothing is left but answers of members that take enqueues: no further ones are sent.
+    is_closing: bool,
 }
 
 impl Queues {
@@ -43,6 +45,7 @@ impl Queues {
             patience: now.mono + drain / 2,
             is_forced,
             cursor: 0,
+            is_closing: false,
         });
         if self.peers.is_empty() && self.slab.len() > 0 {
             // Nobody is there to hand anything to: waiting would not help.
@@ -55,6 +58,12 @@ impl Queues {
     #[must_use]
     pub fn is_leaving(&self) -> bool {
         self.leaving.is_some() || self.is_parting
+    }
+
+    /// True once a leave waits for nothing but members that answer: what they are asked more delays it.
+    pub(super) fn is_closing(&self) -> bool {
+        let leaving = self.leaving.as_ref();
+        self.is_parting || leaving.is_some_and(|leaving| leaving.is_closing)
     }
 
     /// True once a leave waits for nothing any more: what is held here may be elsewhere already.
@@ -73,8 +82,12 @@ impl Queues {
     pub(super) fn handover_step(&mut self, now: Now) {
         let Some(leaving) = &self.leaving else { return };
         let (deadline, patience, cursor) = (leaving.deadline, leaving.patience, leaving.cursor);
-        if self.slab.len() == 0 && !self.has_open_acks() {
+        let is_empty = self.slab.len() == 0 && !self.has_open_acks();
+        if is_empty && self.forwards.is_empty() {
             return self.left();
+        }
+        if is_empty && let Some(leaving) = &mut self.leaving {
+            leaving.is_closing = true;
         }
         if now.mono >= deadline {
             return self.leave_is_late(now);
@@ -352,6 +365,7 @@ impl Queues {
             // With force some may be under way. Whoever hangs up now is no reason to be content with
             // fewer copies: this one goes, too.
             self.give_up_batches();
+            self.give_up_forwards();
             self.out.push(Out::Left(leaving.ticket));
         }
     }
@@ -360,6 +374,7 @@ impl Queues {
     /// Subscriptions and waiting receives stay.
     pub fn reset(&mut self, now: Now, store: StoreId) {
         self.give_up_batches();
+        self.give_up_forwards();
         for index in 0..self.slab.end() {
             let Some(slot) = self.slab.get_mut(index) else {
                 continue;

@@ -52,6 +52,7 @@ impl Queues {
         );
         stats.insert("waiters", self.waiters.len() as u64);
         stats.insert("sessions", self.sessions.len() as u64);
+        stats.insert("forwards", self.forwards.len() as u64);
         stats.insert("demands", self.asked.len() as u64);
         stats.insert("batches", self.batches.iter().flatten().count() as u64);
     }

@@ -9,6 +9,7 @@ use super::account::{Explain, Explained};
 use super::calls::ReplyTo;
 use super::delivery::{NewMessage, Response};
 use super::facts::{Examine, Examined};
+use super::forward::{EnqueueFor, Taken};
 use super::hint::{HintOk, LeaseHint};
 use super::inventory::{Differ, Inventory};
 use super::page::{Browse, Browsed};
@@ -65,6 +66,10 @@ pub enum Message {
     LeaseHint(LeaseHint),
     /// That is known.
     HintOk(HintOk),
+    /// Accept these in my stead.
+    EnqueueFor(EnqueueFor),
+    /// That is what became of them.
+    Taken(Taken),
     /// What I count together with you.
     Inventory(Inventory),
     /// I count otherwise.
@@ -255,6 +260,8 @@ impl Message {
             Message::Differ(differ) => 8 + differ.buckets.len() * 2,
             Message::Examine(examine) => 32 + examine.queue.len(),
             Message::Examined(examined) => examined.weight(),
+            Message::EnqueueFor(asked) => asked.weight(),
+            Message::Taken(taken) => taken.weight(),
         }
     }
 
@@ -269,6 +276,7 @@ impl Message {
                 | Message::Browsed(_)
                 | Message::Explained(_)
                 | Message::Examined(_)
+                | Message::EnqueueFor(_)
         )
     }
 }

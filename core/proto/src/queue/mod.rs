@@ -2,7 +2,7 @@
 //! delivery, acks that only grow.
 //!
 //! The room's own door is [`Queues`]; its methods stand in one file a concern: `enqueue` and `batch`
-//! (admission, copies), `keep` (copies of others), `give` (leases), `fetch` (demands between members), `session` (subscriptions),
+//! (admission, copies), `forward` (what another member is to take), `keep` (copies of others), `give` (leases), `fetch` (demands between members), `session` (subscriptions),
 //! `kept` (their leases, extended), `hint` (what holders know of leases),
 //! `life` (this store under another name),
 //! `groups` (who gets a message),
@@ -31,6 +31,7 @@ mod explain;
 mod facts;
 mod fanout;
 mod fetch;
+mod forward;
 mod give;
 mod groups;
 mod handover;
@@ -71,6 +72,7 @@ pub use delivery::{
     OnShort, Receipt, Reply, Response,
 };
 pub use facts::{Code, Examine, Examined, Facts, Finding};
+pub use forward::{EnqueueFor, Taken};
 pub use groups::Group;
 pub use hint::{HintOk, LeaseHint};
 pub use inventory::{Differ, Inventory};
@@ -180,6 +182,8 @@ enum Alarm {
     Letters,
     /// A demand was not answered.
     Demand(u64),
+    /// An enqueue that another member was to take was not answered.
+    Forward(u64),
     /// A nack, release or extend was not answered.
     Settle(u64),
     /// Deliveries of a subscription may have outlived their leases.
@@ -257,6 +261,8 @@ pub struct Queues {
     asked: BTreeMap<u64, Asked>,
     /// Demands that were not answered in time.
     given_up: BTreeSet<u64>,
+    /// What other members take for this one, and this one for others.
+    forwards: forward::Forwards,
     settles: BTreeMap<u64, (Ticket, MemberId)>,
     sessions: BTreeMap<SessionId, Session>,
     /// When leases of subscriptions are to be extended.
@@ -341,6 +347,7 @@ impl Queues {
             doctor: doctor::Doctor::default(),
             asked: BTreeMap::new(),
             given_up: BTreeSet::new(),
+            forwards: forward::Forwards::default(),
             settles: BTreeMap::new(),
             sessions: BTreeMap::new(),
             keeping: Alarms::default(),
@@ -435,6 +442,7 @@ impl Queues {
             Alarm::Doctor(ticket) => self.doctor_is_due(ticket),
             Alarm::Exam => self.doctor_step(now),
             Alarm::Demand(number) => self.demand_is_late(now, number),
+            Alarm::Forward(number) => self.forward_is_late(number),
             Alarm::Settle(number) => self.settle_is_late(number),
             Alarm::Session(session) => self.session_is_due(now, session),
             Alarm::Look(queue) => self.look_again(now, queue),
@@ -494,6 +502,8 @@ impl Queues {
             Message::Examined(examined) => self.on_examined(from, examined),
             Message::Redrive(redrive) => self.on_redrive(now, from, redrive),
             Message::Redriven(redriven) => self.on_redriven(now, from, &redriven),
+            Message::EnqueueFor(asked) => self.on_enqueue_for(now, from, asked),
+            Message::Taken(taken) => self.on_taken(now, from, taken),
         }
     }
 

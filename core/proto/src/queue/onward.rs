@@ -53,19 +53,13 @@ impl Queues {
         } = next;
         let options = EnqueueOptions {
             on_short: Some(OnShort::Degrade),
+            dated: Some(Arc::new(terms)),
             ..EnqueueOptions::default()
         };
         let bytes = message.body.len() as u64 + limits::MESSAGE_OVERHEAD_BYTES;
         let bytes = bytes.saturating_mul(branches.len().max(1) as u64);
         self.check_length(queue, core::slice::from_ref(&message))?;
-        let mut admitted = self.admit(now, queue, bytes, 1, options)?;
-        let expires = match terms.expires {
-            // Only what its queue is told.
-            0 => admitted.terms.map_or(0, |terms| terms.expires),
-            own => own,
-        };
-        let terms = Terms { expires, ..terms };
-        admitted.terms = (terms != Terms::default()).then(|| Arc::new(terms));
+        let admitted = self.admit(now, queue, bytes, 1, options)?;
         let is_here = admitted.needed == 1;
         let caller = Caller::Source(source, onward);
         let mut span = Span::plain(id.origin, id.sequence, id.sequence);

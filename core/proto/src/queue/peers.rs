@@ -23,6 +23,8 @@ pub struct Peer {
     pub(super) kept: Vec<StoreId>,
     /// It said that it leaves: no new copies for it.
     pub(super) is_leaving: bool,
+    /// Its version takes enqueues for others.
+    pub(super) takes_enqueues: bool,
     /// Since when it cannot be reached; none while it can.
     pub(super) unreachable_since: Option<Instant>,
     /// It has been away for so long that its copies do not count.
@@ -49,8 +51,13 @@ impl Peer {
     }
 
     fn takes_copies(&self) -> bool {
-        let is_open = self.is_linked && !self.is_full && !self.is_leaving && !self.is_suspect;
-        is_open && self.unreachable_since.is_none()
+        self.is_open() && !self.is_full
+    }
+
+    /// It can be reached, and stays.
+    pub(super) fn is_open(&self) -> bool {
+        let is_here = self.is_linked && !self.is_leaving && !self.is_suspect;
+        is_here && self.unreachable_since.is_none()
     }
 }
 
@@ -103,6 +110,7 @@ impl Queues {
             self.free_hinted(now, member);
             self.drop_doctors_with(member);
             self.drop_redrives_with(now, member);
+            self.drop_forwards_with(member);
             self.store_is_lost(now, Holder { member, store });
             for store in peer.kept {
                 self.watch(now, store);
@@ -149,6 +157,13 @@ impl Queues {
         self.plan_repair(now.mono + SETTLE_DOWN_MS);
     }
 
+    /// Whether a linked member's version takes enqueues for others.
+    pub fn peer_takes(&mut self, member: MemberId, takes_enqueues: bool) {
+        if let Some(peer) = self.peers.get_mut(&member) {
+            peer.takes_enqueues = takes_enqueues;
+        }
+    }
+
     /// Others took this store for lost, perhaps: every linked member hears what is held here of its
     /// messages, and where its copies of this store's are.
     pub fn resync_all(&mut self, now: Now) {
@@ -186,6 +201,7 @@ impl Queues {
         self.drop_explains_with(member);
         self.drop_doctors_with(member);
         self.drop_redrives_with(now, member);
+        self.drop_forwards_with(member);
         self.drop_inventories_with(member);
         self.keep_again(now, member);
         for shelf in &mut self.shelves {
