@@ -40,7 +40,8 @@ impl Queues {
         stats.insert("messages_standby", of(Place::Standby));
         stats.insert("messages_moving", of(Place::Moving));
         stats.insert("messages_dying", of(Place::Dying));
-        stats.insert("memory_bytes", self.memory_used);
+        stats.insert("memory_bytes", self.memory.used());
+        stats.insert("memory_level", self.memory.level().into());
         stats.insert("queues", self.shelves.len() as u64);
         stats.insert("tombstones", self.tombs.message_count());
         stats.insert("tombstone_runs", self.tombs.run_count() as u64);
@@ -131,7 +132,7 @@ impl Queues {
                 return Err(format!("{} is held by one who is no holder", slot.id));
             }
         }
-        if count != self.slab.len() || bytes != self.memory_used {
+        if count != self.slab.len() || bytes + self.aside_bytes() != self.memory.used() {
             return Err(format!(
                 "{count} messages of {bytes} bytes, counted otherwise"
             ));

@@ -4,12 +4,13 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::Queues;
 use super::batch::Caller;
 use super::delivery::{EnqueueOptions, NewMessage, OnShort};
 use super::groups::Branch;
+use super::memory::cost;
 use super::message::Ending;
 use super::span::Span;
-use super::{Queues, limits};
 use crate::base::{MessageId, Now, QueueKey, Result};
 use crate::copies::Terms;
 use crate::wire::Ids;
@@ -55,10 +56,15 @@ impl Queues {
             on_short: Some(OnShort::Degrade),
             ..EnqueueOptions::default()
         };
-        let bytes = message.body.len() as u64 + limits::MESSAGE_OVERHEAD_BYTES;
+        let bytes = cost(message.body.len(), message.headers.as_ref());
         let bytes = bytes.saturating_mul(branches.len().max(1) as u64);
         self.check_length(queue, core::slice::from_ref(&message))?;
-        let mut admitted = self.admit(now, queue, bytes, 1, options)?;
+        let mut admitted = self.admit_unweighed(now, queue, 1, options)?;
+        match onward {
+            Onward::Dead => self.check_reserve(bytes)?,
+            // What somebody asked for waits until others had their turn.
+            Onward::Redriven => self.check_memory(bytes)?,
+        }
         let expires = match terms.expires {
             // Only what its queue is told.
             0 => admitted.terms.map_or(0, |terms| terms.expires),
