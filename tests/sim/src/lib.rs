@@ -37,6 +37,7 @@ mod survey;
 mod sweep;
 mod talk;
 mod terms;
+mod told;
 mod trace;
 mod twins;
 mod users;

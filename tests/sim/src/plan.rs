@@ -7,7 +7,7 @@
 use std::fmt;
 
 use primer_proto::base::Millis;
-use primer_proto::engine::OnShort;
+use primer_proto::engine::{Config, OnShort};
 
 use crate::agenda::{MS, Micros, SECOND};
 use crate::dice::Dice;
@@ -218,6 +218,10 @@ pub(crate) struct Plan {
     pub max_attempts: u32,
     /// Messages of one more queue die and come back.
     pub has_returns: bool,
+    /// Two more queues are purged, paused and limited while they are used.
+    pub has_told: bool,
+    /// Each member's memory budget, where it is so small that it is reached.
+    pub budgets: Vec<u64>,
     /// One more queue, with groups.
     pub has_groups: bool,
     /// Away for this long means retired, where that class is on.
@@ -284,6 +288,8 @@ impl Plan {
             has_letters: false,
             max_attempts: u32::MAX,
             has_returns: false,
+            has_told: false,
+            budgets: Vec::new(),
             retire_after: dice.range(4_000, 12_000),
             is_pristine,
             is_calm,
@@ -337,6 +343,16 @@ impl Plan {
         self.has_terms = Dice::new(seed, 15).percent(40);
         self.draw_letters(&mut Dice::new(seed, 17));
         self.has_returns = Dice::new(seed, 20).percent(8);
+        self.has_told = Dice::new(seed, 22).percent(20);
+        self.draw_budgets(&mut Dice::new(seed, 24));
+    }
+
+    /// The largest message is less than what lies between refusing and the budget.
+    fn draw_budgets(&mut self, dice: &mut Dice) {
+        if dice.percent(8) {
+            let seats = self.seats();
+            self.budgets = (0..seats).map(|_| dice.range(120_000, 400_000)).collect();
+        }
     }
 
     fn draw_letters(&mut self, dice: &mut Dice) {
@@ -370,6 +386,8 @@ impl Plan {
         plan.is_cluster = true;
         (plan.has_queues, plan.has_groups) = (false, false);
         (plan.has_terms, plan.has_letters, plan.has_returns) = (false, false, false);
+        plan.has_told = false;
+        plan.budgets.clear();
         (plan.producers, plan.consumers) = (0, 0);
         (plan.has_deaf_member, plan.is_mourned) = (false, false);
         plan.delay = 500;
@@ -385,6 +403,33 @@ impl Plan {
     /// are enough, and nobody has to wait for hours until the last of them may be given out.
     pub const fn clock_divisor(&self) -> i64 {
         if self.has_terms { 30 } else { 1 }
+    }
+
+    /// What a member's options are in this plan.
+    pub fn settle(&self, seat: usize, config: &mut Config) {
+        config.copies = self.copies;
+        config.on_short = self.on_short;
+        config.takeover_after = self.takeover_after;
+        config.repair_after = self.takeover_after;
+        config.max_attempts = self.max_attempts;
+        if let Some(budget) = self.budgets.get(seat) {
+            config.memory_bytes_max = *budget;
+        }
+        if self.has(Class::Retire) {
+            config.retire_after = self.retire_after;
+        }
+    }
+
+    /// Whether stores end, and messages with them.
+    pub fn is_deadly(&self) -> bool {
+        let deadly = [
+            Class::Crash,
+            Class::Leave,
+            Class::Evict,
+            Class::Retire,
+            Class::Twins,
+        ];
+        deadly.iter().any(|class| self.has(*class))
     }
 
     /// Whether a class is on.
@@ -424,6 +469,8 @@ impl fmt::Display for Plan {
             (self.has_terms, " terms"),
             (self.has_letters, " letters"),
             (self.has_returns, " returns"),
+            (self.has_told, " told"),
+            (!self.budgets.is_empty(), " little-memory"),
         ] {
             if is {
                 f.write_str(word)?;

@@ -90,14 +90,7 @@ impl World {
         }
         place.is_seedless = is_joiner;
         config.seed = self.id_dice.bits();
-        config.copies = self.plan.copies;
-        config.on_short = self.plan.on_short;
-        config.takeover_after = self.plan.takeover_after;
-        config.repair_after = self.plan.takeover_after;
-        config.max_attempts = self.plan.max_attempts;
-        if self.plan.has(Class::Retire) {
-            config.retire_after = self.plan.retire_after;
-        }
+        self.plan.settle(seat, &mut config);
         if self.plan.has(Class::Mixed) && self.id_dice.coin() {
             config.minor += 1;
         }

@@ -25,6 +25,7 @@ use crate::returns::Returns;
 use crate::sometimes::Sometimes;
 use crate::talk::Talk;
 use crate::terms::TermsBook;
+use crate::told::Told;
 use crate::trace::Trace;
 use crate::twins::Twins;
 use crate::users::{Act, Users, What};
@@ -176,6 +177,8 @@ pub(crate) struct World {
     pub ledger: Ledger,
     /// Messages that die and come back.
     pub returns: Returns,
+    /// Queues that are told things while they are used.
+    pub told: Told,
     pub fences: Fences,
     pub talk: Talk,
     pub terms: TermsBook,
@@ -259,6 +262,7 @@ impl World {
             users: Users::default(),
             ledger: Ledger::default(),
             returns: Returns::default(),
+            told: Told::new(seed),
             fences: Fences::default(),
             talk: Talk::default(),
             terms: TermsBook::new(seed),
@@ -443,6 +447,7 @@ impl World {
         }
         let held = self.at_risk(seat, &input);
         let before = self.before_look(seat, &input);
+        self.before_told(seat);
         let now = Now {
             mono: Instant(0),
             wall_ms: self.seats[seat].wall_ms(self.now),

@@ -9,7 +9,7 @@ use super::Queues;
 use super::delivery::Glimpse;
 use super::length::Load;
 use super::slot::Place;
-use crate::base::MessageId;
+use crate::base::{MessageId, Stamp};
 
 impl Queues {
     /// Counters and gauges by stable names.
@@ -67,7 +67,19 @@ impl Queues {
             is_leased: slot.place == Place::Leased,
             attempts: slot.attempts,
             own: slot.own,
+            stamp: slot.stamp,
         })
+    }
+
+    /// What a queue goes by here: whether it is paused for producers, and for consumers, and up to which
+    /// stamp it was purged; none where it is not known.
+    #[must_use]
+    pub fn told(&self, queue: &str) -> Option<(bool, bool, Stamp)> {
+        let key = self.names.get(queue)?;
+        let rules = self.rules(*key);
+        Some(rules.map_or((false, false, Stamp(0)), |rules| {
+            (rules.is_paused_in, rules.is_paused_out, rules.purged_before)
+        }))
     }
 
     /// True when this store knows that the message is finished.
