@@ -496,6 +496,10 @@ typedef struct primer_member_t {
      * This member's own opinion, never the cluster's.
      */
     bool is_reachable;
+    /**
+     * How near it is to its memory budget, 0 to 4, as it told this member; 0 while there is no link to it.
+     */
+    uint8_t memory_level;
 } primer_member_t;
 
 /**

@@ -24,6 +24,7 @@ struct Row {
     address: CString,
     is_self: bool,
     is_reachable: bool,
+    memory_level: u8,
 }
 
 /// A member as this one sees it.
@@ -40,6 +41,8 @@ pub struct primer_member_t {
     pub is_self: bool,
     /// This member's own opinion, never the cluster's.
     pub is_reachable: bool,
+    /// How near it is to its memory budget, 0 to 4, as it told this member; 0 while there is no link to it.
+    pub memory_level: u8,
 }
 
 /// Counters and gauges at one moment. Free it with primer_stats_free; its texts are good until then.
@@ -68,6 +71,7 @@ pub unsafe extern "C" fn primer_members(
             address: terminated(&member.address),
             is_self: member.is_self,
             is_reachable: member.is_reachable,
+            memory_level: member.memory_level,
         });
         give(Members(rows.collect()), out)?;
         Ok(PRIMER_OK)
@@ -96,6 +100,7 @@ pub unsafe extern "C" fn primer_members_at(
             address: c"".as_ptr(),
             is_self: false,
             is_reachable: false,
+            memory_level: 0,
         };
         // SAFETY: the header's promise.
         let out = unsafe { out("member", member, none) }?;
@@ -109,6 +114,7 @@ pub unsafe extern "C" fn primer_members_at(
             address: row.address.as_ptr(),
             is_self: row.is_self,
             is_reachable: row.is_reachable,
+            memory_level: row.memory_level,
         });
         Ok(PRIMER_OK)
     })

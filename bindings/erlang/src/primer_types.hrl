@@ -80,7 +80,8 @@
     address := binary(),
     boot := binary(),
     is_self := boolean(),
-    is_reachable := boolean()
+    is_reachable := boolean(),
+    memory_level := 0..4
 }.
 -type event() :: #{
     at_ms := non_neg_integer(),

@@ -276,6 +276,8 @@ export interface Member {
   isSelf: boolean
   /** The asked member's own opinion. */
   isReachable: boolean
+  /** How near it is to its memory budget, 0 to 4, as it told the asked member; from 3 on it takes nothing new. */
+  memoryLevel: number
 }
 
 export type EventKind =

@@ -21,6 +21,8 @@ pub struct MemberView {
     pub is_self: bool,
     /// The asked member's own opinion.
     pub is_reachable: bool,
+    /// How near it is to its memory budget, as it told the asked member.
+    pub memory_level: u8,
 }
 
 /// Starts a member from names and values in turn, and answers its handle.
@@ -112,6 +114,7 @@ fn view(member: primer::Member) -> MemberView {
         address: member.address,
         is_self: member.is_self,
         is_reachable: member.is_reachable,
+        memory_level: member.memory_level,
     }
 }
 

@@ -73,9 +73,17 @@ fn bytes<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyAny> {
 
 /// A `primer.Member`.
 pub fn member(py: Python<'_>, member: primer::Member) -> PyResult<Bound<'_, PyAny>> {
-    static CLASS: Class<6> = Class::new(
+    static CLASS: Class<7> = Class::new(
         "Member",
-        ["id", "name", "address", "boot", "is_self", "is_reachable"],
+        [
+            "id",
+            "name",
+            "address",
+            "boot",
+            "is_self",
+            "is_reachable",
+            "memory_level",
+        ],
     );
     let values = [
         any(py, member.id.to_string())?,
@@ -84,6 +92,7 @@ pub fn member(py: Python<'_>, member: primer::Member) -> PyResult<Bound<'_, PyAn
         any(py, member.boot.to_string())?,
         any(py, member.is_self)?,
         any(py, member.is_reachable)?,
+        any(py, member.memory_level)?,
     ];
     CLASS.make(py, values)
 }

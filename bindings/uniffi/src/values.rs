@@ -277,6 +277,8 @@ pub struct Member {
     pub is_self: bool,
     /// This member's own opinion, never the cluster's.
     pub is_reachable: bool,
+    /// How near it is to its memory budget, 0 to 4, as it told this member; 0 while there is no link to it.
+    pub memory_level: u8,
 }
 
 impl From<primer::Member> for Member {
@@ -287,6 +289,7 @@ impl From<primer::Member> for Member {
             address: member.address,
             is_self: member.is_self,
             is_reachable: member.is_reachable,
+            memory_level: member.memory_level,
         }
     }
 }

@@ -352,6 +352,7 @@ fn control() -> Vec<(&'static str, Message)> {
                 empty: vec!["old".into()],
                 is_hint: true,
                 lengths: vec![],
+                memory_level: 0,
             }),
         ),
         (
@@ -363,6 +364,14 @@ fn control() -> Vec<(&'static str, Message)> {
                     messages: 300,
                     bytes: 70_000,
                 }],
+                ..Stock::default()
+            }),
+        ),
+        (
+            "stock_level",
+            Message::Stock(Stock {
+                version: 6,
+                memory_level: 3,
                 ..Stock::default()
             }),
         ),
@@ -586,8 +595,21 @@ fn examinations() -> Vec<(&'static str, Message)> {
         lessees: vec![MemberId(0xe3).0.to_le_bytes().to_vec()],
         owners: vec![MemberId(0xd2).0.to_le_bytes().to_vec()],
         member: Vec::new(),
+        memory_level: 0,
+    };
+    let pressed = Facts {
+        memory_level: 3,
+        ..facts.clone()
     };
     vec![
+        (
+            "examined_level",
+            queue(Queue::Examined(Examined {
+                number: 301,
+                is_busy: false,
+                facts: vec![pressed],
+            })),
+        ),
         (
             "examine",
             queue(Queue::Examine(Examine {

@@ -219,6 +219,7 @@ fn stock(pool: &Pool, chance: &mut Chance) -> Stock {
         empty,
         is_hint: chance.percent(20),
         lengths: lengths(long, chance),
+        memory_level: number(chance) as u32,
     }
 }
 

@@ -133,6 +133,7 @@ impl World {
             for (id, item) in section.ids().zip(&section.items) {
                 let name = (id, section.own.store, section.own.epoch, item.lease);
                 self.note_lease(seat, name, item.attempts);
+                self.note_told_given(seat, id, item.stamp);
                 if self.ledger.given.insert(name, self.now).is_some() {
                     self.violation("lease", format!("m{seat} gives {name:?} twice"));
                 }

@@ -38,6 +38,7 @@ mod survey;
 mod sweep;
 mod talk;
 mod terms;
+mod told;
 mod trace;
 mod twins;
 mod users;

@@ -85,6 +85,7 @@ pub fn run(options: &Options) -> Outcome {
     world.until(world.plan.load);
     world.heal();
     world.find_itself();
+    world.resume_told();
     world.make_good();
     world.drain();
     world.rest();
@@ -136,6 +137,7 @@ impl World {
                 self.local_now(self.now, seat, Local::User(Act::Drain(queue)));
             }
             self.drain_returns(seat);
+            self.drain_told(seat);
         }
         let limit = self.now + DRAINED_BY;
         let is_drained = self.until_true(limit, |world| world.leftover().is_none());
@@ -217,6 +219,7 @@ impl World {
         self.judge_set();
         self.judge_twins();
         self.judge_returns();
+        self.judge_all_told();
     }
 
     /// What is kept although nobody needs it; none when nothing is.

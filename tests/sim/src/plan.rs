@@ -6,9 +6,8 @@
 
 use std::fmt;
 
-use primer_proto::Config;
 use primer_proto::base::{Millis, limits};
-use primer_proto::engine::OnShort;
+use primer_proto::engine::{Config, OnShort};
 
 use crate::agenda::{MS, Micros, SECOND};
 use crate::dice::Dice;
@@ -199,6 +198,14 @@ impl fmt::Display for Classes {
     }
 }
 
+/// What producers want where copies are too few; each as likely.
+const ON_SHORT: [OnShort; 4] = [
+    OnShort::Degrade,
+    OnShort::Degrade,
+    OnShort::Fail,
+    OnShort::Wait,
+];
+
 /// Everything that a seed decides before its run begins.
 #[derive(Clone)]
 pub(crate) struct Plan {
@@ -226,6 +233,10 @@ pub(crate) struct Plan {
     pub has_leaks: bool,
     /// So often members compare what they hold; mostly as often as elsewhere, and seldom in a run's time.
     pub inventory_after: Millis,
+    /// Two more queues are purged, paused and limited while they are used.
+    pub has_told: bool,
+    /// Each member's memory budget, where it is so small that it is reached.
+    pub budgets: Vec<u64>,
     /// One more queue, with groups.
     pub has_groups: bool,
     /// Away for this long means retired, where that class is on.
@@ -294,6 +305,8 @@ impl Plan {
             has_returns: false,
             has_leaks: false,
             inventory_after: limits::INVENTORY_MS,
+            has_told: false,
+            budgets: Vec::new(),
             retire_after: dice.range(4_000, 12_000),
             is_pristine,
             is_calm,
@@ -310,14 +323,7 @@ impl Plan {
             copies: dice
                 .pick(&[None, Some(1), Some(2), Some(2), Some(3)])
                 .flatten(),
-            on_short: dice
-                .pick(&[
-                    OnShort::Degrade,
-                    OnShort::Degrade,
-                    OnShort::Fail,
-                    OnShort::Wait,
-                ])
-                .unwrap_or_default(),
+            on_short: dice.pick(&ON_SHORT).unwrap_or_default(),
             producers: users(&mut dice),
             consumers: users(&mut dice),
             gap: dice.range(20, 200) * MS,
@@ -352,6 +358,8 @@ impl Plan {
         if dice.percent(10) || self.has_leaks {
             self.inventory_after = dice.range(1_000, 20_000);
         }
+        self.has_told = Dice::new(seed, 22).percent(20);
+        self.draw_budgets(&mut Dice::new(seed, 24));
     }
 
     /// Links that end would have everything said again, so in these runs none does. Nor does anybody leave:
@@ -374,6 +382,14 @@ impl Plan {
             .iter()
             .for_each(|class| self.classes.drop(*class));
             (self.is_over_budget, self.is_mourned) = (false, false);
+        }
+    }
+
+    /// The largest message is less than what lies between refusing and the budget.
+    fn draw_budgets(&mut self, dice: &mut Dice) {
+        if dice.percent(8) {
+            let seats = self.seats();
+            self.budgets = (0..seats).map(|_| dice.range(120_000, 400_000)).collect();
         }
     }
 
@@ -408,6 +424,8 @@ impl Plan {
         plan.is_cluster = true;
         (plan.has_queues, plan.has_groups) = (false, false);
         (plan.has_terms, plan.has_letters, plan.has_returns) = (false, false, false);
+        plan.has_told = false;
+        plan.budgets.clear();
         (plan.producers, plan.consumers) = (0, 0);
         (plan.has_deaf_member, plan.is_mourned) = (false, false);
         plan.delay = 500;
@@ -425,17 +443,32 @@ impl Plan {
         if self.has_terms { 30 } else { 1 }
     }
 
-    /// What it decides of a member's settings.
-    pub fn set(&self, config: &mut Config) {
+    /// What a member's options are in this plan.
+    pub fn settle(&self, seat: usize, config: &mut Config) {
         config.copies = self.copies;
         config.on_short = self.on_short;
         config.takeover_after = self.takeover_after;
         config.repair_after = self.takeover_after;
         config.max_attempts = self.max_attempts;
         config.inventory_after = self.inventory_after;
+        if let Some(budget) = self.budgets.get(seat) {
+            config.memory_bytes_max = *budget;
+        }
         if self.has(Class::Retire) {
             config.retire_after = self.retire_after;
         }
+    }
+
+    /// Whether stores end, and messages with them.
+    pub fn is_deadly(&self) -> bool {
+        let deadly = [
+            Class::Crash,
+            Class::Leave,
+            Class::Evict,
+            Class::Retire,
+            Class::Twins,
+        ];
+        deadly.iter().any(|class| self.has(*class))
     }
 
     /// Whether a class is on.
@@ -476,6 +509,8 @@ impl fmt::Display for Plan {
             (self.has_letters, " letters"),
             (self.has_returns, " returns"),
             (self.has_leaks, " leaks"),
+            (self.has_told, " told"),
+            (!self.budgets.is_empty(), " little-memory"),
         ] {
             if is {
                 f.write_str(word)?;

@@ -90,7 +90,7 @@ impl World {
         }
         place.is_seedless = is_joiner;
         config.seed = self.id_dice.bits();
-        self.plan.set(&mut config);
+        self.plan.settle(seat, &mut config);
         if self.plan.has(Class::Mixed) && self.id_dice.coin() {
             config.minor += 1;
         } else if self.plan.has_older && self.older_dice.coin() {

@@ -172,7 +172,11 @@ impl World {
                     self.sometimes.hit("enqueue refused");
                     Kind::Fail
                 };
-                if !matches!(number, 201..=203 | 301 | 302) {
+                if number == 203 {
+                    self.sometimes.hit("refused for want of memory");
+                }
+                let may_lack_memory = number != 203 || !self.plan.budgets.is_empty();
+                if !matches!(number, 201..=203 | 301 | 302) || !may_lack_memory {
                     self.odd_answer(seat, "enqueue", &error);
                 }
                 for value in values {

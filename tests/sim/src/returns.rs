@@ -15,7 +15,6 @@ use primer_proto::engine::{
 };
 
 use crate::agenda::{MS, SECOND};
-use crate::plan::Class;
 use crate::users::{Act, What};
 use crate::world::{Local, Phase, World};
 
@@ -24,14 +23,6 @@ const QUEUE: &str = "letters";
 const DEAD: &str = "letters.dead";
 /// What their producers say of them.
 const HEADER: (&str, &str) = ("kind", "letter");
-/// The classes in which stores end, and a message may end with its copies.
-const DEADLY: [Class; 5] = [
-    Class::Crash,
-    Class::Leave,
-    Class::Evict,
-    Class::Retire,
-    Class::Twins,
-];
 
 /// What one of these users does next.
 #[derive(Clone, Copy, Debug)]
@@ -284,7 +275,7 @@ impl World {
 
     /// Everything that was accepted is acked, where no store ended.
     pub fn judge_returns(&mut self) {
-        if DEADLY.iter().any(|class| self.plan.has(*class)) {
+        if self.plan.is_deadly() {
             return;
         }
         let accepted = self.returns.accepted.iter();

@@ -110,6 +110,20 @@ impl World {
         for (seat, why) in wrong {
             self.violation("audit", format!("m{seat}: {why}"));
         }
+        self.weigh();
+    }
+
+    /// No member holds more than its memory budget (Q11); that it counts rightly the audit says.
+    fn weigh(&mut self) {
+        let held = |engine: &primer_proto::Engine| engine.stats().get("memory_bytes").copied();
+        let budgets = self.plan.budgets.iter().enumerate();
+        let over = budgets.filter_map(|(seat, budget)| {
+            let held = held(&self.life(seat)?.engine)?;
+            (held > *budget).then(|| format!("m{seat} holds {held} bytes of {budget}"))
+        });
+        for why in over.collect::<Vec<String>>() {
+            self.violation("memory", why);
+        }
     }
 
     /// Why the living members do not agree on who is in and reachable; none when they do.
@@ -133,6 +147,12 @@ impl World {
                     .map(|life| life.boot);
                 if boot.is_some_and(|boot| boot != member.boot) {
                     return Some(format!("m{seat} shows a former process of {}", member.name));
+                }
+                let engine = now.and_then(|seat| seat.life.as_ref());
+                let level = engine.map_or(0, |life| life.engine.memory_level());
+                if level != member.memory_level {
+                    let name = &member.name;
+                    return Some(format!("m{seat} has not heard the memory level of {name}"));
                 }
                 if is_alive != member.is_reachable {
                     let word = if is_alive {

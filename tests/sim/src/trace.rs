@@ -3,6 +3,8 @@
 //! Lines are hashed as numbers, not as text: formatting a few million of them would take longer than
 //! the run.
 
+use primer_proto::Input;
+
 use crate::agenda::Micros;
 
 /// The lines of one run.
@@ -72,5 +74,20 @@ impl Trace {
 
     pub fn hash(&self) -> u64 {
         self.hash ^ self.lines
+    }
+}
+
+/// The word and the number that stand for an input in the trace.
+pub(crate) fn name_of(input: &Input) -> (&'static str, u64) {
+    match input {
+        Input::Command { ticket, .. } => ("command", ticket.0),
+        Input::Cancel(ticket) => ("cancel", ticket.0),
+        Input::Linked { link, .. } => ("linked", link.0),
+        Input::Unlinked(link) => ("unlinked", link.0),
+        Input::DialFailed { error, .. } => ("undialed", u64::from(error.number())),
+        Input::Message { link, .. } => ("message", link.0),
+        Input::Pressure { link, is_full } => ("pressure", link.0 * 2 + u64::from(*is_full)),
+        Input::Found { source, .. } => ("found", u64::from(*source)),
+        Input::Wake => ("wake", 0),
     }
 }

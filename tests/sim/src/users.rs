@@ -20,6 +20,7 @@ use crate::fan::Owed;
 use crate::ledger::About;
 use crate::plan::Class;
 use crate::returns::{self, Turn};
+use crate::told;
 use crate::world::{Local, Phase, World};
 
 /// What a user does at a moment.
@@ -43,6 +44,8 @@ pub(crate) enum Act {
     Browse(Option<(usize, Spot)>),
     /// Messages die and come back.
     Return(Turn),
+    /// Use a queue that is told things, or tell it one.
+    Told(told::Turn),
     /// The load is over.
     Retire,
     /// Join again after a failure, or after a leave.
@@ -105,6 +108,7 @@ pub(crate) enum What {
     /// A question about a message, or about a queue.
     Explain,
     Return(returns::Asked),
+    Told(told::Asked),
     Drain {
         queue: usize,
     },
@@ -268,6 +272,7 @@ impl World {
         self.browsers(seat);
         self.letter_people(seat);
         self.returners(seat);
+        self.told_people(seat);
     }
 
     /// An act of a user of that member, some time within `within`.
@@ -288,6 +293,7 @@ impl World {
             Act::Credit(client) => self.raise_credit(seat, client),
             Act::Browse(after) => self.browse(seat, after),
             Act::Return(turn) => self.return_turn(seat, turn),
+            Act::Told(turn) => self.told_turn(seat, turn),
             Act::Retire => self.retire(seat),
             Act::Join => self.rejoin(seat),
             Act::Bridge => self.bridge(seat),
@@ -322,7 +328,8 @@ impl World {
         match what {
             What::Joined => self.must_be_done(seat, "joined", &answer),
             What::Join if answer.is_err() => self.later(seat, 2 * SECOND, Act::Join),
-            What::Join | What::Credit => {}
+            What::Bridge if answer.is_err() => self.later(seat, 2 * SECOND, Act::Bridge),
+            What::Join | What::Bridge | What::Credit => {}
             What::Enqueue {
                 client,
                 queue,
@@ -349,10 +356,9 @@ impl World {
             What::Browse(asked) => self.browsed(seat, &asked, answer),
             What::Explain => self.explained(seat, answer),
             What::Return(asked) => self.return_answered(seat, &asked, answer),
+            What::Told(asked) => self.told_answered(seat, &asked, answer),
             What::Drain { queue } => self.drained(seat, queue, answer),
             What::Write { key, value, seen } => self.written(seat, key, value, &seen, &answer),
-            What::Bridge if answer.is_err() => self.later(seat, 2 * SECOND, Act::Bridge),
-            What::Bridge => {}
             What::Leave => self.has_left(seat, &answer),
             What::Reclaim => self.reclaimed(seat, &answer),
             // Another one may have evicted or retired it first.

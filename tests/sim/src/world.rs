@@ -26,7 +26,8 @@ use crate::returns::Returns;
 use crate::sometimes::Sometimes;
 use crate::talk::Talk;
 use crate::terms::TermsBook;
-use crate::trace::Trace;
+use crate::told::Told;
+use crate::trace::{Trace, name_of};
 use crate::twins::Twins;
 use crate::users::{Act, Users, What};
 
@@ -177,6 +178,8 @@ pub(crate) struct World {
     pub ledger: Ledger,
     /// Messages that die and come back.
     pub returns: Returns,
+    /// Queues that are told things while they are used.
+    pub told: Told,
     pub fences: Fences,
     pub talk: Talk,
     pub terms: TermsBook,
@@ -264,6 +267,7 @@ impl World {
             users: Users::default(),
             ledger: Ledger::default(),
             returns: Returns::default(),
+            told: Told::new(seed),
             fences: Fences::default(),
             talk: Talk::default(),
             terms: TermsBook::new(seed),
@@ -451,6 +455,7 @@ impl World {
         }
         let held = self.at_risk(seat, &input);
         let before = self.before_look(seat, &input);
+        self.before_told(seat);
         let now = Now {
             mono: Instant(0),
             wall_ms: self.seats[seat].wall_ms(self.now),
@@ -472,7 +477,7 @@ impl World {
             self.give_up("spin", format!("m{seat} never comes to rest"));
             return;
         }
-        let (what, number) = name(&input);
+        let (what, number) = name_of(&input);
         self.trace
             .line(self.now, seat, what, [number, now.mono.0], || {
                 format!("{input:?}")
@@ -577,20 +582,5 @@ impl World {
                 self.told(seat, &event);
             }
         }
-    }
-}
-
-/// The word and the number that stand for an input in the trace.
-fn name(input: &Input) -> (&'static str, u64) {
-    match input {
-        Input::Command { ticket, .. } => ("command", ticket.0),
-        Input::Cancel(ticket) => ("cancel", ticket.0),
-        Input::Linked { link, .. } => ("linked", link.0),
-        Input::Unlinked(link) => ("unlinked", link.0),
-        Input::DialFailed { error, .. } => ("undialed", u64::from(error.number())),
-        Input::Message { link, .. } => ("message", link.0),
-        Input::Pressure { link, is_full } => ("pressure", link.0 * 2 + u64::from(*is_full)),
-        Input::Found { source, .. } => ("found", u64::from(*source)),
-        Input::Wake => ("wake", 0),
     }
 }

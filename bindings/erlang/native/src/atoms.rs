@@ -117,5 +117,6 @@ rustler::atoms! {
     messages_max,
     bytes_max,
     is_full,
+    memory_level,
     memory_percent,
 }

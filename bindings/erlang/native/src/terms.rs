@@ -360,13 +360,14 @@ fn receipt_term<'a>(env: Env<'a>, receipt: &Receipt) -> Term<'a> {
 }
 
 fn member_term<'a>(env: Env<'a>, member: &Member) -> Term<'a> {
-    static KEYS: Keys<6> = LazyLock::new(|| {
+    static KEYS: Keys<7> = LazyLock::new(|| {
         [
             atoms::address(),
             atoms::boot(),
             atoms::id(),
             atoms::is_reachable(),
             atoms::is_self(),
+            atoms::memory_level(),
             atoms::name(),
         ]
     });
@@ -376,6 +377,7 @@ fn member_term<'a>(env: Env<'a>, member: &Member) -> Term<'a> {
         text(env, &member.id.to_string()),
         member.is_reachable.encode(env),
         member.is_self.encode(env),
+        member.memory_level.encode(env),
         text(env, &member.name),
     ];
     record(env, &KEYS, &values)

@@ -24,6 +24,8 @@ class Member:
     """True for the member that was asked."""
     is_reachable: bool
     """That member's own opinion, never the cluster's."""
+    memory_level: int
+    """How near it is to its memory budget, 0 to 4, as it told; from 3 on it takes nothing new."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,8 +107,19 @@ pub const TOMBSTONE_RUNS_MAX: usize = 1 << 20;
 pub const FINGERPRINT_RUNS_MAX: usize = 1 << 20;
 /// What a held message costs beside its body, for the memory budget (protocol.md 4.7).
 pub const MESSAGE_OVERHEAD_BYTES: u64 = 300;
-/// Above this share of the budget, in percent, new copies and messages are refused.
-pub const MEMORY_REFUSE_PERCENT: u64 = 95;
+/// From these shares of the memory budget on, in percent, a member is at level 1, 2, 3 and 4 (protocol.md 4.7).
+pub const MEMORY_LEVELS: [u64; 4] = [70, 85, 95, 100];
+/// So far below its beginning, in percent of the budget, a level is left again.
+pub const MEMORY_SLACK_PERCENT: u64 = 5;
+/// What an enqueue is told that finds no memory: so long a consumer needs for some messages, and a producer
+/// that comes back by then costs nothing. A guess.
+pub const OVERLOADED_RETRY_MS: Millis = 1_000;
+/// Messages that one demand asks for where memory is short.
+pub const DEMAND_SPARING_MAX: u32 = 16;
+/// The bytes of these.
+pub const DEMAND_SPARING_BYTES_MAX: u64 = 64 << 10;
+/// Between two looks for queues that keep room which they do not use, where memory is short.
+pub const SPARE_MS: Millis = 10_000;
 /// Messages looked at in one bounded step of takeover or hand-over (protocol.md 4.6).
 pub const STEP_MESSAGES_MAX: usize = 5_000;
 /// Bytes waiting on a link's bulk lane before its member is passed over.

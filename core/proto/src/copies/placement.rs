@@ -4,7 +4,8 @@
 //! one (so that neighbours share holders, and with them their frames), and draws one anew every ten
 //! seconds. Shuffling each message would make any simultaneous loss of W members
 //! lose something; few copysets at a time make that rare (Cidon et al., ATC 2013). It also lets all
-//! messages of a copyset share one list of holders.
+//! messages of a copyset share one list of holders. Who is nearer to its memory budget comes later in each
+//! order: it gets copies only where there are too few others.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -16,7 +17,8 @@ use crate::base::{Chance, Instant, limits};
 #[derive(Debug)]
 pub struct Placement {
     me: Holder,
-    candidates: Vec<Holder>,
+    /// Each with its memory level.
+    candidates: Vec<(Holder, u8)>,
     orders: Vec<Vec<Holder>>,
     /// Lists made so far from (order, copies), shared by all messages placed with them.
     made: BTreeMap<(usize, u16), Holders>,
@@ -51,8 +53,9 @@ impl Placement {
         self.made.clear();
     }
 
-    /// Sets who can take a copy now, in a stable order; all copysets are drawn anew when that changed.
-    pub fn set_candidates(&mut self, now: Instant, candidates: Vec<Holder>) {
+    /// Sets who can take a copy now, in a stable order, each with its memory level; all copysets are drawn
+    /// anew when that changed.
+    pub fn set_candidates(&mut self, now: Instant, candidates: Vec<(Holder, u8)>) {
         if candidates == self.candidates {
             return;
         }
@@ -101,28 +104,42 @@ impl Placement {
         holders
     }
 
-    /// A candidate that is not in `holders` yet.
+    /// A candidate that is not in `holders` yet, of those the one with the most memory left, by levels.
     pub fn another(&mut self, holders: &Holders) -> Option<Holder> {
-        let fresh: Vec<&Holder> = self
-            .candidates
-            .iter()
-            .filter(|candidate| !holders.contains(candidate))
+        let fresh = || {
+            let candidates = self.candidates.iter();
+            candidates.filter(|(holder, _)| !holders.contains(holder))
+        };
+        let least = fresh().map(|(_, level)| *level).min();
+        let roomy: Vec<Holder> = fresh()
+            .filter(|(_, level)| Some(*level) == least)
+            .map(|(holder, _)| *holder)
             .collect();
-        let pick = self.chance.below(fresh.len() as u64) as usize;
-        fresh.get(pick).map(|holder| **holder)
+        let pick = self.chance.below(roomy.len() as u64) as usize;
+        roomy.get(pick).copied()
+    }
+
+    /// A candidate that is far from its memory budget.
+    #[must_use]
+    pub fn roomiest(&self) -> Option<Holder> {
+        let first = self.orders.get(self.turn)?.first()?;
+        let mut candidates = self.candidates.iter();
+        let roomy = candidates.find(|(holder, level)| holder == first && *level == 0);
+        roomy.map(|(holder, _)| *holder)
     }
 
     /// True when [`Placement::another`] would find one.
     #[must_use]
     pub fn has_another(&self, holders: &Holders) -> bool {
         let mut candidates = self.candidates.iter();
-        candidates.any(|candidate| !holders.contains(candidate))
+        candidates.any(|(candidate, _)| !holders.contains(candidate))
     }
 
-    fn draw(candidates: &[Holder], chance: &mut Chance) -> Vec<Holder> {
+    fn draw(candidates: &[(Holder, u8)], chance: &mut Chance) -> Vec<Holder> {
         let mut order = candidates.to_vec();
         chance.shuffle(&mut order);
-        order
+        order.sort_by_key(|(_, level)| *level);
+        order.into_iter().map(|(holder, _)| holder).collect()
     }
 }
 
@@ -141,7 +158,8 @@ mod tests {
 
     fn placement(others: u64) -> Placement {
         let mut placement = Placement::new(holder(0), Chance::new(3));
-        placement.set_candidates(Instant(0), (1..=others).map(holder).collect());
+        let others = (1..=others).map(|n| (holder(n), 0));
+        placement.set_candidates(Instant(0), others.collect());
         placement
     }
 
@@ -180,6 +198,35 @@ mod tests {
             .flatten()
             .collect();
         assert_eq!(long.len(), 7);
+    }
+
+    #[test]
+    fn who_is_short_of_memory_gets_copies_only_where_others_are_too_few() {
+        let mut placement = placement(0);
+        let levels = [
+            (holder(1), 2),
+            (holder(2), 0),
+            (holder(3), 1),
+            (holder(4), 0),
+        ];
+        placement.set_candidates(Instant(0), levels.to_vec());
+        let two = BTreeSet::from([holder(2), holder(4)]);
+        for now in 1..50 {
+            let mut chosen = |copies| -> BTreeSet<Holder> {
+                let holders = placement.pick(Instant(now * 1_000), copies);
+                holders.iter().skip(1).copied().collect()
+            };
+            assert!(chosen(2).is_subset(&two));
+            assert_eq!(chosen(3), two);
+            assert!(chosen(4).contains(&holder(3)));
+            assert_eq!(chosen(5).len(), 4);
+            let known = [holder(0), holder(2), holder(4)].into();
+            assert_eq!(placement.another(&known), Some(holder(3)));
+            assert!(two.contains(&placement.roomiest().unwrap()));
+        }
+        let levels = [(holder(1), 1), (holder(2), 2)];
+        placement.set_candidates(Instant(60_000), levels.to_vec());
+        assert_eq!(placement.roomiest(), None);
     }
 
     #[test]

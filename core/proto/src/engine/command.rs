@@ -222,6 +222,8 @@ pub struct Member {
     pub is_self: bool,
     /// This member's own opinion, never the cluster's.
     pub is_reachable: bool,
+    /// How near it is to its memory budget, 0 to 4, as it told this one; 0 while there is no link to it.
+    pub memory_level: u8,
 }
 
 /// A key of the metadata has another value.

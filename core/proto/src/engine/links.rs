@@ -246,6 +246,7 @@ impl Engine {
             self.queues.peer_stocked(now, member, &queue, false);
         }
         self.queues.forget_lengths(member);
+        self.queues.peer_level(now, member, 0);
         self.exchanges.forget(member);
         self.plumtree.link_down(now.mono, member);
         self.tell_broadcasts(now);
@@ -319,6 +320,9 @@ impl Engine {
             Message::Stock(mut stock) => {
                 let lengths = core::mem::take(&mut stock.lengths);
                 self.hear_lengths(now, from, stock.is_whole, lengths);
+                if !stock.is_hint {
+                    self.queues.peer_level(now, from, stock.memory_level);
+                }
                 for (queue, is_stocked) in self.board.hear(from, stock) {
                     self.queues.peer_stocked(now, from, &queue, is_stocked);
                 }

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 
 use super::Engine;
-use crate::base::{BootId, LinkId, MemberId, StoreId};
+use crate::base::{BootId, LinkId, MemberId, Stamp, StoreId};
 
 impl Engine {
     /// Who is in the set, with the incarnation and the store that it says.
@@ -29,6 +29,19 @@ impl Engine {
     #[must_use]
     pub fn has_link(&self, link: LinkId) -> bool {
         self.links.contains_key(&link)
+    }
+
+    /// How near this member is to its memory budget: 0 to 4.
+    #[must_use]
+    pub fn memory_level(&self) -> u8 {
+        self.queues.memory_level()
+    }
+
+    /// What a queue goes by here: whether it is paused for producers, and for consumers, and up to which
+    /// stamp it was purged; none where it is not known.
+    #[must_use]
+    pub fn told(&self, queue: &str) -> Option<(bool, bool, Stamp)> {
+        self.queues.told(queue)
     }
 
     /// Checks that nothing fenced is in the set or linked, between two inputs and with every hang-up
@@ -62,6 +75,11 @@ impl Engine {
         let mut stocked = self.board.members();
         if let Some(member) = stocked.find(|id| !self.by_member.contains_key(id)) {
             return Err(format!("the stock of {member}, which has no link"));
+        }
+        let mut linkless = members.keys().filter(|id| !self.by_member.contains_key(id));
+        if let Some(member) = linkless.find(|id| **id != self.me && self.queues.level_of(**id) != 0)
+        {
+            return Err(format!("the memory level of {member}, which has no link"));
         }
         let mut led = self.led_to.keys();
         if let Some(member) = led.find(|id| !members.contains_key(id)) {

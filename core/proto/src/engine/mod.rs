@@ -426,6 +426,7 @@ impl Engine {
                 address: card.address,
                 is_self: *id == self.me,
                 is_reachable: *id == self.me || self.watch.is_reachable(*id),
+                memory_level: self.queues.level_of(*id),
             }
         });
         members.collect()

@@ -23,6 +23,7 @@ impl Engine {
             }
             self.wishes = wishes;
         }
+        self.board.set_level(self.queues.memory_level());
     }
 
     /// Stock edges that are due, and dials.

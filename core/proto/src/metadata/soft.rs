@@ -1,4 +1,5 @@
-//! Who has ready messages: one row a member, written by that member alone, told to every link.
+//! Who has ready messages, and who is short of memory: one row a member, written by that member alone, told
+//! to every link.
 //!
 //! Only edges travel (empty to stocked and back), and at most one an interval for each queue: a busy
 //! queue costs nothing. A row carries a version; heartbeats repeat it, and who has another one asks
@@ -36,6 +37,9 @@ pub struct Stock {
     /// How much there is of queues that have a maximum; those of a whole row are all but the empty ones.
     #[prost(message, repeated, tag = "6")]
     pub lengths: Vec<Length>,
+    /// How near its sender is to its memory budget, 0 to 4: said in every row and change, but in no hint.
+    #[prost(uint32, tag = "7")]
+    pub memory_level: u32,
 }
 
 /// How much of a queue that has a maximum its sender has.
@@ -71,6 +75,9 @@ pub struct Board {
     lengths_told: BTreeMap<Arc<str>, ((u64, u64), Instant)>,
     /// Those that are to be told.
     lengths: BTreeMap<Arc<str>, (u64, u64)>,
+    /// How near this member is to its memory budget; as last told, and when.
+    level: u32,
+    level_told: (u32, Instant),
 }
 
 impl Board {
@@ -94,10 +101,15 @@ impl Board {
         }
     }
 
+    /// Notes how near this member is to its memory budget.
+    pub fn set_level(&mut self, level: u8) {
+        self.level = level.into();
+    }
+
     /// True when some edge waits to be told.
     #[must_use]
     pub fn has_news(&self) -> bool {
-        !self.dirty.is_empty() || !self.lengths.is_empty()
+        !self.dirty.is_empty() || !self.lengths.is_empty() || self.level != self.level_told.0
     }
 
     /// The edges that may be told now.
@@ -121,9 +133,14 @@ impl Board {
             false
         });
         self.flush_lengths(now, &mut stock);
-        if stock == Stock::default() {
+        let is_level_due = self.level_due() <= now;
+        if stock == Stock::default() && !is_level_due {
             return None;
         }
+        if is_level_due {
+            self.level_told = (self.level, now);
+        }
+        stock.memory_level = self.level_told.0;
         // Empty ones are only remembered while their interval lasts.
         self.told
             .retain(|_, (is_stocked, at)| *is_stocked || now.since(*at) < EDGE_MS);
@@ -146,6 +163,13 @@ impl Board {
         told.retain(|_, (length, at)| *length != (0, 0) || is_early(at));
     }
 
+    fn level_due(&self) -> Instant {
+        match self.level_told {
+            (told, _) if told == self.level => Instant::NEVER,
+            (_, at) => at + EDGE_MS,
+        }
+    }
+
     /// When [`Board::flush`] will have something to tell.
     #[must_use]
     pub fn next(&self) -> Instant {
@@ -158,7 +182,8 @@ impl Board {
             Some((_, at)) => *at + EDGE_MS,
             None => Instant(0),
         });
-        times.chain(lengths).min().unwrap_or(Instant::NEVER)
+        let edges = times.chain(lengths).min().unwrap_or(Instant::NEVER);
+        edges.min(self.level_due())
     }
 
     /// This member's whole row, for a new link or one that missed something.
@@ -173,6 +198,7 @@ impl Board {
             is_whole: true,
             stocked: stocked.map(|(queue, _)| queue.as_ref().into()).collect(),
             lengths: lengths.collect(),
+            memory_level: self.level_told.0,
             ..Stock::default()
         }
     }
@@ -275,6 +301,29 @@ mod tests {
         let last = board.flush(board.next()).unwrap();
         assert_eq!(last.lengths, [length_of(&jobs, (0, 0))]);
         assert_eq!(board.whole().lengths, []);
+        assert_eq!(board.next(), Instant::NEVER);
+    }
+
+    #[test]
+    fn a_memory_level_is_told_once_an_interval_and_with_everything_else() {
+        let mut board = Board::default();
+        board.set_level(2);
+        assert!(board.has_news());
+        assert_eq!(board.next(), Instant(EDGE_MS));
+        assert_eq!(board.flush(Instant(EDGE_MS - 1)), None);
+        let first = board.flush(board.next()).unwrap();
+        assert_eq!((first.memory_level, first.version), (2, 1));
+        board.set_level(3);
+        board.set(&"jobs".into(), true);
+        let early = board.flush(Instant(EDGE_MS + 1)).unwrap();
+        assert_eq!((early.memory_level, early.version), (2, 2));
+        assert_eq!(board.whole().memory_level, 2);
+        let second = board.flush(board.next()).unwrap();
+        assert_eq!((second.memory_level, second.version), (3, 3));
+        // Gone back before it was told: nothing to tell.
+        board.set_level(0);
+        board.set_level(3);
+        assert!(!board.has_news());
         assert_eq!(board.next(), Instant::NEVER);
     }
 

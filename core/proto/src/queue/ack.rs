@@ -97,7 +97,8 @@ impl Queues {
             self.discount_one(queue, bytes);
             self.index.take(handle.id);
             self.wheel.clear(index);
-            self.memory_used = self.memory_used.saturating_sub(self.slab.empty(index));
+            let freed = self.slab.empty(index);
+            self.discharge(freed);
             self.counters.acked += 1;
         }
         is_plain
@@ -196,7 +197,7 @@ impl Queues {
         self.wheel.clear(index);
         self.hints.forget(id);
         let slot = self.slab.remove(index)?;
-        self.memory_used = self.memory_used.saturating_sub(slot.weight());
+        self.discharge(slot.weight());
         if self.counts(&slot) {
             self.discount_one(slot.queue, slot.body.len());
         }

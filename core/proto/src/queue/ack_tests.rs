@@ -99,7 +99,7 @@ fn a_batch_of_acks_answers_for_each_what_it_would_alone() {
         assert_eq!(room.queues.is_finished(handle.id), at != 4, "{at}");
     }
     assert_eq!(room.ack_many(&handles), [402, 402, 402, 402, 0, 402]);
-    assert_eq!(room.queues.memory_used, 0);
+    assert_eq!(room.queues.memory.used(), 0);
     assert_eq!(room.queues.counters.acked, 6);
     assert_eq!(room.queues.counters.acks_late, 8);
 }

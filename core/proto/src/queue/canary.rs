@@ -19,6 +19,14 @@ pub enum QueueCanary {
     FreshDeadLetter,
     /// What waits in a queue leaves it for a new group, and does not come there.
     AddedGroupLost,
+    /// A purge also ends what is accepted after it.
+    PurgeForgetsTime,
+    /// Who asks from another member gets messages of a queue that is paused.
+    PauseIgnored,
+    /// What a queue at its maximum drops is no dead letter.
+    OverflowLost,
+    /// New messages and copies are taken whatever they cost.
+    BudgetIgnored,
 }
 
 /// Which bug is planted here: never one in builds without the feature.

@@ -133,6 +133,8 @@ pub struct Glimpse {
     pub attempts: u32,
     /// Who owns it.
     pub own: Own,
+    /// When it was accepted, as its owner says.
+    pub stamp: Stamp,
 }
 
 /// What to do when fewer members than wanted can take a copy in time (protocol.md 4.3).

@@ -233,7 +233,8 @@ impl Queues {
         if facts.is_empty() {
             // It knows nothing of the queue, and has a budget all the same.
             facts.push(Facts {
-                memory_percent: self.memory_percent(),
+                memory_percent: self.memory.percent(),
+                memory_level: self.memory.level().into(),
                 ..Facts::default()
             });
         }
@@ -252,7 +253,8 @@ impl Queues {
             .oldest
             .map_or(0, |stamp| now.wall_ms.saturating_sub(stamp.0 >> 16));
         (facts.next_ready_ms, facts.next_lease_ms) = (left(ward.next_ready), left(ward.next_lease));
-        facts.memory_percent = self.memory_percent();
+        facts.memory_percent = self.memory.percent();
+        facts.memory_level = self.memory.level().into();
         let Some(shelf) = self.shelves.get(key.0 as usize) else {
             return facts;
         };
@@ -281,12 +283,6 @@ impl Queues {
             facts.paused_by = self.book.paused_by(queue);
         }
         facts
-    }
-
-    fn memory_percent(&self) -> u32 {
-        let most = self.settings.memory_bytes_max.max(1);
-        let percent = self.memory_used.saturating_mul(100) / most;
-        u32::try_from(percent).unwrap_or(u32::MAX)
     }
 
     /// Another member's answer, or this one's.

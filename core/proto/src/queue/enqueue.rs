@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::batch::Caller;
 use super::canary::QueueCanary;
 use super::delivery::{EnqueueOptions, NewMessage, OnShort, Receipt, Reply};
+use super::memory::cost;
 use super::slot::{Lessee, Place, Slot};
 use super::span::Span;
 use super::{Queues, limits};
@@ -156,14 +157,28 @@ impl Queues {
                 crate::base::id::check_name("header", key, limits::NAME_BYTES_MAX)?;
             }
         }
-        Ok(message.body.len() as u64 + limits::MESSAGE_OVERHEAD_BYTES)
+        Ok(cost(message.body.len(), message.headers.as_ref()))
     }
 
+    /// Whether these may come, and where to. Errors: 101, 102, 104, 202, 203.
     pub(super) fn admit(
         &mut self,
         now: Now,
         queue: QueueKey,
         bytes: u64,
+        count: usize,
+        options: EnqueueOptions,
+    ) -> Result<Admitted> {
+        let admitted = self.admit_unweighed(now, queue, count, options)?;
+        self.check_memory(bytes)?;
+        Ok(admitted)
+    }
+
+    /// The same, whatever they weigh.
+    pub(super) fn admit_unweighed(
+        &mut self,
+        now: Now,
+        queue: QueueKey,
         count: usize,
         options: EnqueueOptions,
     ) -> Result<Admitted> {
@@ -181,7 +196,6 @@ impl Queues {
         if self.is_leaving() {
             return Err(Error::new(ErrorKind::Unreachable).because("this member is leaving"));
         }
-        self.check_memory(bytes)?;
         let on_short = options.on_short.unwrap_or(self.settings.on_short);
         let holders = if wanted == 1 {
             self.alone.clone()
@@ -263,17 +277,6 @@ impl Queues {
             .copies
             .unwrap_or(usual)
             .min(limits::COPIES_MAX)
-    }
-
-    pub(super) fn check_memory(&self, bytes: u64) -> Result<()> {
-        let max = self.settings.memory_bytes_max / 100 * limits::MEMORY_REFUSE_PERCENT;
-        if self.memory_used.saturating_add(bytes) <= max {
-            return Ok(());
-        }
-        Err(Error::new(ErrorKind::Overloaded)
-            .because("this member's memory budget is used up: consume, add members or raise it")
-            .with("bytes_used", self.memory_used)
-            .with("memory_bytes_max", self.settings.memory_bytes_max))
     }
 
     /// The next identities.
@@ -398,7 +401,7 @@ impl Queues {
         (id, stamp, queue, place): (MessageId, Stamp, QueueKey, Place),
         weight: u64,
     ) {
-        self.memory_used += weight;
+        self.charge(weight);
         self.index.insert(id, index);
         if let Some(slot) = self.slab.get(index)
             && self.counts(slot)

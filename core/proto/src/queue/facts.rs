@@ -5,6 +5,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::memory::REFUSING;
 use crate::base::{Error, ErrorKind, MemberId, Result, limits};
 
 /// "Tell what you know of that queue." Answered by one [`Examined`].
@@ -98,6 +99,9 @@ pub struct Facts {
     /// Whose facts these are; filled in by who is told.
     #[prost(bytes = "vec", tag = "21")]
     pub member: Vec<u8>,
+    /// How near it is to its memory budget: 0 to 4.
+    #[prost(uint32, tag = "22")]
+    pub memory_level: u32,
 }
 
 fn to_bytes(member: MemberId) -> Vec<u8> {
@@ -310,12 +314,12 @@ fn of_members(facts: &[Facts], missing: &[MemberId]) -> Vec<Finding> {
         let those = facts.iter().filter(|facts| says(facts));
         those.map(Facts::member).collect::<BTreeSet<MemberId>>()
     };
-    let refused = limits::MEMORY_REFUSE_PERCENT as u32;
+    let refuses = |facts: &Facts| facts.memory_level >= REFUSING.into();
     let said = [
         (Code::PausedOut, who(&|facts| facts.is_paused(2))),
         (Code::PausedIn, who(&|facts| facts.is_paused(1))),
         (Code::Full, who(&|facts| facts.is_full)),
-        (Code::Memory, who(&|facts| facts.memory_percent >= refused)),
+        (Code::Memory, who(&refuses)),
         (Code::MemberMissing, missing.iter().copied().collect()),
     ];
     let said = said.into_iter().filter(|(_, members)| !members.is_empty());
@@ -404,7 +408,7 @@ mod tests {
         assert_eq!(codes(paused), [("paused_out", 0), ("paused_in", 0)]);
         let stranded = |all: &mut Facts| (all.standby, all.stranded) = (9, 2);
         assert_eq!(codes(stranded), [("owner_unreachable", 2)]);
-        let brim = |all: &mut Facts| (all.is_full, all.memory_percent) = (true, 95);
+        let brim = |all: &mut Facts| (all.is_full, all.memory_level) = (true, 3);
         assert_eq!(codes(brim), [("full", 0), ("memory", 0), ("empty", 0)]);
     }
 

@@ -155,8 +155,8 @@ impl Queues {
             };
             let (room, lease) = (session.room(), session.lease);
             if room > 0 && session.demand.is_none() {
-                let credit = room.min(limits::DEMAND_MAX);
                 let bytes = session.credit_bytes.map_or(0, |_| session.room_bytes());
+                let (credit, bytes) = self.sparing((room, bytes));
                 let number = self.demand(now, queue, (credit, bytes), lease, Consumer::Session(id));
                 if let (Some(session), Some(number)) = (self.sessions.get_mut(&id), number) {
                     session.demand = Some((number, credit));
@@ -175,6 +175,7 @@ impl Queues {
         lease: Millis,
         consumer: Consumer,
     ) -> Option<u64> {
+        let (credit, credit_bytes) = self.sparing((credit, credit_bytes));
         let shelf = self.shelves.get_mut(queue.0 as usize)?;
         let peers = &self.peers;
         let asking = &shelf.asking;
@@ -200,7 +201,7 @@ impl Queues {
         let demand = Demand {
             number,
             queue: name,
-            credit: credit.min(limits::DEMAND_MAX),
+            credit,
             lease_ms: lease,
             group,
             credit_bytes,

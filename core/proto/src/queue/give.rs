@@ -4,6 +4,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+use super::canary::QueueCanary;
 use super::delivery::{Handle, Leased, Reply};
 use super::message::{Deliver, Demand, Message};
 use super::slot::{Lessee, Place};
@@ -95,7 +96,7 @@ impl Queues {
         // What is purged ends in steps, and is given to nobody meanwhile.
         if self
             .rules(queue)
-            .is_some_and(|rules| stamp <= rules.purged_before)
+            .is_some_and(|rules| self.is_purged(rules, stamp))
         {
             self.end_purged(now, id);
             return None;
@@ -292,7 +293,8 @@ impl Queues {
         };
         let is_full = self.peers.get(&from).is_none_or(|peer| peer.is_full);
         if let Some(queue) = self.shelf_known(&demand.queue, &demand.group) {
-            let is_closed = is_full || self.is_paused_out(queue);
+            let is_paused = self.is_paused_out(queue);
+            let is_closed = is_full || is_paused && !self.planted.is(QueueCanary::PauseIgnored);
             if !is_closed {
                 self.give_remote(now, queue, from, demand, &mut answer);
             }

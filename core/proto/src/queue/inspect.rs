@@ -9,7 +9,7 @@ use super::Queues;
 use super::delivery::Glimpse;
 use super::length::Load;
 use super::slot::Place;
-use crate::base::MessageId;
+use crate::base::{MessageId, Stamp};
 
 impl Queues {
     /// Counters and gauges by stable names.
@@ -40,7 +40,8 @@ impl Queues {
         stats.insert("messages_standby", of(Place::Standby));
         stats.insert("messages_moving", of(Place::Moving));
         stats.insert("messages_dying", of(Place::Dying));
-        stats.insert("memory_bytes", self.memory_used);
+        stats.insert("memory_bytes", self.memory.used());
+        stats.insert("memory_level", self.memory.level().into());
         stats.insert("queues", self.shelves.len() as u64);
         stats.insert("tombstones", self.tombs.message_count());
         stats.insert("tombstone_runs", self.tombs.run_count() as u64);
@@ -67,7 +68,19 @@ impl Queues {
             is_leased: slot.place == Place::Leased,
             attempts: slot.attempts,
             own: slot.own,
+            stamp: slot.stamp,
         })
+    }
+
+    /// What a queue goes by here: whether it is paused for producers, and for consumers, and up to which
+    /// stamp it was purged; none where it is not known.
+    #[must_use]
+    pub fn told(&self, queue: &str) -> Option<(bool, bool, Stamp)> {
+        let key = self.names.get(queue)?;
+        let rules = self.rules(*key);
+        Some(rules.map_or((false, false, Stamp(0)), |rules| {
+            (rules.is_paused_in, rules.is_paused_out, rules.purged_before)
+        }))
     }
 
     /// True when this store knows that the message is finished.
@@ -132,7 +145,7 @@ impl Queues {
                 return Err(format!("{} is held by one who is no holder", slot.id));
             }
         }
-        if count != self.slab.len() || bytes != self.memory_used {
+        if count != self.slab.len() || bytes + self.aside_bytes() != self.memory.used() {
             return Err(format!(
                 "{count} messages of {bytes} bytes, counted otherwise"
             ));

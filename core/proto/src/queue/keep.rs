@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use smallvec::SmallVec;
 
+use super::memory::cost;
 use super::message::Message;
 use super::repair::SETTLE_DOWN_MS;
 use super::slot::{Lessee, Place, Slot};
@@ -124,9 +125,8 @@ impl Queues {
     }
 
     fn fits(&self, item: &Item) -> bool {
-        let body = item.body.as_ref().map_or(0, |body| body.len()) as u64;
-        self.check_memory(body + limits::MESSAGE_OVERHEAD_BYTES)
-            .is_ok()
+        let body = item.body.as_ref().map_or(0, |body| body.len());
+        self.check_memory(cost(body, item.headers.as_ref())).is_ok()
     }
 
     /// Refuses all of them, in each of their groups.

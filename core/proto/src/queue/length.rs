@@ -9,6 +9,7 @@
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 
+use super::canary::QueueCanary;
 use super::dead::Cause;
 use super::delivery::NewMessage;
 use super::message::Ending;
@@ -222,7 +223,7 @@ impl Queues {
             .as_ref()
             .is_some_and(|terms| terms.is_dead_letter);
         let ends = is_letter || slot.is_at_most_once() || self.is_of_dead_letters(queue);
-        if !ends {
+        if !ends && !self.planted.is(QueueCanary::OverflowLost) {
             return self.die(now, index, Cause::Overflow);
         }
         if let Some(slot) = self.take_out(now, id) {

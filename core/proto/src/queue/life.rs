@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use bytes::Bytes;
 
 use super::delivery::Headers;
+use super::memory::cost;
 use super::repair::SETTLE_DOWN_MS;
 use super::slot::{Lessee, Place, Slot};
 use super::{Alarm, Queues};
@@ -86,9 +87,20 @@ impl Queues {
                 epoch: slot.own.epoch,
                 wanted: slot.wanted,
             };
+            // Counted still, when the slot is empty.
+            let weight = slot.weight();
             self.aside.push(aside);
+            self.charge(weight);
         }
         self.aside.len()
+    }
+
+    /// What those set aside cost.
+    pub(super) fn aside_bytes(&self) -> u64 {
+        let costs = self.aside.iter();
+        costs
+            .map(|one| cost(one.body.len(), one.headers.as_ref()))
+            .sum()
     }
 
     /// How many messages are set aside.
@@ -106,6 +118,7 @@ impl Queues {
             let aside = self.aside.iter();
             return aside.filter(|one| self.is_reclaimable(one.id)).count() as u64;
         }
+        self.discharge(self.aside_bytes());
         let aside = core::mem::take(&mut self.aside);
         if !keeps {
             return aside.len() as u64;

@@ -12,7 +12,7 @@
 //! `settle` (nack, release, extend, reject), `terms` and `dead` (dates, limits, dead letters), `redrive`, `letters`
 //! and `onward` (their way back), `ack` and `round` (the end of a message), `takeover` and
 //! `handover` (owners that went or go), `repair` (copies that went), `rules` (what a queue is told to do),
-//! `length` and `purge` (too much of it, and all of it). It knows members only as [`Peer`]s that the engine tells it
+//! `length` and `purge` (too much of it, and all of it), `memory` (too much of all of them). It knows members only as [`Peer`]s that the engine tells it
 //! of, and says what it wants as [`Out`]s.
 
 mod account;
@@ -43,6 +43,7 @@ mod kept;
 mod length;
 mod letters;
 mod life;
+mod memory;
 mod message;
 mod onward;
 mod page;
@@ -220,6 +221,8 @@ enum Alarm {
     Compare(MemberId, bool),
     /// The next step of telling a member all of what it counts otherwise.
     Tell(MemberId),
+    /// Memory is short: the next queues give back what they do not use.
+    Spare,
 }
 
 /// The room.
@@ -292,7 +295,10 @@ pub struct Queues {
     lengths: length::Lengths,
     /// Some message here may have fewer copies than were asked for.
     has_short: bool,
-    memory_used: u64,
+    /// What is held, against the budget.
+    memory: memory::Memory,
+    /// Where the look for room that is not used stands.
+    spare_cursor: usize,
     leaving: Option<Leaving>,
     /// Everything is handed over: nothing is taken until [`Queues::reset`], or it would be lost.
     is_parting: bool,
@@ -365,7 +371,8 @@ impl Queues {
             purge_cursor: 0,
             lengths: length::Lengths::default(),
             has_short: false,
-            memory_used: 0,
+            memory: memory::Memory::new(settings.memory_bytes_max),
+            spare_cursor: 0,
             leaving: None,
             is_parting: false,
             aside: Vec::new(),
@@ -461,6 +468,7 @@ impl Queues {
             Alarm::Inventory => self.inventory_step(now),
             Alarm::Compare(member, is_owners) => self.compare_step(now, member, is_owners),
             Alarm::Tell(member) => self.tell_step(now, member),
+            Alarm::Spare => self.spare_step(now),
         }
     }
 

@@ -4,12 +4,13 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::Queues;
 use super::batch::Caller;
 use super::delivery::{EnqueueOptions, NewMessage, OnShort};
 use super::groups::Branch;
+use super::memory::cost;
 use super::message::Ending;
 use super::span::Span;
-use super::{Queues, limits};
 use crate::base::{MessageId, Now, QueueKey, Result};
 use crate::copies::Terms;
 use crate::wire::Ids;
@@ -56,10 +57,15 @@ impl Queues {
             dated: Some(Arc::new(terms)),
             ..EnqueueOptions::default()
         };
-        let bytes = message.body.len() as u64 + limits::MESSAGE_OVERHEAD_BYTES;
+        let bytes = cost(message.body.len(), message.headers.as_ref());
         let bytes = bytes.saturating_mul(branches.len().max(1) as u64);
         self.check_length(queue, core::slice::from_ref(&message))?;
-        let admitted = self.admit(now, queue, bytes, 1, options)?;
+        let admitted = self.admit_unweighed(now, queue, 1, options)?;
+        match onward {
+            Onward::Dead => self.check_reserve(bytes)?,
+            // What somebody asked for waits until others had their turn.
+            Onward::Redriven => self.check_memory(bytes)?,
+        }
         let is_here = admitted.needed == 1;
         let caller = Caller::Source(source, onward);
         let mut span = Span::plain(id.origin, id.sequence, id.sequence);

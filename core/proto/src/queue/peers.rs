@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::memory::REFUSING;
 use super::repair::SETTLE_DOWN_MS;
 use super::{Alarm, Queues};
 use crate::base::{BootId, Instant, MemberId, MessageId, Millis, Now, QueueKey, StoreId, limits};
@@ -21,6 +22,8 @@ pub struct Peer {
     pub(super) is_suspect: bool,
     /// Former lives of copies whose rest its store serves.
     pub(super) kept: Vec<StoreId>,
+    /// How near it is to its memory budget, as it told.
+    pub(super) level: u8,
     /// It said that it leaves: no new copies for it.
     pub(super) is_leaving: bool,
     /// Its version takes enqueues for others.
@@ -51,7 +54,7 @@ impl Peer {
     }
 
     fn takes_copies(&self) -> bool {
-        self.is_open() && !self.is_full
+        self.is_open() && !self.is_full && self.level < REFUSING
     }
 
     /// It can be reached, and stays.
@@ -329,11 +332,15 @@ impl Queues {
 
     pub(super) fn choose_candidates(&mut self, now: Now) {
         let takers = self.peers.iter().filter(|(_, peer)| peer.takes_copies());
-        let candidates = takers.map(|(member, peer)| Holder {
-            member: *member,
-            store: peer.store,
+        let candidates = takers.map(|(member, peer)| {
+            let store = peer.store;
+            let holder = Holder {
+                member: *member,
+                store,
+            };
+            (holder, peer.level)
         });
-        let candidates: Vec<Holder> = candidates.collect();
+        let candidates: Vec<(Holder, u8)> = candidates.collect();
         if self.has_short && !candidates.is_empty() {
             self.plan_repair(now.mono + SETTLE_DOWN_MS);
         }

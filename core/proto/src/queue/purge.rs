@@ -6,10 +6,12 @@
 
 use alloc::vec::Vec;
 
+use super::canary::QueueCanary;
 use super::message::Ending;
+use super::rules::Rules;
 use super::slot::Place;
 use super::{Alarm, Queues, limits};
-use crate::base::{MessageId, Now};
+use crate::base::{MessageId, Now, Stamp};
 
 impl Queues {
     /// Some queue was purged: the messages held here are looked at from the beginning, the first at once.
@@ -33,12 +35,18 @@ impl Queues {
         }
     }
 
+    /// True for what was accepted before its queue was last purged.
+    pub(super) fn is_purged(&self, rules: &Rules, stamp: Stamp) -> bool {
+        let is_timeless = self.planted.is(QueueCanary::PurgeForgetsTime);
+        stamp <= rules.purged_before || is_timeless && rules.purged_before > Stamp(0)
+    }
+
     /// A message that is this member's to end.
     fn purged(&self, index: u32) -> Option<MessageId> {
         let slot = self.slab.get(index)?;
         let is_its_turn = matches!(slot.place, Place::Ready | Place::Delayed | Place::Leased);
         let rules = self.rules(slot.queue).filter(|_| is_its_turn)?;
-        (slot.stamp <= rules.purged_before).then_some(slot.id)
+        self.is_purged(rules, slot.stamp).then_some(slot.id)
     }
 
     /// Ends an owned message that was purged.

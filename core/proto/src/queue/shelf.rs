@@ -67,6 +67,14 @@ impl Shelf {
         self.rules.as_ref().is_some_and(|rules| rules.is_paused_out)
     }
 
+    /// Gives back the room for what may come, where there is nothing.
+    pub(super) fn spare(&mut self) {
+        self.ready.spare();
+        self.waiters.shrink_to_fit();
+        self.sessions.shrink_to_fit();
+        self.sources.shrink_to_fit();
+    }
+
     /// True when somebody here wants messages.
     pub(super) fn is_thirsty(&self) -> bool {
         !self.waiters.is_empty() || !self.sessions.is_empty()

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::delivery::Headers;
+use super::memory::cost;
 use crate::base::{BootId, Instant, MemberId, MessageId, Now, QueueKey, SessionId, Stamp, limits};
 use crate::copies::{Fan, Holders, Own, Terms};
 
@@ -75,7 +76,7 @@ pub(super) struct Slot {
 impl Slot {
     /// What it costs, for the memory budget.
     pub(super) fn weight(&self) -> u64 {
-        self.body.len() as u64 + limits::MESSAGE_OVERHEAD_BYTES
+        cost(self.body.len(), self.headers.as_ref())
     }
 
     /// Where its priority stands: 0 is given out first.
@@ -470,6 +471,21 @@ impl Ready {
                 return Some(index);
             }
         }
+    }
+
+    /// Gives back the room for messages, where there are none.
+    pub(super) fn spare(&mut self) {
+        if self.count == 0 {
+            // What is left are entries of messages that ended.
+            self.fresh = VecDeque::new();
+            self.again.clear();
+        }
+    }
+
+    /// True when something is kept for messages that may come.
+    #[cfg(test)]
+    pub(super) fn has_room(&self) -> bool {
+        self.fresh.capacity() > 0
     }
 
     /// A ready message ended without being given.

@@ -42,6 +42,11 @@ pub(super) struct Room {
 impl Room {
     /// Linked to Ann and Bob.
     pub(super) fn new() -> Self {
+        Self::within(limits::MEMORY_BYTES_MAX)
+    }
+
+    /// The same, with that memory budget.
+    pub(super) fn within(memory_bytes_max: u64) -> Self {
         let settings = Settings {
             me: holder(ME),
             boot: BootId(ME),
@@ -53,7 +58,7 @@ impl Room {
             takeover_after: limits::TAKEOVER_AFTER_MS,
             repair_after: limits::REPAIR_AFTER_MS,
             inventory_after: limits::INVENTORY_MS,
-            memory_bytes_max: limits::MEMORY_BYTES_MAX,
+            memory_bytes_max,
             body_bytes_max: limits::BODY_BYTES_MAX,
             acks_before_w: false,
         };

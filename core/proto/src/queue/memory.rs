@@ -1,0 +1,226 @@
+//! The memory budget: what is held is counted, and how near to the budget that is decides what this
+//! member takes on (protocol.md 4.7).
+//!
+//! There are four levels, by the share of the budget that is used; each is left only some percent below
+//! where it began, so that one message more or less does not change what others were told. Others place
+//! copies by them: lower levels first, and none where copies are refused.
+
+use super::canary::QueueCanary;
+use super::delivery::Headers;
+use super::{Alarm, Queues, limits};
+use crate::base::{Error, ErrorKind, Instant, MemberId, Now, Result};
+
+/// From this level on others are asked to take what is new.
+const ELSEWHERE: u8 = 1;
+/// From this level on this member fetches little ahead, and keeps no room for what may come.
+pub(super) const SPARING: u8 = 2;
+/// From this level on new messages and copies are refused.
+pub(super) const REFUSING: u8 = 3;
+
+/// What is counted against the budget.
+#[derive(Debug)]
+pub(super) struct Memory {
+    used: u64,
+    max: u64,
+    level: u8,
+    /// The level is this one for as long as there is no less in use, and less than the other.
+    stays: (u64, u64),
+}
+
+impl Memory {
+    pub(super) fn new(max: u64) -> Self {
+        let mut memory = Self {
+            used: 0,
+            max,
+            level: 0,
+            stays: (0, 0),
+        };
+        memory.judge();
+        memory
+    }
+
+    pub(super) fn used(&self) -> u64 {
+        self.used
+    }
+
+    pub(super) fn level(&self) -> u8 {
+        self.level
+    }
+
+    pub(super) fn percent(&self) -> u32 {
+        let percent = u128::from(self.used) * 100 / u128::from(self.max.max(1));
+        u32::try_from(percent).unwrap_or(u32::MAX)
+    }
+
+    fn fits(&self, bytes: u64) -> bool {
+        self.used.saturating_add(bytes) <= self.max
+    }
+
+    /// True when that changed the level.
+    #[inline]
+    fn add(&mut self, bytes: u64) -> bool {
+        self.used = self.used.saturating_add(bytes);
+        self.used >= self.stays.1 && self.judge()
+    }
+
+    /// True when that changed the level.
+    #[inline]
+    fn free(&mut self, bytes: u64) -> bool {
+        self.used = self.used.saturating_sub(bytes);
+        self.used < self.stays.0 && self.judge()
+    }
+
+    /// Finds the level anew, and between which marks it stays.
+    fn judge(&mut self) -> bool {
+        let slack = limits::MEMORY_SLACK_PERCENT;
+        let count = |slack: u64| {
+            let begins = |percent: &&u64| self.used >= share(self.max, **percent - slack);
+            limits::MEMORY_LEVELS.iter().filter(begins).count() as u8
+        };
+        let level = self.level.clamp(count(0), count(slack));
+        let begins = |level: u8, slack: u64| {
+            let percent = limits::MEMORY_LEVELS.get(usize::from(level).wrapping_sub(1));
+            percent.map(|percent| share(self.max, *percent - slack))
+        };
+        let least = begins(level, slack).unwrap_or(0);
+        self.stays = (least, begins(level + 1, 0).unwrap_or(u64::MAX));
+        core::mem::replace(&mut self.level, level) != level
+    }
+}
+
+/// So many percent of `max`, and no less.
+fn share(max: u64, percent: u64) -> u64 {
+    let share = (u128::from(max) * u128::from(percent)).div_ceil(100);
+    u64::try_from(share).unwrap_or(u64::MAX)
+}
+
+/// What a message costs: its body, its headers, and what is kept beside them.
+pub(super) fn cost(body: usize, headers: Option<&Headers>) -> u64 {
+    let headers = headers.into_iter().flat_map(|headers| headers.iter());
+    let headers: usize = headers.map(|(key, value)| key.len() + value.len()).sum();
+    (body + headers) as u64 + limits::MESSAGE_OVERHEAD_BYTES
+}
+
+impl Queues {
+    /// How near this member is to its memory budget: 0 to 4.
+    #[must_use]
+    pub fn memory_level(&self) -> u8 {
+        self.memory.level()
+    }
+
+    #[inline]
+    pub(super) fn charge(&mut self, bytes: u64) {
+        if self.memory.add(bytes) {
+            self.level_changed();
+        }
+    }
+
+    #[inline]
+    pub(super) fn discharge(&mut self, bytes: u64) {
+        if self.memory.free(bytes) {
+            self.level_changed();
+        }
+    }
+
+    #[cold]
+    fn level_changed(&mut self) {
+        self.counters.memory_levels += 1;
+        if self.memory.level() >= SPARING {
+            self.alarms.set_earlier(Alarm::Spare, Instant(0));
+        }
+    }
+
+    /// Whether this member takes on so many bytes of new messages or copies. Errors: 203.
+    pub(super) fn check_memory(&self, bytes: u64) -> Result<()> {
+        let is_small = self.memory.level() < REFUSING && self.memory.fits(bytes);
+        if is_small || self.planted.is(QueueCanary::BudgetIgnored) {
+            return Ok(());
+        }
+        let mut error = self.overloaded();
+        if let Some(member) = self.better_home() {
+            error = error.with("member_with_room", member);
+        }
+        Err(error)
+    }
+
+    /// Whether there is room for what takes the place of a message that is held here: all of the budget
+    /// is for that, or nothing could end as a dead letter where new messages are refused. Errors: 203.
+    pub(super) fn check_reserve(&self, bytes: u64) -> Result<()> {
+        if self.memory.fits(bytes) {
+            return Ok(());
+        }
+        Err(self.overloaded())
+    }
+
+    fn overloaded(&self) -> Error {
+        Error::new(ErrorKind::Overloaded)
+            .because("this member's memory budget is used up: consume, add members or raise it")
+            .with("bytes_used", self.memory.used())
+            .with("memory_bytes_max", self.memory.max)
+            .with("memory_level", self.memory.level())
+            .with("retry_after_ms", limits::OVERLOADED_RETRY_MS)
+    }
+
+    /// Who should rather take new work than this member, which is short of memory or leaving: one that is
+    /// neither. None where this one is as good as any.
+    ///
+    /// The one place where that is decided, for whatever sends work there.
+    pub(super) fn better_home(&self) -> Option<MemberId> {
+        if self.memory.level() < ELSEWHERE && !self.is_leaving() {
+            return None;
+        }
+        self.placement.roomiest().map(|holder| holder.member)
+    }
+
+    /// A member says how near it is to its memory budget.
+    pub fn peer_level(&mut self, now: Now, member: MemberId, level: u32) {
+        let level = u8::try_from(level).unwrap_or(u8::MAX);
+        if let Some(peer) = self.peers.get_mut(&member)
+            && peer.level != level
+        {
+            peer.level = level;
+            self.choose_candidates(now);
+        }
+    }
+
+    /// How near a member is to its memory budget, as it last told.
+    #[must_use]
+    pub fn level_of(&self, member: MemberId) -> u8 {
+        if member == self.me.member {
+            return self.memory.level();
+        }
+        self.peers.get(&member).map_or(0, |peer| peer.level)
+    }
+
+    /// What a demand asks for that would ask for so many messages and bytes (0 for any number): less at a
+    /// time where memory is short.
+    pub(super) fn sparing(&self, (credit, bytes): (u32, u64)) -> (u32, u64) {
+        if self.memory.level() < SPARING {
+            return (credit.min(limits::DEMAND_MAX), bytes);
+        }
+        let most = limits::DEMAND_SPARING_BYTES_MAX;
+        let bytes = if bytes == 0 { most } else { bytes.min(most) };
+        (credit.min(limits::DEMAND_SPARING_MAX), bytes)
+    }
+
+    /// One bounded step through the queues: those in which nothing happens keep no room for what may come.
+    pub(super) fn spare_step(&mut self, now: Now) {
+        let from = self.spare_cursor;
+        let end = self.shelves.len().min(from + limits::STEP_MESSAGES_MAX);
+        if let Some(shelves) = self.shelves.get_mut(from..end) {
+            shelves.iter_mut().for_each(super::shelf::Shelf::spare);
+        }
+        self.spare_cursor = end;
+        if end < self.shelves.len() {
+            return self.alarms.set_earlier(Alarm::Spare, now.mono);
+        }
+        self.spare_cursor = 0;
+        if self.memory.level() >= SPARING {
+            self.alarms.set(Alarm::Spare, now.mono + limits::SPARE_MS);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "memory_tests.rs"]
+mod tests;
