@@ -67,14 +67,15 @@ impl Asked {
         let attempts = self.max_attempts.unwrap_or(1);
         within("max_attempts", attempts.into(), 1, u32::MAX.into())?;
         let due = self.delay.filter(|delay| *delay > 0);
-        Ok(Some(Arc::new(Terms {
+        let terms = Terms {
             priority: priority.filter(|priority| *priority != limits::PRIORITY),
             not_before: due.map_or(self.at.unwrap_or(0), |delay| now.wall_ms + delay),
             expires: self.ttl.map_or(0, |ttl| now.wall_ms + ttl),
             max_attempts: self.max_attempts.unwrap_or(0),
             is_at_most_once: self.is_at_most_once,
             is_dead_letter: false,
-        })))
+        };
+        Ok((terms != Terms::default()).then(|| Arc::new(terms)))
     }
 }
 

@@ -263,3 +263,18 @@ fn a_leave_waits_for_answers_and_asks_for_no_further_ones() {
     ring.cut(0, 1);
     assert_eq!(ring.engines[0].members().len(), 1, "it has left");
 }
+
+#[test]
+fn who_leaves_and_knows_of_a_pause_asks_nobody_to_accept() {
+    let mut ring = Ring::new(2);
+    ring.begin_leave(0);
+    // The other one has not heard of the pause yet.
+    ring.deaf.insert(1);
+    let pause = Vec::from([("paused".into(), "in".into())]);
+    let queue = ring.engines[0].queue("jobs").unwrap();
+    let command = Command::Configure(Configure::Queue(queue, pause));
+    assert!(ring.ask(0, command).is_ok());
+    let ticket = ring.put(0, "x", EnqueueOptions::default());
+    assert_eq!(ring.error(ticket).number(), 204);
+    assert_eq!(ring.stat(0, "enqueues_forwarded"), 0);
+}

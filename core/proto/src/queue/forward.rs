@@ -324,7 +324,7 @@ impl Queues {
         }
     }
 
-    /// Asks another member to accept these. Errors, with nothing sent: 101, 102, 104, 202, 203.
+    /// Asks another member to accept these. Errors, with nothing sent: 101, 102, 104, 202, 203, 204.
     fn forward(
         &mut self,
         now: Now,
@@ -339,6 +339,8 @@ impl Queues {
         if self.shelves.get(queue.0 as usize).is_none() {
             return Err(ErrorKind::NotFound.into());
         }
+        // Who does not know of the pause yet would accept it.
+        self.check_paused(queue)?;
         let rules = self.rules(queue).and_then(|rules| rules.enqueue_timeout);
         let timeout = options.timeout.or(rules);
         let timeout = timeout.unwrap_or(self.settings.enqueue_timeout);
