@@ -190,6 +190,8 @@ pub const REPAIR_AFTER_MS: Millis = 60_000;
 pub const RETIRE_AFTER_MS: Millis = 3_600_000;
 /// Longest `retire_after_ms`: a year.
 pub const RETIRE_AFTER_MS_MAX: Millis = 31_536_000_000;
+/// Longest name of a zone, in bytes.
+pub const ZONE_BYTES_MAX: usize = 64;
 /// How long a row is kept whose member has not come yet. Guess: far longer than a handshake's way through
 /// the cluster; a row that is dropped too early comes again with the next whole list.
 pub const EARLY_ROW_MS: Millis = 10_000;

@@ -15,5 +15,5 @@ pub(crate) use message::{
     IDS_MAX, own_body, read_headers, read_holders, read_owed, read_own, read_terms, weigh,
     write_headers, write_holders, write_owed, write_own,
 };
-pub use placement::Placement;
+pub use placement::{Candidate, Placement, Zone};
 pub use terms::{Asked, Terms, dead_letter_of, redriven_of};

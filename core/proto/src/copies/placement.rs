@@ -5,7 +5,8 @@
 //! seconds. Shuffling each message would make any simultaneous loss of W members
 //! lose something; few copysets at a time make that rare (Cidon et al., ATC 2013). It also lets all
 //! messages of a copyset share one list of holders. Who is nearer to its memory budget comes later in each
-//! order: it gets copies only where there are too few others.
+//! order: it gets copies only where there are too few others. Of the rest each further copy goes to another
+//! zone, and to this member's own last, so that what fails together takes as few of them as can be.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -13,12 +14,38 @@ use alloc::vec::Vec;
 use super::holder::{Holder, Holders};
 use crate::base::{Chance, Instant, limits};
 
+/// What fails together: a rack, a host, a data centre. The default is none that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Zone(u64);
+
+impl Zone {
+    /// By its name; "" for none.
+    #[must_use]
+    pub fn of(name: &str) -> Self {
+        if name.is_empty() {
+            return Self::default();
+        }
+        Self(xxhash_rust::xxh3::xxh3_64(name.as_bytes()).max(1))
+    }
+}
+
+/// Who can take a copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Candidate {
+    /// Which store.
+    pub holder: Holder,
+    /// How near it is to its memory budget.
+    pub level: u8,
+    /// Where it is.
+    pub zone: Zone,
+}
+
 /// A member's copysets.
 #[derive(Debug)]
 pub struct Placement {
     me: Holder,
-    /// Each with its memory level.
-    candidates: Vec<(Holder, u8)>,
+    zone: Zone,
+    candidates: Vec<Candidate>,
     orders: Vec<Vec<Holder>>,
     /// Lists made so far from (order, copies), shared by all messages placed with them.
     made: BTreeMap<(usize, u16), Holders>,
@@ -31,11 +58,12 @@ pub struct Placement {
 }
 
 impl Placement {
-    /// Copysets of `me` alone.
+    /// Copysets of `me` alone, which is in `zone`.
     #[must_use]
-    pub fn new(me: Holder, chance: Chance) -> Self {
+    pub fn new(me: Holder, zone: Zone, chance: Chance) -> Self {
         Self {
             me,
+            zone,
             candidates: Vec::new(),
             orders: Vec::new(),
             made: BTreeMap::new(),
@@ -53,17 +81,14 @@ impl Placement {
         self.made.clear();
     }
 
-    /// Sets who can take a copy now, in a stable order, each with its memory level; all copysets are drawn
-    /// anew when that changed.
-    pub fn set_candidates(&mut self, now: Instant, candidates: Vec<(Holder, u8)>) {
+    /// Sets who can take a copy now, in a stable order; all copysets are drawn anew when that changed.
+    pub fn set_candidates(&mut self, now: Instant, candidates: Vec<Candidate>) {
         if candidates == self.candidates {
             return;
         }
         self.candidates = candidates;
         self.made.clear();
-        self.orders = (0..limits::COPYSETS)
-            .map(|_| Self::draw(&self.candidates, &mut self.chance))
-            .collect();
+        self.orders = (0..limits::COPYSETS).map(|_| self.draw()).collect();
         self.renew = now + limits::COPYSET_MS;
     }
 
@@ -78,8 +103,9 @@ impl Placement {
         if now >= self.renew && !self.orders.is_empty() {
             self.oldest = (self.oldest + 1) % self.orders.len();
             let order = self.oldest;
+            let fresh = self.draw();
             if let Some(stale) = self.orders.get_mut(order) {
-                *stale = Self::draw(&self.candidates, &mut self.chance);
+                *stale = fresh;
             }
             self.made.retain(|(made, _), _| *made != order);
             self.renew = now + limits::COPYSET_MS;
@@ -104,19 +130,27 @@ impl Placement {
         holders
     }
 
-    /// A candidate that is not in `holders` yet, of those the one with the most memory left, by levels.
+    /// A candidate that is not in `holders` yet, of those one with the most memory left, by levels, in the
+    /// zone that has the fewest of these.
     pub fn another(&mut self, holders: &Holders) -> Option<Holder> {
-        let fresh = || {
-            let candidates = self.candidates.iter();
-            candidates.filter(|(holder, _)| !holders.contains(holder))
+        let (known, fresh): (Vec<&Candidate>, Vec<&Candidate>) = self
+            .candidates
+            .iter()
+            .partition(|candidate| holders.contains(&candidate.holder));
+        let crowd = |zone: Zone| match zone {
+            zone if zone == Zone::default() => 0,
+            zone if zone == self.zone => usize::MAX,
+            zone => known.iter().filter(|other| other.zone == zone).count(),
         };
-        let least = fresh().map(|(_, level)| *level).min();
-        let roomy: Vec<Holder> = fresh()
-            .filter(|(_, level)| Some(*level) == least)
-            .map(|(holder, _)| *holder)
+        let place = |candidate: &Candidate| (candidate.level, crowd(candidate.zone));
+        let best = fresh.iter().map(|candidate| place(candidate)).min();
+        let best: Vec<Holder> = fresh
+            .iter()
+            .filter(|candidate| Some(place(candidate)) == best)
+            .map(|candidate| candidate.holder)
             .collect();
-        let pick = self.chance.below(roomy.len() as u64) as usize;
-        roomy.get(pick).copied()
+        let pick = self.chance.below(best.len() as u64) as usize;
+        best.get(pick).copied()
     }
 
     /// A candidate that is far from its memory budget.
@@ -124,22 +158,36 @@ impl Placement {
     pub fn roomiest(&self) -> Option<Holder> {
         let first = self.orders.get(self.turn)?.first()?;
         let mut candidates = self.candidates.iter();
-        let roomy = candidates.find(|(holder, level)| holder == first && *level == 0);
-        roomy.map(|(holder, _)| *holder)
+        let roomy = candidates.find(|one| one.holder == *first && one.level == 0);
+        roomy.map(|one| one.holder)
     }
 
     /// True when [`Placement::another`] would find one.
     #[must_use]
     pub fn has_another(&self, holders: &Holders) -> bool {
         let mut candidates = self.candidates.iter();
-        candidates.any(|(candidate, _)| !holders.contains(candidate))
+        candidates.any(|candidate| !holders.contains(&candidate.holder))
     }
 
-    fn draw(candidates: &[(Holder, u8)], chance: &mut Chance) -> Vec<Holder> {
-        let mut order = candidates.to_vec();
-        chance.shuffle(&mut order);
-        order.sort_by_key(|(_, level)| *level);
-        order.into_iter().map(|(holder, _)| holder).collect()
+    fn draw(&mut self) -> Vec<Holder> {
+        let mut order = self.candidates.clone();
+        self.chance.shuffle(&mut order);
+        // So many of its zone come before each.
+        let mut crowds = BTreeMap::from([(self.zone, order.len())]);
+        let mut placed: Vec<(u8, usize, Holder)> = Vec::with_capacity(order.len());
+        for one in order {
+            let crowd = match one.zone {
+                zone if zone == Zone::default() => 0,
+                zone => {
+                    let crowd = crowds.entry(zone).or_insert(0);
+                    *crowd += 1;
+                    *crowd - 1
+                }
+            };
+            placed.push((one.level, crowd, one.holder));
+        }
+        placed.sort_by_key(|(level, crowd, _)| (*level, *crowd));
+        placed.into_iter().map(|(_, _, holder)| holder).collect()
     }
 }
 
@@ -156,9 +204,17 @@ mod tests {
         }
     }
 
+    fn candidate(n: u64, level: u8, zone: &str) -> Candidate {
+        Candidate {
+            holder: holder(n),
+            level,
+            zone: Zone::of(zone),
+        }
+    }
+
     fn placement(others: u64) -> Placement {
-        let mut placement = Placement::new(holder(0), Chance::new(3));
-        let others = (1..=others).map(|n| (holder(n), 0));
+        let mut placement = Placement::new(holder(0), Zone::of("here"), Chance::new(3));
+        let others = (1..=others).map(|n| candidate(n, 0, ""));
         placement.set_candidates(Instant(0), others.collect());
         placement
     }
@@ -204,10 +260,10 @@ mod tests {
     fn who_is_short_of_memory_gets_copies_only_where_others_are_too_few() {
         let mut placement = placement(0);
         let levels = [
-            (holder(1), 2),
-            (holder(2), 0),
-            (holder(3), 1),
-            (holder(4), 0),
+            candidate(1, 2, ""),
+            candidate(2, 0, ""),
+            candidate(3, 1, ""),
+            candidate(4, 0, ""),
         ];
         placement.set_candidates(Instant(0), levels.to_vec());
         let two = BTreeSet::from([holder(2), holder(4)]);
@@ -224,9 +280,56 @@ mod tests {
             assert_eq!(placement.another(&known), Some(holder(3)));
             assert!(two.contains(&placement.roomiest().unwrap()));
         }
-        let levels = [(holder(1), 1), (holder(2), 2)];
+        let levels = [candidate(1, 1, ""), candidate(2, 2, "")];
         placement.set_candidates(Instant(60_000), levels.to_vec());
         assert_eq!(placement.roomiest(), None);
+    }
+
+    #[test]
+    fn each_copy_goes_to_another_zone_and_to_the_own_one_last() {
+        let mut placement = placement(0);
+        let zones = ["", "here", "here", "there", "there", "yonder"];
+        let candidates = (1..).zip(&zones[1..]);
+        let candidates = candidates.map(|(n, zone)| candidate(n, 0, zone));
+        placement.set_candidates(Instant(0), candidates.collect());
+        let zones_of = |holders: &[Holder]| -> Vec<&str> {
+            let mut zones: Vec<&str> = holders
+                .iter()
+                .map(|one| zones[one.store.0 as usize])
+                .collect();
+            zones.sort_unstable();
+            zones
+        };
+        let mut thirds = BTreeSet::new();
+        for now in 1..200 {
+            let mut chosen = |copies| placement.pick(Instant(now * 1_000), copies)[1..].to_vec();
+            assert_ne!(zones_of(&chosen(2)), ["here"]);
+            assert_eq!(zones_of(&chosen(3)), ["there", "yonder"]);
+            assert_eq!(zones_of(&chosen(4)), ["there", "there", "yonder"]);
+            assert_eq!(zones_of(&chosen(5)), ["here", "there", "there", "yonder"]);
+            let known = [holder(0), holder(3)].into();
+            assert_eq!(placement.another(&known), Some(holder(5)));
+            let known = [holder(0), holder(3), holder(5)].into();
+            assert_eq!(placement.another(&known), Some(holder(4)));
+            let known = [holder(0), holder(3), holder(4), holder(5)].into();
+            thirds.extend(placement.another(&known));
+        }
+        assert_eq!(thirds, BTreeSet::from([holder(1), holder(2)]));
+    }
+
+    #[test]
+    fn who_says_no_zone_is_as_good_as_one_in_another() {
+        let mut placement = placement(0);
+        let candidates = [
+            candidate(1, 0, ""),
+            candidate(2, 0, "there"),
+            candidate(3, 0, "here"),
+        ];
+        placement.set_candidates(Instant(0), candidates.to_vec());
+        let chosen: BTreeSet<Holder> = (1..200)
+            .map(|now| placement.pick(Instant(now * 1_000), 2)[1])
+            .collect();
+        assert_eq!(chosen, BTreeSet::from([holder(1), holder(2)]));
     }
 
     #[test]

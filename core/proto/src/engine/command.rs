@@ -216,6 +216,8 @@ pub struct Member {
     pub name: String,
     /// Where it listens; empty when it does not.
     pub address: String,
+    /// The zone that it is in: what fails together; empty when it was told none.
+    pub zone: String,
     /// Which life of its process this member knows.
     pub boot: BootId,
     /// True for this member itself.

@@ -297,6 +297,7 @@ impl Engine {
         let mut card = Card::new(self.me, self.config.incarnation, self.config.boot);
         card.version = self.card_version;
         card.name.clone_from(&self.config.name);
+        card.zone.clone_from(&self.config.zone);
         card.address = self.config.address.clone().unwrap_or_default();
         card.minor = self.config.minor;
         card

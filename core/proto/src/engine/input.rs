@@ -83,6 +83,8 @@ pub struct Config {
     pub incarnation: u64,
     /// Where it listens; none for a member that only dials.
     pub address: Option<String>,
+    /// The zone that it is in: what fails together. Copies go to other zones first. May be empty.
+    pub zone: String,
     /// Addresses dialled for ever.
     pub seeds: Vec<String>,
     /// Ways of looking for members whose first [`Input::Found`] a member waits for before it counts
@@ -139,6 +141,7 @@ impl Config {
             cluster,
             member,
             name: String::new(),
+            zone: String::new(),
             boot,
             store,
             incarnation: 1,

@@ -7,6 +7,7 @@ use super::Engine;
 use super::effect::{Effect, Lane};
 use super::frame::Message;
 use crate::base::{BootId, Error, ErrorKind, LinkId, MemberId, Now, StoreId, Ticket};
+use crate::copies::Zone;
 use crate::membership::{
     Card, CardList, Dialler, Heartbeat, Hello, MINOR_TAKES, MemberInfo, Pulse,
 };
@@ -209,6 +210,7 @@ impl Engine {
         self.beat(now, link, false);
         let kept: Vec<StoreId> = hello.info().kept().collect();
         self.queues.peer_linked(now, member, boot, store, &kept);
+        self.queues.peer_zone(now, member, Zone::of(&hello.zone));
         self.queues.peer_takes(member, hello.minor >= MINOR_TAKES);
         let verdict = self.watch.linked(now.mono, member);
         self.carry_out(now, verdict);
@@ -461,6 +463,7 @@ fn card_of(hello: &Hello) -> Card {
     let mut card = Card::new(hello.member(), hello.incarnation, hello.boot());
     card.version = hello.version;
     card.name.clone_from(&hello.name);
+    card.zone.clone_from(&hello.zone);
     card.address.clone_from(&hello.address);
     card.minor = hello.minor;
     card

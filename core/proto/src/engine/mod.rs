@@ -45,7 +45,7 @@ use crate::base::{
     Result, StoreId, Ticket,
 };
 use crate::broadcast::Plumtree;
-use crate::copies::Holder;
+use crate::copies::{Holder, Zone};
 use crate::membership::{Cards, Dialler, Hello, View, Watch};
 use crate::metadata::{Board, Exchanges, News, Table};
 use crate::queue::{Out, Queues, Settings};
@@ -381,6 +381,7 @@ impl Engine {
         hello.is_ephemeral = config.is_ephemeral;
         hello.kept = self.view.own().kept().map(|store| store.0).collect();
         hello.name.clone_from(&config.name);
+        hello.zone.clone_from(&config.zone);
         hello.address = config.address.clone().unwrap_or_default();
         hello
     }
@@ -424,6 +425,7 @@ impl Engine {
                 boot: card.boot(),
                 name: card.name,
                 address: card.address,
+                zone: card.zone,
                 is_self: *id == self.me,
                 is_reachable: *id == self.me || self.watch.is_reachable(*id),
                 memory_level: self.queues.level_of(*id),
@@ -534,6 +536,7 @@ fn settings(config: &Config) -> Settings {
         takeover_after: config.takeover_after,
         repair_after: config.repair_after,
         inventory_after: config.inventory_after,
+        zone: Zone::of(&config.zone),
         max_attempts: config.max_attempts,
         memory_bytes_max: config.memory_bytes_max,
         body_bytes_max: config.body_bytes_max,

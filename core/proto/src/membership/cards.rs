@@ -35,6 +35,9 @@ pub struct Card {
     /// The minor wire version it speaks.
     #[prost(uint32, tag = "7")]
     pub minor: u32,
+    /// The zone that it is in: what fails together. May be empty.
+    #[prost(string, tag = "8")]
+    pub zone: String,
 }
 
 impl Card {
@@ -81,6 +84,7 @@ impl Card {
         self.member().0 != 0
             && self.name.len() <= limits::NAME_BYTES_MAX
             && self.address.len() <= limits::NAME_BYTES_MAX
+            && self.zone.len() <= limits::ZONE_BYTES_MAX
     }
 }
 

@@ -76,6 +76,9 @@ pub struct Hello {
     /// It left its cluster and is alone since: who dials it as a member has not heard of that yet.
     #[prost(bool, tag = "18")]
     pub is_apart: bool,
+    /// The zone that it is in; may be empty.
+    #[prost(string, tag = "19")]
+    pub zone: String,
 }
 
 /// Bytes of a nonce.

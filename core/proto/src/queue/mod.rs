@@ -94,7 +94,7 @@ use crate::base::{
     Alarms, Birth, BootId, Chance, Clock, Instant, MemberId, MessageId, Millis, Now, QueueKey,
     Result, SessionId, Stamp, StoreId, Ticket, Wheel, id, limits,
 };
-use crate::copies::{Holder, Holders, Own, Placement};
+use crate::copies::{Holder, Holders, Own, Placement, Zone};
 use batch::Batch;
 use counters::Counters;
 use dead::Cause;
@@ -150,6 +150,8 @@ pub struct Settings {
     pub repair_after: Millis,
     /// So often what is held is compared with others.
     pub inventory_after: Millis,
+    /// Where this member is: copies go elsewhere first.
+    pub zone: Zone,
     /// Budget for held messages.
     pub memory_bytes_max: u64,
     /// Given out this often, a message is a dead letter.
@@ -320,7 +322,7 @@ impl Queues {
         let me = settings.me;
         let mut clock = Clock::default();
         let began = clock.next(now);
-        let placement = Placement::new(me, Chance::new(chance.bits()));
+        let placement = Placement::new(me, settings.zone, Chance::new(chance.bits()));
         let mut alarms = Alarms::default();
         alarms.set(Alarm::Age, now.mono + limits::FORGET_GRACE_MS);
         alarms.set(Alarm::Inventory, inventory::next_look(&settings, now));

@@ -7,7 +7,7 @@ use super::memory::REFUSING;
 use super::repair::SETTLE_DOWN_MS;
 use super::{Alarm, Queues};
 use crate::base::{BootId, Instant, MemberId, MessageId, Millis, Now, QueueKey, StoreId, limits};
-use crate::copies::Holder;
+use crate::copies::{Candidate, Holder, Zone};
 
 /// Another member.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +24,8 @@ pub struct Peer {
     pub(super) kept: Vec<StoreId>,
     /// How near it is to its memory budget, as it told.
     pub(super) level: u8,
+    /// Where it is, as it told.
+    zone: Zone,
     /// It said that it leaves: no new copies for it.
     pub(super) is_leaving: bool,
     /// Its version takes enqueues for others.
@@ -164,6 +166,16 @@ impl Queues {
     pub fn peer_takes(&mut self, member: MemberId, takes_enqueues: bool) {
         if let Some(peer) = self.peers.get_mut(&member) {
             peer.takes_enqueues = takes_enqueues;
+        }
+    }
+
+    /// A linked member says where it is.
+    pub fn peer_zone(&mut self, now: Now, member: MemberId, zone: Zone) {
+        if let Some(peer) = self.peers.get_mut(&member)
+            && peer.zone != zone
+        {
+            peer.zone = zone;
+            self.choose_candidates(now);
         }
     }
 
@@ -338,9 +350,13 @@ impl Queues {
                 member: *member,
                 store,
             };
-            (holder, peer.level)
+            Candidate {
+                holder,
+                level: peer.level,
+                zone: peer.zone,
+            }
         });
-        let candidates: Vec<(Holder, u8)> = candidates.collect();
+        let candidates: Vec<Candidate> = candidates.collect();
         if self.has_short && !candidates.is_empty() {
             self.plan_repair(now.mono + SETTLE_DOWN_MS);
         }
