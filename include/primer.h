@@ -470,6 +470,11 @@ typedef struct primer_options_t {
      * A member unreachable for this long is no holder any more: its copies are made elsewhere: 60,000.
      */
     int64_t repair_after_ms;
+    /**
+     * What fails together with this member (a host, a rack, a data centre), none, by a name that its
+     * neighbours there have, too: copies go to other zones first.
+     */
+    const char *zone;
 } primer_options_t;
 
 /**
@@ -500,6 +505,10 @@ typedef struct primer_member_t {
      * How near it is to its memory budget, 0 to 4, as it told this member; 0 while there is no link to it.
      */
     uint8_t memory_level;
+    /**
+     * What fails together with it; empty when it was told none.
+     */
+    const char *zone;
 } primer_member_t;
 
 /**

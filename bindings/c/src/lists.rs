@@ -25,6 +25,7 @@ struct Row {
     is_self: bool,
     is_reachable: bool,
     memory_level: u8,
+    zone: CString,
 }
 
 /// A member as this one sees it.
@@ -43,6 +44,8 @@ pub struct primer_member_t {
     pub is_reachable: bool,
     /// How near it is to its memory budget, 0 to 4, as it told this member; 0 while there is no link to it.
     pub memory_level: u8,
+    /// What fails together with it; empty when it was told none.
+    pub zone: *const c_char,
 }
 
 /// Counters and gauges at one moment. Free it with primer_stats_free; its texts are good until then.
@@ -72,6 +75,7 @@ pub unsafe extern "C" fn primer_members(
             is_self: member.is_self,
             is_reachable: member.is_reachable,
             memory_level: member.memory_level,
+            zone: terminated(&member.zone),
         });
         give(Members(rows.collect()), out)?;
         Ok(PRIMER_OK)
@@ -101,6 +105,7 @@ pub unsafe extern "C" fn primer_members_at(
             is_self: false,
             is_reachable: false,
             memory_level: 0,
+            zone: c"".as_ptr(),
         };
         // SAFETY: the header's promise.
         let out = unsafe { out("member", member, none) }?;
@@ -115,6 +120,7 @@ pub unsafe extern "C" fn primer_members_at(
             is_self: row.is_self,
             is_reachable: row.is_reachable,
             memory_level: row.memory_level,
+            zone: row.zone.as_ptr(),
         });
         Ok(PRIMER_OK)
     })

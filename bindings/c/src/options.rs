@@ -88,6 +88,9 @@ pub struct primer_options_t {
     pub max_attempts: i64,
     /// A member unreachable for this long is no holder any more: its copies are made elsewhere: 60,000.
     pub repair_after_ms: i64,
+    /// What fails together with this member (a host, a rack, a data centre), none, by a name that its
+    /// neighbours there have, too: copies go to other zones first.
+    pub zone: *const c_char,
 }
 
 /// Options of an enqueue; begin with PRIMER_ENQUEUE_OPTIONS_INIT. PRIMER_DEFAULT takes the member's.
@@ -199,8 +202,9 @@ unsafe impl Sized0 for primer_options_t {
         tls_key: ptr::null(),
         max_attempts: PRIMER_DEFAULT,
         repair_after_ms: PRIMER_DEFAULT,
+        zone: ptr::null(),
     };
-    const SIZES: &'static [usize] = &[96, 160, 168, 176];
+    const SIZES: &'static [usize] = &[96, 160, 168, 176, 184];
 }
 
 // SAFETY: integers and a raw pointer; the size is first.

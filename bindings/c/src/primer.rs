@@ -348,6 +348,7 @@ unsafe fn open_options(given: *const primer_options_t) -> Result<Options> {
         ("listen", given.listen),
         ("seeds", given.seeds),
         ("advertise", given.advertise),
+        ("zone", given.zone),
         ("discover", given.discover),
         ("data_dir", given.data_dir),
         ("secret", given.secret),

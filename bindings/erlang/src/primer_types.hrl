@@ -81,7 +81,8 @@
     boot := binary(),
     is_self := boolean(),
     is_reachable := boolean(),
-    memory_level := 0..4
+    memory_level := 0..4,
+    zone := binary()
 }.
 -type event() :: #{
     at_ms := non_neg_integer(),
@@ -121,7 +122,7 @@
 }.
 -type options() :: #{atom() => term()} | [{atom(), term()}].
 -type open_options() :: options().
-%% `cluster', `name', `listen' (an address or `none'), `seeds' (a list of addresses), `advertise',
+%% `cluster', `name', `listen' (an address or `none'), `seeds' (a list of addresses), `advertise', `zone',
 %% `discover' (`local', `none', `nodes', or a list such as `[none, nodes]'), `data_dir', `copies',
 %% `on_short' (`degrade', `fail' or `wait'), `enqueue_timeout_ms', `lease_ms', `max_attempts',
 %% `takeover_after_ms', `retire_after_ms', `memory_bytes_max', `body_bytes_max', `secret' (one, or a list of up to three),

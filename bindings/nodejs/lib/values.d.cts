@@ -29,6 +29,8 @@ export interface Options {
   seeds?: string | readonly string[]
   /** What others are told to dial, "host:port", where that is not where this member listens. */
   advertise?: string
+  /** What fails together with this member (a host, a rack, a data centre): copies go to other zones first. */
+  zone?: string
   /**
    * How members find each other without addresses: "local", those of this user on this machine, is the default
    * where a cluster is named and neither seeds nor a place to listen are; null (or "none"): not at all.
@@ -278,6 +280,8 @@ export interface Member {
   isReachable: boolean
   /** How near it is to its memory budget, 0 to 4, as it told the asked member; from 3 on it takes nothing new. */
   memoryLevel: number
+  /** What fails together with it; empty when it was told none. */
+  zone: string
 }
 
 export type EventKind =

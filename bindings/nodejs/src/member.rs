@@ -23,6 +23,8 @@ pub struct MemberView {
     pub is_reachable: bool,
     /// How near it is to its memory budget, as it told the asked member.
     pub memory_level: u8,
+    /// What fails together with it; empty when it was told none.
+    pub zone: String,
 }
 
 /// Starts a member from names and values in turn, and answers its handle.
@@ -115,6 +117,7 @@ fn view(member: primer::Member) -> MemberView {
         is_self: member.is_self,
         is_reachable: member.is_reachable,
         memory_level: member.memory_level,
+        zone: member.zone,
     }
 }
 

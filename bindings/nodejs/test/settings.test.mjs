@@ -73,3 +73,8 @@ test('a closed member answers so', async () => {
   ]
   for (const call of calls) assert.throws(call, numbered(MemberDown, 501))
 })
+
+test('a member says in which zone it is', async (t) => {
+  const primer = await member(t, { zone: 'attic' })
+  assert.deepEqual(primer.members().map(({ zone, memoryLevel }) => [zone, memoryLevel]), [['attic', 0]])
+})

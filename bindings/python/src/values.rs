@@ -73,7 +73,7 @@ fn bytes<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyAny> {
 
 /// A `primer.Member`.
 pub fn member(py: Python<'_>, member: primer::Member) -> PyResult<Bound<'_, PyAny>> {
-    static CLASS: Class<7> = Class::new(
+    static CLASS: Class<8> = Class::new(
         "Member",
         [
             "id",
@@ -83,6 +83,7 @@ pub fn member(py: Python<'_>, member: primer::Member) -> PyResult<Bound<'_, PyAn
             "is_self",
             "is_reachable",
             "memory_level",
+            "zone",
         ],
     );
     let values = [
@@ -93,6 +94,7 @@ pub fn member(py: Python<'_>, member: primer::Member) -> PyResult<Bound<'_, PyAn
         any(py, member.is_self)?,
         any(py, member.is_reachable)?,
         any(py, member.memory_level)?,
+        any(py, member.zone)?,
     ];
     CLASS.make(py, values)
 }

@@ -232,6 +232,9 @@ def test_members_and_stats_are_plain_values(node: primer.Primer) -> None:
     assert member.is_self
     assert member.is_reachable
     assert (len(member.id), len(member.boot)) == (32, 16)
+    assert (member.memory_level, member.zone) == (0, "")
+    with primer.open(zone="attic") as other:
+        assert other.members()[0].zone == "attic"
     stats = node.stats()
     assert stats
     assert all(type(name) is str and type(value) is int for name, value in stats.items())

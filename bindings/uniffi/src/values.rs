@@ -279,6 +279,8 @@ pub struct Member {
     pub is_reachable: bool,
     /// How near it is to its memory budget, 0 to 4, as it told this member; 0 while there is no link to it.
     pub memory_level: u8,
+    /// What fails together with it; empty when it was told none.
+    pub zone: String,
 }
 
 impl From<primer::Member> for Member {
@@ -290,6 +292,7 @@ impl From<primer::Member> for Member {
             is_self: member.is_self,
             is_reachable: member.is_reachable,
             memory_level: member.memory_level,
+            zone: member.zone,
         }
     }
 }

@@ -23,6 +23,7 @@ pub(crate) use plan::Plan;
 pub struct Options {
     cluster: Option<String>,
     name: String,
+    zone: String,
     listen: Listen,
     seeds: Vec<String>,
     advertise: Option<String>,
@@ -75,7 +76,7 @@ impl Options {
         }
     }
     /// From pairs of strings, the one door of every binding. Keys (durations in ms, sizes in bytes):
-    /// cluster, name, listen ("127.0.0.1:0", or "none"), seeds (comma separated, names too), advertise,
+    /// cluster, name, listen ("127.0.0.1:0", or "none"), seeds (comma separated, names too), advertise, zone,
     /// discover (local | none), data_dir, copies, on_short (degrade | fail | wait), enqueue_timeout_ms,
     /// lease_ms, max_attempts, takeover_after_ms, repair_after_ms, retire_after_ms, memory_bytes_max,
     /// body_bytes_max, secret (one to three, comma separated), tls_ca, tls_cert, tls_key (paths of PEM files). No pairs at all: one
@@ -111,6 +112,12 @@ impl Options {
     /// stands for every address it leads to.
     pub fn seed(mut self, address: impl Into<String>) -> Self {
         self.seeds.push(address.into());
+        self
+    }
+    /// What fails together with this member: a host, a rack, a data centre, by any name that its neighbours
+    /// there have, too. Copies go to other zones first. Default: none. At most 64 bytes.
+    pub fn zone(mut self, zone: impl Into<String>) -> Self {
+        self.zone = zone.into();
         self
     }
     /// What others are told to dial, "host:port", where that is not the address it listens at:
@@ -241,6 +248,7 @@ impl Options {
             }
         }
         self.check_advertise()?;
+        self.check_zone()?;
         within(
             "seeds",
             self.seeds.len() as u64,
@@ -285,6 +293,16 @@ impl Options {
             _ => Err(Error::new(ErrorKind::InvalidArgument)
                 .because("tls_ca, tls_cert and tls_key belong together")),
         }
+    }
+
+    fn check_zone(&self) -> Result<()> {
+        if self.zone.len() <= limits::ZONE_BYTES_MAX && !self.zone.chars().any(char::is_control) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::InvalidArgument)
+            .because("a zone is a short name of printable characters")
+            .with("zone", shown(&self.zone))
+            .with("bytes_max", limits::ZONE_BYTES_MAX))
     }
 
     fn check_advertise(&self) -> Result<()> {

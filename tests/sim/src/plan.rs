@@ -237,6 +237,8 @@ pub(crate) struct Plan {
     pub has_told: bool,
     /// Each member's memory budget, where it is so small that it is reached.
     pub budgets: Vec<u64>,
+    /// Members are in so many zones; none says so where it is 0.
+    pub zones: usize,
     /// One more queue, with groups.
     pub has_groups: bool,
     /// Away for this long means retired, where that class is on.
@@ -306,6 +308,7 @@ impl Plan {
             has_leaks: false,
             inventory_after: limits::INVENTORY_MS,
             has_told: false,
+            zones: 0,
             budgets: Vec::new(),
             retire_after: dice.range(4_000, 12_000),
             is_pristine,
@@ -359,6 +362,12 @@ impl Plan {
             self.inventory_after = dice.range(1_000, 20_000);
         }
         self.has_told = Dice::new(seed, 22).percent(20);
+        let mut dice = Dice::new(seed, 32);
+        self.zones = if dice.percent(15) {
+            dice.range(1, 3) as usize
+        } else {
+            0
+        };
         self.draw_budgets(&mut Dice::new(seed, 24));
     }
 
@@ -451,6 +460,9 @@ impl Plan {
         config.repair_after = self.takeover_after;
         config.max_attempts = self.max_attempts;
         config.inventory_after = self.inventory_after;
+        if self.zones > 0 {
+            config.zone = format!("zone-{}", seat % self.zones);
+        }
         if let Some(budget) = self.budgets.get(seat) {
             config.memory_bytes_max = *budget;
         }
@@ -510,6 +522,7 @@ impl fmt::Display for Plan {
             (self.has_returns, " returns"),
             (self.has_leaks, " leaks"),
             (self.has_told, " told"),
+            (self.zones > 0, " zones"),
             (!self.budgets.is_empty(), " little-memory"),
         ] {
             if is {

@@ -287,11 +287,13 @@ static void a_member_with_a_directory_is_the_same_member_again(void) {
         primer_member_t self;
         primer_options_t options = PRIMER_OPTIONS_INIT;
         options.data_dir = directory;
+        options.zone = "attic";
         CODE(PRIMER_OK, primer_open(&options, &p));
         CODE(PRIMER_E_IDENTITY_CONFLICT, primer_open(&options, &second));
         CODE(PRIMER_OK, primer_members(p, &members));
         CODE(PRIMER_OK, primer_members_at(members, 0, &self));
         snprintf(id[i], sizeof id[i], "%s", self.id);
+        CHECK(!strcmp(self.zone, "attic") && self.memory_level == 0);
         primer_members_free(members);
         gone(p);
     }
@@ -325,6 +327,7 @@ static void each_new_option_is_judged_under_its_own_name(void) {
         const char *value;
     } wrong[] = {
         {"advertise", offsetof(primer_options_t, advertise), "nowhere"},
+        {"zone", offsetof(primer_options_t, zone), "a\tb"},
         {"discover", offsetof(primer_options_t, discover), "everywhere"},
         {"data_dir", offsetof(primer_options_t, data_dir), ""},
         {"secret", offsetof(primer_options_t, secret), "weak"},

@@ -119,4 +119,5 @@ rustler::atoms! {
     is_full,
     memory_level,
     memory_percent,
+    zone,
 }

@@ -360,7 +360,7 @@ fn receipt_term<'a>(env: Env<'a>, receipt: &Receipt) -> Term<'a> {
 }
 
 fn member_term<'a>(env: Env<'a>, member: &Member) -> Term<'a> {
-    static KEYS: Keys<7> = LazyLock::new(|| {
+    static KEYS: Keys<8> = LazyLock::new(|| {
         [
             atoms::address(),
             atoms::boot(),
@@ -369,6 +369,7 @@ fn member_term<'a>(env: Env<'a>, member: &Member) -> Term<'a> {
             atoms::is_self(),
             atoms::memory_level(),
             atoms::name(),
+            atoms::zone(),
         ]
     });
     let values = [
@@ -379,6 +380,7 @@ fn member_term<'a>(env: Env<'a>, member: &Member) -> Term<'a> {
         member.is_self.encode(env),
         member.memory_level.encode(env),
         text(env, &member.name),
+        text(env, &member.zone),
     ];
     record(env, &KEYS, &values)
 }

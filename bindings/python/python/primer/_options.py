@@ -37,6 +37,8 @@ class Options(TypedDict, total=False):
     """Addresses that are dialled for ever, "host:port" each; a name stands for all that it leads to."""
     advertise: str
     """What others are told to dial, "host:port", where that is not the address it listens at."""
+    zone: str
+    """What fails together with this member (a host, a rack, a data centre): copies go to other zones first."""
     discover: Discover
     """"local" when a cluster is named and neither seeds nor ``listen`` are given, else "none"."""
     data_dir: Path

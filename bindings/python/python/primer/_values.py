@@ -26,6 +26,8 @@ class Member:
     """That member's own opinion, never the cluster's."""
     memory_level: int
     """How near it is to its memory budget, 0 to 4, as it told; from 3 on it takes nothing new."""
+    zone: str
+    """What fails together with it; empty when it was told none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ pub(super) const KEYS: &[&str] = &[
     "listen",
     "seeds",
     "advertise",
+    "zone",
     "discover",
     "data_dir",
     "copies",
@@ -51,6 +52,7 @@ impl Options {
                 );
             }
             "advertise" => self.advertise = Some(value.into()),
+            "zone" => self.zone = value.into(),
             "discover" => self.discover = Some(discover(value)?),
             "data_dir" => self.data_dir = Some(directory(value)?),
             "copies" => self.copies = Some(number("copies", value)?),

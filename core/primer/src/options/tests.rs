@@ -33,6 +33,7 @@ fn every_key_reaches_the_engine() {
         ("listen", "localhost:0"),
         ("seeds", "127.0.0.1:1, localhost:2, db.internal:3,"),
         ("advertise", "till.internal:4"),
+        ("zone", "attic"),
         ("discover", "none"),
         ("data_dir", scratch.path().to_str().unwrap()),
         ("copies", "3"),
@@ -61,7 +62,7 @@ fn every_key_reaches_the_engine() {
     let config = plan.config;
     assert_eq!(config.cluster, cluster_id("shop"));
     assert_eq!(config.member, member_id(config.cluster, "till"));
-    assert_eq!(config.name, "till");
+    assert_eq!((&*config.name, &*config.zone), ("till", "attic"));
     assert!(!config.is_ephemeral);
     assert_eq!(config.address.as_deref(), Some("till.internal:4"));
     assert_eq!(config.seeds, ["127.0.0.1:1", "localhost:2"]);
@@ -86,6 +87,7 @@ fn a_bad_value_names_its_key_and_itself() {
         ("seeds", "127.0.0.1:0"),
         ("seeds", "db.internal:0"),
         ("seeds", "db.internal"),
+        ("zone", "a\tb"),
         ("advertise", "here"),
         ("advertise", "10.0.0.1:0"),
         ("advertise", "0.0.0.0:7000"),
