@@ -136,9 +136,12 @@ impl World {
         self.local_now(at, seat, Local::User(Act::Told(turn)));
     }
 
+    /// Its key, for one call: where memory is short the queue is forgotten as soon as nobody uses it.
     fn told_queue(&mut self, seat: usize, name: &str) -> Option<QueueKey> {
         let life = self.seats[seat].life.as_mut()?;
-        life.engine.queue(name).ok()
+        let key = life.engine.queue(name).ok()?;
+        life.engine.release(key);
+        Some(key)
     }
 
     /// One of them acts.

@@ -202,23 +202,6 @@ impl Queues {
         let bytes = if bytes == 0 { most } else { bytes.min(most) };
         (credit.min(limits::DEMAND_SPARING_MAX), bytes)
     }
-
-    /// One bounded step through the queues: those in which nothing happens keep no room for what may come.
-    pub(super) fn spare_step(&mut self, now: Now) {
-        let from = self.spare_cursor;
-        let end = self.shelves.len().min(from + limits::STEP_MESSAGES_MAX);
-        if let Some(shelves) = self.shelves.get_mut(from..end) {
-            shelves.iter_mut().for_each(super::shelf::Shelf::spare);
-        }
-        self.spare_cursor = end;
-        if end < self.shelves.len() {
-            return self.alarms.set_earlier(Alarm::Spare, now.mono);
-        }
-        self.spare_cursor = 0;
-        if self.memory.level() >= SPARING {
-            self.alarms.set(Alarm::Spare, now.mono + limits::SPARE_MS);
-        }
-    }
 }
 
 #[cfg(test)]
