@@ -174,7 +174,9 @@ impl Queues {
 
     /// A member says how near it is to its memory budget.
     pub fn peer_level(&mut self, now: Now, member: MemberId, level: u32) {
-        let level = u8::try_from(level).unwrap_or(u8::MAX);
+        // Of a later version there may be more.
+        let most = limits::MEMORY_LEVELS.len() as u32;
+        let level = level.min(most) as u8;
         if let Some(peer) = self.peers.get_mut(&member)
             && peer.level != level
         {
