@@ -462,6 +462,9 @@ impl Driver {
 
     /// The queue of that name. Errors: 101, 201, 501.
     pub(crate) fn queue(&self, name: &str) -> Result<QueueKey> {
+        if self.is_forgotten() {
+            return Err(closed());
+        }
         let released = std::mem::take(&mut *self.released.lock());
         self.ask(|engine| {
             released.into_iter().for_each(|key| engine.release(key));
@@ -472,7 +475,9 @@ impl Driver {
     /// Nobody has that queue's key any more. The engine hears of it when next a queue is asked for: a handle
     /// may be dropped where its lock is held.
     pub(crate) fn release_queue(&self, key: QueueKey) {
-        self.released.lock().push(key);
+        if !self.is_forgotten() {
+            self.released.lock().push(key);
+        }
     }
 
     /// What is under a key. Errors: 501.
@@ -564,6 +569,7 @@ impl Driver {
     pub(crate) fn with_locked(&self, inside: impl FnOnce()) {
         let _core = self.core.lock();
         let _ending = self.ending.lock();
+        let _released = self.released.lock();
         inside();
     }
 
