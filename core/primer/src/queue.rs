@@ -31,6 +31,12 @@ struct Seat {
     name: Box<str>,
 }
 
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.driver.release_queue(self.key);
+    }
+}
+
 impl Queue {
     pub(crate) fn new(driver: Arc<Driver>, key: QueueKey, name: &str) -> Self {
         let name = name.into();

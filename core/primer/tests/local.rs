@@ -441,3 +441,31 @@ trait PollOnce: Future {
 }
 
 impl<F: Future> PollOnce for F {}
+
+#[test]
+fn queues_whose_handles_are_dropped_are_forgotten_where_memory_is_short_and_others_go_on() {
+    let options = primer::Options::from_pairs([("memory_bytes_max", "100000")]).unwrap();
+    let primer = options.open_blocking().unwrap();
+    let kept = primer.queue("kept").unwrap();
+    for number in 0..50 {
+        let queue = primer.queue(&format!("user/{number}")).unwrap();
+        queue.enqueue("hello").wait().unwrap();
+        receive(&queue).ack().unwrap();
+    }
+    let known = || primer.stats().unwrap().get("queues");
+    assert_eq!(known(), 51);
+    // A delivery keeps its queue, also when nobody has another handle.
+    let delivery = {
+        let queue = primer.queue("at work").unwrap();
+        queue.enqueue("long").wait().unwrap();
+        receive(&queue)
+    };
+    let full = primer.queue("full").unwrap();
+    full.enqueue(vec![0; 90_000]).wait().unwrap();
+    until("idle queues are forgotten", || known() == 3);
+    kept.enqueue("still there").wait().unwrap();
+    receive(&kept).ack().unwrap();
+    delivery.ack().unwrap();
+    let again = primer.queue("user/7").unwrap();
+    assert!(peek(&again).is_empty());
+}

@@ -47,3 +47,42 @@ fn a_local_message_allocates_at_most_twice_and_crosses_no_thread() {
     // What a message took is given back.
     assert!(counted.bytes_current.abs() < 4_096, "{counted:?}");
 }
+
+/// What of the heap is kept of each, in bytes.
+fn kept(count: usize, what: impl FnOnce()) -> f64 {
+    let counted = allocation_counter::measure(what);
+    counted.bytes_current as f64 / count as f64
+}
+
+#[test]
+fn a_held_message_costs_its_body_and_what_the_budget_counts_beside_it() {
+    const HELD: usize = 100_000;
+    const BODY: usize = 100;
+    let (_member, queue) = queue();
+    // Slabs, rings and maps grow by doubling: at the worst moment each has twice what it needs.
+    let each = kept(HELD, || {
+        for _ in 0..HELD {
+            at_once(queue.enqueue(Bytes::from(vec![7; BODY])).start());
+        }
+    });
+    println!(
+        "bytes of a held message beside its body: {:.0}",
+        each - BODY as f64
+    );
+    assert!(each <= (BODY + 300) as f64, "{each}");
+}
+
+#[test]
+fn a_queue_that_was_used_costs_no_more_than_a_kibibyte() {
+    const QUEUES: usize = 50_000;
+    let (member, _queue) = queue();
+    let (body, options) = (Bytes::from_static(&[7; 100]), ReceiveOptions::default());
+    let each = kept(QUEUES, || {
+        for number in 0..QUEUES {
+            let queue = member.queue(&format!("user/{number}")).unwrap();
+            one(&queue, &body, &options);
+        }
+    });
+    println!("bytes of a queue that was used: {each:.0}");
+    assert!(each <= 1_024.0, "{each}");
+}

@@ -396,7 +396,7 @@ impl Plan {
 
     /// The largest message is less than what lies between refusing and the budget.
     fn draw_budgets(&mut self, dice: &mut Dice) {
-        if dice.percent(8) {
+        if dice.percent(if self.has_told { 25 } else { 8 }) {
             let seats = self.seats();
             self.budgets = (0..seats).map(|_| dice.range(120_000, 400_000)).collect();
         }

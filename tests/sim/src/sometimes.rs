@@ -86,6 +86,7 @@ pub const SOMETIMES: &[&str] = &[
     "put into a paused queue",
     "put into groups",
     "queue examined",
+    "queue forgotten",
     "queue purged",
     "receive cancelled",
     "receive waited and got some",
@@ -135,6 +136,7 @@ impl Sometimes {
             ("inventory_differences", "inventories differed"),
             ("takeovers_leased", "takeover waited for a consumer"),
             ("memory_levels", "memory level changed"),
+            ("queues_forgotten", "queue forgotten"),
         ] {
             if stats.get(counter).is_some_and(|count| *count > 0) {
                 self.hit(what);

@@ -139,9 +139,12 @@ impl World {
         self.local_now(at, seat, Local::User(Act::Told(turn)));
     }
 
+    /// Its key, for one call: where memory is short the queue is forgotten as soon as nobody uses it.
     fn told_queue(&mut self, seat: usize, name: &str) -> Option<QueueKey> {
         let life = self.seats[seat].life.as_mut()?;
-        life.engine.queue(name).ok()
+        let key = life.engine.queue(name).ok()?;
+        life.engine.release(key);
+        Some(key)
     }
 
     /// One of them acts.
@@ -449,11 +452,34 @@ impl World {
         })
     }
 
+    /// In a quiet cluster nobody keeps what was purged.
+    fn judge_kept(&mut self) {
+        let mut kept = Vec::new();
+        for (id, number) in &self.told.numbers {
+            let Some(place) = self.told.all.get(number).map(|one| one.queue) else {
+                continue;
+            };
+            let owner = self.living().find_map(|(seat, life)| {
+                let seen = life.engine.glimpse(*id).filter(|seen| seen.is_owned)?;
+                Some((seat, seen.stamp))
+            });
+            if let Some((seat, stamp)) = owner
+                && stamp <= self.known(seat, place).purged
+            {
+                kept.push(format!("m{seat} keeps {id}, which it knows to be over"));
+            }
+        }
+        for why in kept {
+            self.violation("purged", why);
+        }
+    }
+
     /// The load is over: one of them for each queue, at every member that reads.
     pub fn drain_told(&mut self, seat: usize) {
         if !self.plan.has_told {
             return;
         }
+        self.judge_kept();
         for from in 0..=QUEUES.len() {
             let act = Act::Told(Turn::Drain(from));
             self.local_now(self.now, seat, Local::User(act));

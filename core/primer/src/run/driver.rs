@@ -59,6 +59,8 @@ pub(crate) enum Manner {
 pub(crate) struct Driver {
     gate: AtomicU8,
     core: Mutex<Core>,
+    /// Queues whose handles were dropped: never more than were asked for.
+    released: Mutex<Vec<QueueKey>>,
     clock: Clock,
     feeds: Arc<Feeds>,
     counters: Counters,
@@ -94,6 +96,7 @@ impl Driver {
         Arc::new(Self {
             gate: AtomicU8::new(OPEN),
             core: Mutex::new(Core::new(engine, feeds.clone(), keeper.clone())),
+            released: Mutex::default(),
             clock,
             feeds,
             counters: Counters::default(),
@@ -459,7 +462,22 @@ impl Driver {
 
     /// The queue of that name. Errors: 101, 201, 501.
     pub(crate) fn queue(&self, name: &str) -> Result<QueueKey> {
-        self.ask(|engine| engine.queue(name))?
+        if self.is_forgotten() {
+            return Err(closed());
+        }
+        let released = std::mem::take(&mut *self.released.lock());
+        self.ask(|engine| {
+            released.into_iter().for_each(|key| engine.release(key));
+            engine.queue(name)
+        })?
+    }
+
+    /// Nobody has that queue's key any more. The engine hears of it when next a queue is asked for: a handle
+    /// may be dropped where its lock is held.
+    pub(crate) fn release_queue(&self, key: QueueKey) {
+        if !self.is_forgotten() {
+            self.released.lock().push(key);
+        }
     }
 
     /// What is under a key. Errors: 501.
@@ -551,6 +569,7 @@ impl Driver {
     pub(crate) fn with_locked(&self, inside: impl FnOnce()) {
         let _core = self.core.lock();
         let _ending = self.ending.lock();
+        let _released = self.released.lock();
         inside();
     }
 

@@ -410,9 +410,17 @@ impl Engine {
         self.table.digest()
     }
 
-    /// The queue of that name, made if it is new. Errors: 101, 201.
+    /// The queue of that name, made if it is new. Its key is good until it is released as often as it was
+    /// asked for. Errors: 101, 201.
     pub fn queue(&mut self, name: &str) -> Result<QueueKey> {
-        self.queues.queue(name)
+        let key = self.queues.queue(name)?;
+        self.queues.hold_queue(key);
+        Ok(key)
+    }
+
+    /// A host needs the key of a queue no more.
+    pub fn release(&mut self, queue: QueueKey) {
+        self.queues.release_queue(queue);
     }
 
     /// The member set as this member sees it, in the order of ids.

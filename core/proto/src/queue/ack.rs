@@ -8,7 +8,9 @@ use super::message::{Done, Ending, Message};
 use super::settle::done_already;
 use super::slot::{Lessee, Place, Slot};
 use super::{Queues, limits};
-use crate::base::{BootId, Error, ErrorKind, Instant, MemberId, MessageId, Now, Result, Ticket};
+use crate::base::{
+    BootId, Error, ErrorKind, Instant, MemberId, MessageId, Now, QueueKey, Result, Ticket,
+};
 use crate::copies::{Holder, Holders};
 use crate::wire::{Ids, SEQUENCE_MAX};
 
@@ -95,6 +97,7 @@ impl Queues {
         if is_plain {
             let (queue, bytes) = (slot.queue, slot.body.len());
             self.discount_one(queue, bytes);
+            self.let_go_of_one(queue);
             self.index.take(handle.id);
             self.wheel.clear(index);
             let freed = self.slab.empty(index);
@@ -102,6 +105,13 @@ impl Queues {
             self.counters.acked += 1;
         }
         is_plain
+    }
+
+    /// A message of this shelf is not here any more.
+    fn let_go_of_one(&mut self, queue: QueueKey) {
+        if let Some(shelf) = self.shelves.get_mut(queue.0 as usize) {
+            shelf.held = shelf.held.saturating_sub(1);
+        }
     }
 
     fn remember(&mut self, ended: Neighbours) {
@@ -198,6 +208,7 @@ impl Queues {
         self.hints.forget(id);
         let slot = self.slab.remove(index)?;
         self.discharge(slot.weight());
+        self.let_go_of_one(slot.queue);
         if self.counts(&slot) {
             self.discount_one(slot.queue, slot.body.len());
         }

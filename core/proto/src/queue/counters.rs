@@ -32,6 +32,8 @@ counters! {
     copies_stored,
     /// Copies refused.
     copies_refused,
+    /// Queues forgotten because nobody used them.
+    queues_forgotten,
     /// Times that this member came nearer to its memory budget, or further from it, by a level.
     memory_levels,
     /// Leases given by this owner.

@@ -403,6 +403,9 @@ impl Queues {
     ) {
         self.charge(weight);
         self.index.insert(id, index);
+        if let Some(shelf) = self.shelves.get_mut(queue.0 as usize) {
+            shelf.held += 1;
+        }
         if let Some(slot) = self.slab.get(index)
             && self.counts(slot)
         {

@@ -13,12 +13,9 @@ use alloc::vec::Vec;
 use super::canary::QueueCanary;
 use super::message::Ending;
 use super::repair::SETTLE_DOWN_MS;
-use super::shelf::Shelf;
 use super::slot::{Lessee, Place, Slot};
 use super::{Alarm, Out, Queues, limits};
-use crate::base::{
-    Birth, BootId, Error, ErrorKind, MessageId, Millis, Now, QueueKey, Result, Stamp, id,
-};
+use crate::base::{Birth, BootId, MessageId, Millis, Now, QueueKey, Result, Stamp, id};
 use crate::copies::{Fan, Owed, is_derived};
 
 /// Between a queue's name and a group's in the name of the group's shelf: in no name that a user gave.
@@ -168,18 +165,11 @@ impl Queues {
             return Ok(*key);
         }
         id::check_name("group", group, limits::NAME_BYTES_MAX)?;
-        self.check_room_for_queue()?;
-        let key = QueueKey(self.shelves.len() as u32);
-        let name: Arc<str> = name.into();
-        let mut shelf = Shelf::new(name.clone(), key);
-        shelf.rules = self.book.rules(split(&name).0);
-        shelf.of = Some(GroupOf {
+        let of = GroupOf {
             base,
             births: Vec::new(),
-        });
-        self.shelves.push(shelf);
-        self.names.insert(name, key);
-        Ok(key)
+        };
+        self.add_shelf(&name, Some(of))
     }
 
     /// The groups that a queue has from now on, as far as is known here: all of them.
@@ -517,16 +507,6 @@ impl Queues {
             self.index.note_fan(id.origin, fan);
             self.expect_birth(queue, fan.birth);
         }
-    }
-
-    /// Another queue or group can be known. Errors: 201.
-    pub(super) fn check_room_for_queue(&self) -> Result<()> {
-        if self.shelves.len() < limits::QUEUES_MAX {
-            return Ok(());
-        }
-        Err(Error::new(ErrorKind::Full)
-            .because("this member knows as many queues as it may")
-            .with("queues_max", limits::QUEUES_MAX))
     }
 
     /// No groups any more, and nothing that belongs to any: the room begins anew.

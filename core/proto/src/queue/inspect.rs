@@ -42,7 +42,7 @@ impl Queues {
         stats.insert("messages_dying", of(Place::Dying));
         stats.insert("memory_bytes", self.memory.used());
         stats.insert("memory_level", self.memory.level().into());
-        stats.insert("queues", self.shelves.len() as u64);
+        stats.insert("queues", self.known() as u64);
         stats.insert("tombstones", self.tombs.message_count());
         stats.insert("tombstone_runs", self.tombs.run_count() as u64);
         stats.insert("calls", self.calls.len() as u64);
@@ -93,6 +93,7 @@ impl Queues {
     pub fn audit(&self) -> Result<(), String> {
         let mut ready: BTreeMap<u32, usize> = BTreeMap::new();
         let mut loads: BTreeMap<u32, Load> = BTreeMap::new();
+        let mut held: BTreeMap<u32, u32> = BTreeMap::new();
         let (mut count, mut bytes) = (0, 0);
         for index in 0..self.slab.end() {
             let Some(slot) = self.slab.get(index) else {
@@ -103,6 +104,7 @@ impl Queues {
             }
             count += 1;
             bytes += slot.weight();
+            *held.entry(slot.queue.0).or_default() += 1;
             if self.index.get(slot.id) != Some(index) {
                 return Err(format!("{} is not in the index", slot.id));
             }
@@ -149,6 +151,12 @@ impl Queues {
             return Err(format!(
                 "{count} messages of {bytes} bytes, counted otherwise"
             ));
+        }
+        for (queue, shelf) in self.shelves.iter().enumerate() {
+            let expected = held.get(&(queue as u32)).copied().unwrap_or(0);
+            if shelf.held != expected {
+                return Err(format!("{} counts {} held", shelf.name, shelf.held));
+            }
         }
         self.audit_loads(&loads)?;
         self.audit_shelves(&ready)

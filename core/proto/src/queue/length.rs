@@ -295,6 +295,11 @@ impl Queues {
         }
     }
 
+    /// A shelf is not known here any more.
+    pub(super) fn forget_length(&mut self, key: QueueKey) {
+        self.lengths.told.remove(&key);
+    }
+
     /// What a member said of its lengths is not so any more, or not known.
     pub fn forget_lengths(&mut self, member: MemberId) {
         self.lengths.forget(member);

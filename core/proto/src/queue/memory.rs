@@ -174,7 +174,9 @@ impl Queues {
 
     /// A member says how near it is to its memory budget.
     pub fn peer_level(&mut self, now: Now, member: MemberId, level: u32) {
-        let level = u8::try_from(level).unwrap_or(u8::MAX);
+        // Of a later version there may be more.
+        let most = limits::MEMORY_LEVELS.len() as u32;
+        let level = level.min(most) as u8;
         if let Some(peer) = self.peers.get_mut(&member)
             && peer.level != level
         {
@@ -201,23 +203,6 @@ impl Queues {
         let most = limits::DEMAND_SPARING_BYTES_MAX;
         let bytes = if bytes == 0 { most } else { bytes.min(most) };
         (credit.min(limits::DEMAND_SPARING_MAX), bytes)
-    }
-
-    /// One bounded step through the queues: those in which nothing happens keep no room for what may come.
-    pub(super) fn spare_step(&mut self, now: Now) {
-        let from = self.spare_cursor;
-        let end = self.shelves.len().min(from + limits::STEP_MESSAGES_MAX);
-        if let Some(shelves) = self.shelves.get_mut(from..end) {
-            shelves.iter_mut().for_each(super::shelf::Shelf::spare);
-        }
-        self.spare_cursor = end;
-        if end < self.shelves.len() {
-            return self.alarms.set_earlier(Alarm::Spare, now.mono);
-        }
-        self.spare_cursor = 0;
-        if self.memory.level() >= SPARING {
-            self.alarms.set(Alarm::Spare, now.mono + limits::SPARE_MS);
-        }
     }
 }
 

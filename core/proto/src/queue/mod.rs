@@ -12,7 +12,7 @@
 //! `settle` (nack, release, extend, reject), `terms` and `dead` (dates, limits, dead letters), `redrive`, `letters`
 //! and `onward` (their way back), `ack` and `round` (the end of a message), `takeover` and
 //! `handover` (owners that went or go), `repair` (copies that went), `rules` (what a queue is told to do),
-//! `length` and `purge` (too much of it, and all of it), `memory` (too much of all of them). It knows members only as [`Peer`]s that the engine tells it
+//! `length` and `purge` (too much of it, and all of it), `memory` (too much of all of them), `idle` (queues that nobody uses). It knows members only as [`Peer`]s that the engine tells it
 //! of, and says what it wants as [`Out`]s.
 
 mod account;
@@ -36,6 +36,7 @@ mod give;
 mod groups;
 mod handover;
 mod hint;
+mod idle;
 mod inspect;
 mod inventory;
 mod keep;
@@ -299,8 +300,8 @@ pub struct Queues {
     has_short: bool,
     /// What is held, against the budget.
     memory: memory::Memory,
-    /// Where the look for room that is not used stands.
-    spare_cursor: usize,
+    /// Queues that nobody uses.
+    idle: idle::Idle,
     leaving: Option<Leaving>,
     /// Everything is handed over: nothing is taken until [`Queues::reset`], or it would be lost.
     is_parting: bool,
@@ -374,7 +375,7 @@ impl Queues {
             lengths: length::Lengths::default(),
             has_short: false,
             memory: memory::Memory::new(settings.memory_bytes_max),
-            spare_cursor: 0,
+            idle: idle::Idle::default(),
             leaving: None,
             is_parting: false,
             aside: Vec::new(),
@@ -396,14 +397,7 @@ impl Queues {
             return Ok(*key);
         }
         id::check_name("queue", name, limits::NAME_BYTES_MAX)?;
-        self.check_room_for_queue()?;
-        let key = QueueKey(self.shelves.len() as u32);
-        let name: Arc<str> = name.into();
-        let mut shelf = Shelf::new(name.clone(), key);
-        shelf.rules = self.book.rules(&name);
-        self.shelves.push(shelf);
-        self.names.insert(name, key);
-        Ok(key)
+        self.add_shelf(name, None)
     }
 
     /// Swaps what the room wants done since the last call for `empty`, so that two buffers serve

@@ -197,6 +197,11 @@ impl Book {
         policy.unwrap_or_default().into()
     }
 
+    /// True for a queue that was told something itself.
+    pub(super) fn has_own(&self, queue: &str) -> bool {
+        self.queues.contains_key(queue)
+    }
+
     /// What is settled for a queue; nothing for most.
     pub(super) fn rules(&self, queue: &str) -> Option<Arc<Rules>> {
         let policy = self.policy(queue).map(|(_, rules)| rules);

@@ -15,6 +15,10 @@ use crate::copies::Own;
 #[derive(Debug)]
 pub(super) struct Shelf {
     pub(super) name: Arc<str>,
+    /// How often hosts have it at hand.
+    pub(super) hosts: u32,
+    /// Messages that are here of it, whoever owns them.
+    pub(super) held: u32,
     /// The queue that it is a group's shelf of; none for a queue's own.
     pub(super) of: Option<GroupOf>,
     /// The queue's groups: what is put into it goes to each of them.
@@ -45,6 +49,8 @@ pub(super) struct Shelf {
 impl Shelf {
     pub(super) fn new(name: Arc<str>, key: QueueKey) -> Self {
         Self {
+            hosts: 0,
+            held: 0,
             of: None,
             branches: Vec::new(),
             rules: None,
@@ -65,6 +71,15 @@ impl Shelf {
     /// True while nothing goes out of it.
     pub(super) fn is_paused_out(&self) -> bool {
         self.rules.as_ref().is_some_and(|rules| rules.is_paused_out)
+    }
+
+    /// True while there are messages, consumers or groups of it here, or others list it, or a host has it
+    /// at hand.
+    pub(super) fn is_used(&self) -> bool {
+        let is_consumed = self.is_thirsty() || !self.asking.is_empty();
+        let is_held = self.hosts > 0 || self.held > 0;
+        let has_groups = self.of.is_some() || !self.branches.is_empty();
+        is_held || is_consumed || has_groups || !self.listed.is_empty()
     }
 
     /// Gives back the room for what may come, where there is nothing.
