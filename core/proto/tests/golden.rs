@@ -450,6 +450,7 @@ fn looks() -> Vec<(&'static str, Message)> {
         headers: Some(Arc::new(vec![("sure".into(), "yes".into())])),
         attempts: 2,
         priority: 4,
+        key: String::new(),
         copies: 3,
         ready_at_ms: 1_795_000_000_500,
         expires_ms: 1_795_000_001_000,
@@ -471,6 +472,7 @@ fn looks() -> Vec<(&'static str, Message)> {
                 }],
                 body_bytes_max: 2,
                 wait_ms: 2_000,
+                shows_keys: false,
             })),
         ),
         (
@@ -599,7 +601,7 @@ fn forwards() -> Vec<(&'static str, Message)> {
     let queue = |message: Queue| Message::Queue(message.into());
     let headers = Arc::new(vec![("n".into(), "v".into())]);
     let terms = Terms {
-        priority: Some(9),
+        key: "ada".into(),
         ..Terms::default()
     };
     let taken = Taken {
@@ -610,10 +612,7 @@ fn forwards() -> Vec<(&'static str, Message)> {
         copies: vec![3, 2],
         code: 204,
         reason: "the queue is paused".into(),
-        context: vec![QueueHeader {
-            name: "queue".into(),
-            value: "jobs".into(),
-        }],
+        context: vec![QueueHeader::default()],
         is_leaving: true,
     };
     vec![
@@ -661,7 +660,7 @@ fn examinations() -> Vec<(&'static str, Message)> {
         memory_percent: 96,
         lessees: vec![MemberId(0xe3).0.to_le_bytes().to_vec()],
         owners: vec![MemberId(0xd2).0.to_le_bytes().to_vec()],
-        member: Vec::new(),
+        ..Facts::default()
     };
     vec![
         (

@@ -19,7 +19,7 @@ const USAGE: &str = "primer-sim --seeds N [--from S] | --seed N [--trace] [--his
   --canary NAME plant a bug; the run must find it: ack_before_w fence_on_retire join_context_early
                 young_context join_only_on_equal_roots clamp_stamp coalesce_without_contexts reuse_dot
                 keep_context_of_damaged no_fingerprint at_most_once_again at_most_once_copied
-                aborted_after_takeover fresh_dead_letter added_group_lost";
+                aborted_after_takeover fresh_dead_letter added_group_lost key_ignored";
 
 const HEADING: &str = "| members | joined ms | frames/s | bytes/s | KiB | work ms/s | write ms p50 | p99 | heal ms | death ms |";
 
@@ -100,6 +100,7 @@ fn canary_named(name: &str) -> Option<Canary> {
         "aborted_after_takeover" => Canary::Queue(QueueCanary::AbortedAfterTakeover),
         "fresh_dead_letter" => Canary::Queue(QueueCanary::FreshDeadLetter),
         "added_group_lost" => Canary::Queue(QueueCanary::AddedGroupLost),
+        "key_ignored" => Canary::Queue(QueueCanary::KeyIgnored),
         _ => return None,
     })
 }

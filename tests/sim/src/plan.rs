@@ -214,6 +214,8 @@ pub(crate) struct Plan {
     pub has_browsers: bool,
     /// Messages have terms: dates, priorities, at most one delivery.
     pub has_terms: bool,
+    /// Messages have keys.
+    pub has_keys: bool,
     /// What fails too often, or is rejected, goes on as a dead letter.
     pub has_letters: bool,
     /// How often that is, where the producer does not say it.
@@ -284,6 +286,7 @@ impl Plan {
             has_older: classes.has(Class::Mixed) && Dice::new(seed, 22).coin(),
             has_browsers: false,
             has_terms: false,
+            has_keys: false,
             has_letters: false,
             max_attempts: u32::MAX,
             has_returns: false,
@@ -340,6 +343,7 @@ impl Plan {
         self.has_terms = Dice::new(seed, 15).percent(40);
         self.draw_letters(&mut Dice::new(seed, 17));
         self.has_returns = Dice::new(seed, 20).percent(8);
+        self.has_keys = Dice::new(seed, 24).percent(35);
     }
 
     fn draw_letters(&mut self, dice: &mut Dice) {
@@ -373,6 +377,7 @@ impl Plan {
         plan.is_cluster = true;
         (plan.has_queues, plan.has_groups) = (false, false);
         (plan.has_terms, plan.has_letters, plan.has_returns) = (false, false, false);
+        plan.has_keys = false;
         (plan.producers, plan.consumers) = (0, 0);
         (plan.has_deaf_member, plan.is_mourned) = (false, false);
         plan.delay = 500;
@@ -425,6 +430,7 @@ impl fmt::Display for Plan {
             (self.is_split, " split"),
             (self.has_groups, " groups"),
             (self.has_terms, " terms"),
+            (self.has_keys, " keyed"),
             (self.has_letters, " letters"),
             (self.has_returns, " returns"),
         ] {

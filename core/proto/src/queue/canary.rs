@@ -19,6 +19,8 @@ pub enum QueueCanary {
     FreshDeadLetter,
     /// What waits in a queue leaves it for a new group, and does not come there.
     AddedGroupLost,
+    /// Messages are given out without a look at their keys.
+    KeyIgnored,
 }
 
 /// Which bug is planted here: never one in builds without the feature.

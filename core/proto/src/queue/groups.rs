@@ -172,7 +172,7 @@ impl Queues {
         let key = QueueKey(self.shelves.len() as u32);
         let name: Arc<str> = name.into();
         let mut shelf = Shelf::new(name.clone(), key);
-        shelf.rules = self.book.rules(split(&name).0);
+        shelf.set_rules(self.book.rules(split(&name).0));
         shelf.of = Some(GroupOf {
             base,
             births: Vec::new(),

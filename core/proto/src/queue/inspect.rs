@@ -80,6 +80,7 @@ impl Queues {
     pub fn audit(&self) -> Result<(), String> {
         let mut ready: BTreeMap<u32, usize> = BTreeMap::new();
         let mut loads: BTreeMap<u32, Load> = BTreeMap::new();
+        let mut leased: BTreeMap<(u32, &str), usize> = BTreeMap::new();
         let (mut count, mut bytes) = (0, 0);
         for index in 0..self.slab.end() {
             let Some(slot) = self.slab.get(index) else {
@@ -100,6 +101,9 @@ impl Queues {
                 let load = loads.entry(slot.queue.0).or_default();
                 load.messages += 1;
                 load.bytes += slot.body.len() as u64;
+            }
+            if let Some(key) = slot.key().filter(|_| slot.place == Place::Leased) {
+                *leased.entry((slot.queue.0, key)).or_default() += 1;
             }
             if slot.place == Place::Ready {
                 *ready.entry(slot.queue.0).or_default() += 1;
@@ -138,6 +142,7 @@ impl Queues {
             ));
         }
         self.audit_loads(&loads)?;
+        self.audit_keys(leased)?;
         self.audit_shelves(&ready)
     }
 
@@ -154,15 +159,31 @@ impl Queues {
         Ok(())
     }
 
+    /// Of one key no more are on lease at a time than may be.
+    fn audit_keys(&self, leased: BTreeMap<(u32, &str), usize>) -> Result<(), String> {
+        for ((queue, key), count) in leased {
+            let shelf = self.shelves.get(queue as usize);
+            let lines = shelf.and_then(|shelf| shelf.ready.lines());
+            let most = lines.map_or(1, |lines| lines.peak(key));
+            if count > most {
+                return Err(format!("{count} of key {key} are on lease, {most} may be"));
+            }
+        }
+        Ok(())
+    }
+
     fn audit_shelves(&self, ready: &BTreeMap<u32, usize>) -> Result<(), String> {
         for (queue, shelf) in self.shelves.iter().enumerate() {
             let expected = ready.get(&(queue as u32)).copied().unwrap_or(0);
-            if shelf.ready.count() != expected {
+            let counted = shelf.ready.count() + shelf.ready.behind();
+            if counted != expected {
                 return Err(format!(
-                    "{} counts {} ready, has {expected}",
-                    shelf.name,
-                    shelf.ready.count()
+                    "{} counts {counted} ready, has {expected}",
+                    shelf.name
                 ));
+            }
+            if let Some(Err(what)) = shelf.ready.lines().map(super::lines::Lines::audit) {
+                return Err(format!("{}: {what}", shelf.name));
             }
             let under_way = self
                 .asked
