@@ -47,7 +47,7 @@
 #define PRIMER_ENQUEUE_OPTIONS_INIT \
     {sizeof(primer_enqueue_options_t), PRIMER_DEFAULT, PRIMER_DEFAULT, PRIMER_DEFAULT, NULL, 0, \
      PRIMER_DEFAULT, PRIMER_DEFAULT, PRIMER_DEFAULT, PRIMER_DEFAULT, PRIMER_DEFAULT, PRIMER_DEFAULT, \
-     PRIMER_DEFAULT}
+     PRIMER_DEFAULT, NULL}
 #define PRIMER_RECEIVE_OPTIONS_INIT \
     {sizeof(primer_receive_options_t), 0, PRIMER_DEFAULT, NULL, PRIMER_DEFAULT}
 #define PRIMER_BROWSE_OPTIONS_INIT \
@@ -596,6 +596,10 @@ typedef struct primer_enqueue_options_t {
      * What becomes of it where the queue has no group: PRIMER_IF_NO_GROUP_HOLD, _DROP or _REFUSE.
      */
     int64_t if_no_group;
+    /**
+     * Messages of one key are given out in line, one at a time: UTF-8, 1 to 255 bytes; NULL for none. Copied.
+     */
+    const char *key;
 } primer_enqueue_options_t;
 
 /**
@@ -897,7 +901,7 @@ typedef struct primer_redriven_counts_t {
 typedef struct primer_finding_t {
     /**
      * What: "paused_out", "owner_unreachable", "member_missing", "no_group", "no_consumer", "no_credit",
-     * "all_leased", "delayed", "paused_in", "full", "memory", "empty" or "healthy".
+     * "key_busy", "all_leased", "delayed", "paused_in", "full", "memory", "empty" or "healthy".
      */
     const char *code;
     /**
@@ -1575,7 +1579,7 @@ void primer_groups_free(struct primer_groups_t *groups);
  * holds where a message or a call does not say. Keys (times in milliseconds, sizes in bytes): copies, on_short
  * (degrade | fail | wait), enqueue_timeout_ms, lease_ms, max_attempts, ttl_ms, backoff_ms and backoff_ms_max (of
  * a nack without a delay), dead_letters (a queue), messages_max and bytes_max (of the queue, or of each of its
- * groups), overflow (refuse | drop_oldest), takeover_after_ms, paused (none | in | out | both). Never waits.
+ * groups), overflow (refuse | drop_oldest), takeover_after_ms, key_concurrency, paused (none | in | out | both). Never waits.
  * Errors: 101 (the message names the nearest known key), 104, 201, 203, 501.
  */
 primer_code_t primer_queue_configure(const struct primer_queue_t *queue,
@@ -1776,6 +1780,13 @@ primer_code_t primer_page_header(const struct primer_page_t *page,
                                  size_t index,
                                  size_t header_index,
                                  struct primer_header_t *header);
+
+/**
+ * The key of message number `index`, from 0. `data` is NULL for one without a key, and where there is no such
+ * message.
+ */
+struct primer_bytes_t primer_page_key(const struct primer_page_t *page,
+                                      size_t index);
 
 /**
  * The next page's `after`; NULL where this is the last one, or for a handle that is not live.
@@ -2000,6 +2011,12 @@ uint32_t primer_delivery_attempts(const struct primer_delivery_t *delivery);
  * In which order it was given out: 0 (last) to 9 (first). -1 for a handle that is not live.
  */
 int32_t primer_delivery_priority(const struct primer_delivery_t *delivery);
+
+/**
+ * The key that the message was put in with: messages of one key are given out in line. `data` is NULL for a
+ * message without one, and for a handle that is not live.
+ */
+struct primer_bytes_t primer_delivery_key(const struct primer_delivery_t *delivery);
 
 /**
  * How many headers the message has. 0 for a handle that is not live.

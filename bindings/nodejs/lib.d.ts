@@ -427,6 +427,8 @@ export class Browsed<T = unknown> {
   readonly attempts: number
   /** 0 (last) to 9 (first). */
   readonly priority: number
+  /** The key that it was put in with, if any: messages of one key are given out in line. */
+  readonly key: string | undefined
   /** When it was accepted, by the clock of the member that did: milliseconds since 1970. */
   readonly acceptedMs: number
   /** Of a delayed one, when it is ready: milliseconds since 1970. */
@@ -474,6 +476,8 @@ export class Delivery<T = unknown> implements Disposable {
   readonly attempts: number
   /** 0 (last) to 9 (first). */
   readonly priority: number
+  /** The key that it was put in with, if any: messages of one key are given out in line. */
+  readonly key: string | undefined
   /** True once it was acked, nacked, rejected or released by way of this object. */
   readonly isSettled: boolean
   readonly queue: Queue<T>

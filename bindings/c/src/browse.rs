@@ -14,7 +14,8 @@ use crate::handle::{borrow, free, give, held, look};
 use crate::options::{PRIMER_DEFAULT, Sized0, headers, number, options, span};
 use crate::queue::{NamedQueue, primer_queue_t};
 use crate::values::{
-    handle_out, out, primer_bytes_t, primer_header_t, primer_message_id_t, text_or_null, view,
+    NO_BYTES, handle_out, out, primer_bytes_t, primer_header_t, primer_message_id_t, text_or_null,
+    view,
 };
 
 /// A state: anyone may have the message.
@@ -234,6 +235,22 @@ pub unsafe extern "C" fn primer_page_header(
             value: view(value.as_bytes()),
         });
         Ok(PRIMER_OK)
+    })
+}
+
+/// The key of message number `index`, from 0. `data` is NULL for one without a key, and where there is no such
+/// message.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn primer_page_key(
+    page: *const primer_page_t,
+    index: usize,
+) -> primer_bytes_t {
+    contained(NO_BYTES, || {
+        // SAFETY: the header's promise: not freed while its bytes are used.
+        let shown = unsafe { look::<Shown>(page) };
+        let message = shown.ok().and_then(|shown| shown.page.messages.get(index));
+        let key = message.and_then(|message| message.key.as_deref());
+        key.map_or(NO_BYTES, |key| view(key.as_bytes()))
     })
 }
 

@@ -8,7 +8,9 @@ use primer::{Delivery, Error, ErrorKind, Result};
 use crate::boundary::{boundary, contained, wrong};
 use crate::code::{PRIMER_EMPTY, PRIMER_OK, primer_code_t};
 use crate::handle::{borrow, free, free_many, give_many, held, look};
-use crate::values::{Out, out, primer_bytes_t, primer_header_t, primer_message_id_t, slice, view};
+use crate::values::{
+    NO_BYTES, Out, out, primer_bytes_t, primer_header_t, primer_message_id_t, slice, view,
+};
 
 /// A message on lease to this process. Free it with primer_delivery_free: settled before (ack, nack,
 /// reject, release) it is merely freed; unsettled it is released, that is, it goes back at once and the attempt
@@ -95,6 +97,20 @@ pub unsafe extern "C" fn primer_delivery_priority(delivery: *const primer_delive
         borrow::<Leased>(delivery)
             .and_then(|leased| Ok(leased.delivery()?.priority().into()))
             .unwrap_or(-1)
+    })
+}
+
+/// The key that the message was put in with: messages of one key are given out in line. `data` is NULL for a
+/// message without one, and for a handle that is not live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn primer_delivery_key(delivery: *const primer_delivery_t) -> primer_bytes_t {
+    contained(NO_BYTES, || {
+        // SAFETY: the header's promise: not freed while its bytes are used.
+        let leased = unsafe { look::<Leased>(delivery) };
+        let key = leased.and_then(Leased::delivery).map(Delivery::key);
+        key.ok()
+            .flatten()
+            .map_or(NO_BYTES, |key| view(key.as_bytes()))
     })
 }
 

@@ -52,7 +52,7 @@ struct Told {
 #[derive(Clone, Copy)]
 pub struct primer_finding_t {
     /// What: "paused_out", "owner_unreachable", "member_missing", "no_group", "no_consumer", "no_credit",
-    /// "all_leased", "delayed", "paused_in", "full", "memory", "empty" or "healthy".
+    /// "key_busy", "all_leased", "delayed", "paused_in", "full", "memory", "empty" or "healthy".
     pub code: *const c_char,
     /// In which group; NULL for the queue itself.
     pub group: *const c_char,

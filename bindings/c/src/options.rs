@@ -124,6 +124,8 @@ pub struct primer_enqueue_options_t {
     pub at_most_once: i64,
     /// What becomes of it where the queue has no group: PRIMER_IF_NO_GROUP_HOLD, _DROP or _REFUSE.
     pub if_no_group: i64,
+    /// Messages of one key are given out in line, one at a time: UTF-8, 1 to 255 bytes; NULL for none. Copied.
+    pub key: *const c_char,
 }
 
 /// Options of a receive; begin with PRIMER_RECEIVE_OPTIONS_INIT.
@@ -207,7 +209,7 @@ unsafe impl Sized0 for primer_options_t {
     const SIZES: &'static [usize] = &[96, 160, 168, 176, 184];
 }
 
-// SAFETY: integers and a raw pointer; the size is first.
+// SAFETY: integers and raw pointers; the size is first.
 unsafe impl Sized0 for primer_enqueue_options_t {
     const INIT: Self = Self {
         size: size_of::<Self>(),
@@ -223,8 +225,9 @@ unsafe impl Sized0 for primer_enqueue_options_t {
         max_attempts: PRIMER_DEFAULT,
         at_most_once: PRIMER_DEFAULT,
         if_no_group: PRIMER_DEFAULT,
+        key: ptr::null(),
     };
-    const SIZES: &'static [usize] = &[48, 96, 104];
+    const SIZES: &'static [usize] = &[48, 96, 104, 112];
 }
 
 // SAFETY: integers and a raw pointer; the size is first.
@@ -350,7 +353,7 @@ fn if_no_group(value: i64) -> Result<IfNoGroup> {
 /// Options of an enqueue.
 ///
 /// # Safety
-/// As [`options`]; its headers and their texts are readable for this call.
+/// As [`options`]; its headers and their texts, and its key, are readable for this call.
 pub unsafe fn enqueue_options(given: *const primer_enqueue_options_t) -> Result<EnqueueOptions> {
     if given.is_null() {
         return Ok(EnqueueOptions::default());
@@ -371,6 +374,8 @@ pub unsafe fn enqueue_options(given: *const primer_enqueue_options_t) -> Result<
         max_attempts: number("max_attempts", given.max_attempts)?,
         at_most_once: is_set("at_most_once", given.at_most_once)?,
         if_no_group: if_no_group(given.if_no_group)?,
+        // SAFETY: the caller's promise.
+        key: unsafe { text_or_null("key", given.key) }?.map(str::to_owned),
     })
 }
 

@@ -49,7 +49,7 @@ pub struct Policies(Vec<(CString, QueueOptions)>);
 /// holds where a message or a call does not say. Keys (times in milliseconds, sizes in bytes): copies, on_short
 /// (degrade | fail | wait), enqueue_timeout_ms, lease_ms, max_attempts, ttl_ms, backoff_ms and backoff_ms_max (of
 /// a nack without a delay), dead_letters (a queue), messages_max and bytes_max (of the queue, or of each of its
-/// groups), overflow (refuse | drop_oldest), takeover_after_ms, paused (none | in | out | both). Never waits.
+/// groups), overflow (refuse | drop_oldest), takeover_after_ms, key_concurrency, paused (none | in | out | both). Never waits.
 /// Errors: 101 (the message names the nearest known key), 104, 201, 203, 501.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn primer_queue_configure(

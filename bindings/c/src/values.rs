@@ -284,6 +284,12 @@ impl From<Receipt> for primer_receipt_t {
     }
 }
 
+/// What is not there, which an empty text is not.
+pub const NO_BYTES: primer_bytes_t = primer_bytes_t {
+    data: ptr::null(),
+    len: 0,
+};
+
 /// Views of our own bytes.
 pub fn view(bytes: &[u8]) -> primer_bytes_t {
     primer_bytes_t {

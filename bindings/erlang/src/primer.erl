@@ -15,7 +15,7 @@
 %% without any it is opened on first use, in memory. {@link open/1} opens further members.
 %%
 %% == Messages ==
-%% A delivery is a map, `#{id, body, headers, attempts, priority, queue, handle}'. Its handle is the lease: it
+%% A delivery is a map, `#{id, body, headers, attempts, key, priority, queue, handle}'. Its handle is the lease: it
 %% can be handed to another process, and when nobody holds it any more (a process died, or let go of
 %% the delivery and collected its garbage) the message goes back at once, the attempt not counted. A
 %% subscription also gives back everything unsettled when the process that subscribed dies.

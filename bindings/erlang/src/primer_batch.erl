@@ -27,21 +27,22 @@ receipt_group([], _Copies, _Durable, _Wanted, Groups) ->
 deliveries({ok, {Queue, Groups}}) -> {ok, delivery_groups(Groups, Queue)};
 deliveries(Answer) -> Answer.
 
-delivery_groups([{Attempts, Priority, Headers, Fields} | Groups], Queue) ->
-    delivery_group(Fields, Attempts, Priority, Headers, Queue, Groups);
+delivery_groups([{Attempts, Priority, Headers, Key, Fields} | Groups], Queue) ->
+    delivery_group(Fields, {Attempts, Priority, Headers, Key}, Queue, Groups);
 delivery_groups([], _Queue) ->
     [].
 
-delivery_group([Id, Body, Lease | Fields], Attempts, Priority, Headers, Queue, Groups) ->
+delivery_group([Id, Body, Lease | Fields], {Attempts, Priority, Headers, Key} = Head, Queue, Groups) ->
     Delivery = #{
         id => Id,
         body => Body,
         headers => Headers,
         attempts => Attempts,
+        key => Key,
         priority => Priority,
         queue => Queue,
         handle => Lease
     },
-    [Delivery | delivery_group(Fields, Attempts, Priority, Headers, Queue, Groups)];
-delivery_group([], _Attempts, _Priority, _Headers, Queue, Groups) ->
+    [Delivery | delivery_group(Fields, Head, Queue, Groups)];
+delivery_group([], _Head, Queue, Groups) ->
     delivery_groups(Groups, Queue).

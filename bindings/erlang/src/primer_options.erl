@@ -115,7 +115,7 @@ setting(Key, Value) ->
     Words = [on_short, dead_letters, overflow, paused],
     Numbers = [
         copies, enqueue_timeout_ms, lease_ms, max_attempts, ttl_ms, backoff_ms, backoff_ms_max, messages_max, bytes_max,
-        takeover_after_ms
+        takeover_after_ms, key_concurrency
     ],
     case {named(Key, Words), named(Key, Numbers)} of
         {[Name], _} -> {Name, Value};

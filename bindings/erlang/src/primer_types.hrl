@@ -11,6 +11,7 @@
     body := binary(),
     headers := [{binary(), binary()}],
     attempts := pos_integer(),
+    key := binary() | undefined,
     priority := 0..9,
     queue := binary(),
     handle := lease()
@@ -29,7 +30,7 @@
 -type browsed() :: #{
     id := binary(), group := binary() | undefined, state := ready | delayed | leased,
     body := binary(), body_bytes := non_neg_integer(), headers := [{binary(), binary()}],
-    attempts := non_neg_integer(), priority := 0..9, copies := non_neg_integer(), owner := binary(),
+    attempts := non_neg_integer(), key := binary() | undefined, priority := 0..9, copies := non_neg_integer(), owner := binary(),
     accepted_ms := non_neg_integer(), ready_at_ms := non_neg_integer() | undefined,
     expires_ms := non_neg_integer() | undefined, lease_ms := non_neg_integer() | undefined
 }.
@@ -58,7 +59,7 @@
 -type finding() :: #{
     code :=
         paused_out | owner_unreachable | member_missing | no_group | no_consumer | no_credit | all_leased | delayed
-        | paused_in | full | memory | empty | healthy,
+        | key_busy | paused_in | full | memory | empty | healthy,
     group := binary() | undefined, messages := non_neg_integer(), members := [binary()]
 }.
 %% One thing that is the matter with it, or with a group of it; members are whom it is about.
@@ -129,7 +130,7 @@
 %% `tls_ca', `tls_cert', `tls_key' (paths of PEM files).
 -type enqueue_options() :: options().
 %% `copies', `on_short', `timeout', `headers' (a map or pairs of binaries), `priority' (0 to 9), `delay', `at'
-%% (ms since 1970), `ttl', `max_attempts', `at_most_once' (`true'), `if_no_group' (`hold', `drop' or `refuse').
+%% (ms since 1970), `ttl', `max_attempts', `at_most_once' (`true'), `if_no_group' (`hold', `drop' or `refuse'), `key' (a binary).
 -type browse_options() :: options().
 %% `max' (100, up to 1,000), `after' (a page's cursor), `group' (the queue itself), `states' (a list of `ready',
 %% `delayed', `leased'), `headers' (a map or pairs of binaries), `body_bytes_max' (65,536), `timeout' (2,000).
@@ -146,5 +147,5 @@
 %% What queues are told; `undefined' unsets one: `copies', `on_short' (`degrade', `fail' or `wait'),
 %% `enqueue_timeout_ms', `lease_ms', `max_attempts', `ttl_ms', `backoff_ms' and `backoff_ms_max' (of a nack without a
 %% delay), `dead_letters' (a queue), `messages_max' and `bytes_max' (of the queue, or of each of its groups), `overflow'
-%% (`refuse' or `drop_oldest'), `takeover_after_ms', `paused' (`none', `in', `out' or `both'). As they hold, words are
+%% (`refuse' or `drop_oldest'), `takeover_after_ms', `key_concurrency', `paused' (`none', `in', `out' or `both'). As they hold, words are
 %% binaries.

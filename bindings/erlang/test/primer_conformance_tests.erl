@@ -378,9 +378,10 @@ enqueue_options(Options) ->
         {binary_to_existing_atom(Key), binary_to_existing_atom(Value)}
      || {Key, Value, _} <- Options, lists:member(Key, [<<"on_short">>, <<"at_most_once">>, <<"if_no_group">>])
     ],
+    Keys = [{key, Key} || {<<"key">>, Key, _} <- Options],
     Date = [{at, erlang:system_time(millisecond) + binary_to_integer(Ms)} || {<<"at">>, Ms, _} <- Options],
     Rest = [Option || {Key, _, _} = Option <- Options, is_number_of_an_enqueue(Key)],
-    maps:merge(numbers(Rest), maps:from_list(Words ++ Date ++ [{headers, Headers} || Headers =/= []])).
+    maps:merge(numbers(Rest), maps:from_list(Words ++ Keys ++ Date ++ [{headers, Headers} || Headers =/= []])).
 
 is_number_of_an_enqueue(Key) ->
     lists:member(Key, [<<"copies">>, <<"timeout">>, <<"priority">>, <<"delay">>, <<"ttl">>, <<"max_attempts">>]).
@@ -605,5 +606,7 @@ checked({<<"state">>, Value, _}, Got) ->
     ?assertEqual(binary_to_existing_atom(Value), maps:get(state, Got));
 checked({<<"group">>, Value, _}, Got) ->
     ?assertEqual(Value, maps:get(group, Got));
+checked({<<"key">>, Value, _}, Got) ->
+    ?assertEqual(Value, maps:get(key, Got));
 checked({Key, Value, _}, Got) ->
     ?assertEqual({Key, binary_to_integer(Value)}, {Key, maps:get(binary_to_existing_atom(Key), Got)}).

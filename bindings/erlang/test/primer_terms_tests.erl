@@ -16,6 +16,7 @@ all_test_() ->
     each([
         fun the_first_of_the_order_comes_first/0,
         fun a_batch_says_of_each_message_its_priority/0,
+        fun messages_of_one_key_come_in_line/0,
         fun a_batch_shares_its_terms/0,
         fun a_message_waits_for_its_date/0,
         fun at_most_once_is_finished_when_it_is_given_out/0,
@@ -60,6 +61,23 @@ a_batch_says_of_each_message_its_priority() ->
         [{<<"1">>, 5}, {<<"2">>, 5}, {<<"3">>, 4}, {<<"4">>, 4}, {<<"5">>, 0}],
         [{Body, Priority} || #{body := Body, priority := Priority} <- Batch]
     ).
+
+messages_of_one_key_come_in_line() ->
+    {Queue, _} = queues(),
+    {ok, _} = primer:enqueue_many(Queue, [<<"1">>, <<"2">>], #{key => <<"ada">>}),
+    {ok, _} = primer:enqueue(Queue, <<"3">>, #{key => <<"bob">>}),
+    {ok, _} = primer:enqueue(Queue, <<"4">>),
+    {ok, #{messages := Shown}} = primer:browse(Queue),
+    ?assertEqual([<<"ada">>, <<"ada">>, <<"bob">>, undefined], [Key || #{key := Key} <- Shown]),
+    {ok, Batch} = primer:'receive'(Queue, #{max => 10, lease => ?LONG}),
+    ?assertEqual(
+        [{<<"1">>, <<"ada">>}, {<<"3">>, <<"bob">>}, {<<"4">>, undefined}],
+        lists:sort([{Body, Key} || #{body := Body, key := Key} <- Batch])
+    ),
+    [ok = primer:ack(Delivery) || Delivery <- Batch],
+    #{body := <<"2">>, key := <<"ada">>} = one(Queue),
+    ?assertMatch(?WRONG, primer:enqueue(Queue, <<"x">>, #{key => <<>>})),
+    ?assertMatch(?WRONG(<<"key">>), primer:enqueue(Queue, <<"x">>, #{key => 7})).
 
 a_batch_shares_its_terms() ->
     {Queue, Dead} = queues(),

@@ -264,7 +264,7 @@ a_batch_says_of_each_message_what_is_its_own() ->
         [[], [], Headers(<<"v3">>), Headers(<<"v4">>), [], [], []]),
     Take = fun() ->
         {ok, Batch} = primer:'receive'(Queue, #{max => 10, lease => ?LONG}),
-        [?assertEqual(7, map_size(Delivery)) || Delivery <- Batch],
+        [?assertEqual(8, map_size(Delivery)) || Delivery <- Batch],
         [?assertEqual(<<"jobs">>, Name) || #{queue := Name} <- Batch],
         ?assertEqual(Expected, lists:sort([{Body, Id, Pairs} ||
             #{body := Body, id := Id, headers := Pairs} <- Batch])),

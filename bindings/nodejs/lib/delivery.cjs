@@ -5,7 +5,7 @@ const { inspect } = require('node:util')
 const native = require('./native.cjs')
 const { wrong } = require('./errors.cjs')
 const { headersFor, milliseconds, optionsOf, shown, text } = require('./values.cjs')
-const { DELIVERY, afterDelivery, headersAt, idOf, pairsAt, priorityAt } = require('./tray.cjs')
+const { DELIVERY, afterDelivery, headersAt, idOf, keyBytesAt, pairsAt, priorityAt } = require('./tray.cjs')
 const { DONE, bytesNow, failure, nothing, scratchDone } = require('./host.cjs')
 
 /** The header of a message that came by a call. */
@@ -84,6 +84,15 @@ class Delivery {
   /** 0 (last) to 9 (first). */
   get priority() {
     return priorityAt(this.#tray.words, this.#at >>> 2)
+  }
+
+  /** The key that it was put in with, if any: messages of one key are given out in line. */
+  get key() {
+    const { bytes, words } = this.#tray
+    const word = this.#at >>> 2
+    const length = keyBytesAt(words, word)
+    const at = this.#at + DELIVERY + words[word + 7] + headersAt(words, word)
+    return length === 0 ? undefined : bytes.toString('utf8', at, at + length)
   }
 
   /** The queue it came from. */

@@ -22,6 +22,8 @@ class Browsed {
     this.headerPairs = pairsAt(bytes, headers, headers + words[word + 9])
     this.attempts = words[word + 11] >>> 0
     this.priority = words[word + 13]
+    const key = headers + words[word + 9]
+    this.key = bytes.toString('utf8', key, key + words[word + 15]) || undefined
     this.acceptedMs = long(words[word + 16], words[word + 17])
     this.readyAtMs = date(word + 18)
     this.expiresMs = date(word + 20)
@@ -82,7 +84,7 @@ const pageReader = (group) => (tray, at) => {
   for (let left = words[word + 1]; left > 0; left -= 1) {
     messages.push(new Browsed(tray, place, group))
     const shown = place >>> 2
-    place = padded(place + SHOWN + words[shown + 8] + words[shown + 9])
+    place = padded(place + SHOWN + words[shown + 8] + words[shown + 9] + words[shown + 15])
   }
   return new Page(messages, cursor === '' ? null : cursor, missing)
 }

@@ -168,7 +168,7 @@ class Queue {
       copies: values.whole(given.copies, 'copies', 0, -1),
       onShort: values.onShortOf(given.onShort),
       timeout: values.milliseconds(given.timeout, 'timeout'),
-      headers: values.headersOf(given.headers),
+      headers: values.keyed(values.headersOf(given.headers), given.key),
       terms: values.termsOf(given),
       signal: values.checkSignal(given.signal),
     }

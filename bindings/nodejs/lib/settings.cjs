@@ -17,6 +17,7 @@ const OTHERS = {
   copies: 'copies',
   onShort: 'on_short',
   maxAttempts: 'max_attempts',
+  keyConcurrency: 'key_concurrency',
   deadLetters: 'dead_letters',
   messagesMax: 'messages_max',
   bytesMax: 'bytes_max',
@@ -24,7 +25,7 @@ const OTHERS = {
   paused: 'paused'
 }
 const NAMES = new Map([...Object.entries(TIMES), ...Object.entries(OTHERS)].map(([name, key]) => [key, name]))
-const NUMBERS = new Set([...Object.values(TIMES), 'copies', 'max_attempts', 'messages_max', 'bytes_max'])
+const NUMBERS = new Set([...Object.values(TIMES), 'copies', 'max_attempts', 'messages_max', 'bytes_max', 'key_concurrency'])
 
 /** Keys and values in turn; null unsets one, undefined says nothing. What is unknown the core refuses. */
 function settingPairs(settings) {

@@ -70,14 +70,15 @@ const LITTLE = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1
 /** The word at any place: what follows a text does not start at a multiple of 4. */
 const wordAt = (bytes, at) => (LITTLE ? bytes.readUInt32LE(at) : bytes.readUInt32BE(at))
 
-/** Bytes of the headers of the delivery whose record begins at `word`; above them lies its priority. */
-const headersAt = (words, word) => words[word + 6] & 0xfff_ffff
+/** Bytes of the headers of the delivery whose record begins at `word`; above them lie the bytes of its key, and its priority. */
+const headersAt = (words, word) => words[word + 6] & 0xf_ffff
 const priorityAt = (words, word) => words[word + 6] >>> 28
+const keyBytesAt = (words, word) => (words[word + 6] >>> 20) & 0xff
 
 /** Where the record after the delivery at `at` begins. */
 function afterDelivery(words, at) {
   const word = at >>> 2
-  return padded(at + DELIVERY + headersAt(words, word) + words[word + 7])
+  return padded(at + DELIVERY + headersAt(words, word) + keyBytesAt(words, word) + words[word + 7])
 }
 
 /** Where the record after the reply at `at` begins. */
@@ -107,5 +108,5 @@ const padded = (size) => ((size + 7) >>> 3) * 8
 module.exports = {
   ACCOUNT, BROADCAST, DELIVERY, DIAGNOSIS, ENTRY, EXPLANATION, FACTS, FINDING, HEAD, PAGE, RECEIPT, REDRIVEN, REPLY, SHOWN, TRAY, TRAY_LEFT, Tray, afterDelivery,
   afterPage, afterReply,
-  headersAt, idOf, long, memberOf, membersAt, padded, pairsAt, priorityAt, wordAt,
+  headersAt, idOf, keyBytesAt, long, memberOf, membersAt, padded, pairsAt, priorityAt, wordAt,
 }

@@ -111,6 +111,11 @@ function headersOf(headers) {
   return flat.length > 0 ? flat : undefined
 }
 
+/** Headers with a key behind them, as the native layer reads them: no other list of theirs is odd. */
+function keyed(headers, key) {
+  return key === undefined || key === null ? headers : [...(headers ?? []), text(key, 'key')]
+}
+
 /** The terms of a message as the native layer reads them, undefined when there are none. */
 function termsOf({ priority, delay, at, ttl, maxAttempts, atMostOnce, ifNoGroup }) {
   if ((priority ?? delay ?? at ?? ttl ?? maxAttempts ?? atMostOnce ?? ifNoGroup) === undefined) return undefined
@@ -212,6 +217,6 @@ function checkSignal(signal) {
 }
 
 module.exports = {
-  JSON_HEADER, bytesOf, checkSignal, groupOf, headersFor, headersOf, jsonOf, milliseconds, onShortOf, optionsOf, pairsOf, secretsOf, shown,
+  JSON_HEADER, bytesOf, checkSignal, groupOf, headersFor, headersOf, jsonOf, keyed, milliseconds, onShortOf, optionsOf, pairsOf, secretsOf, shown,
   termsOf, text, textsOf, truth, waiting, whole,
 }

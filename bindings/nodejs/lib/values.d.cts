@@ -90,6 +90,8 @@ export interface Terms {
   atMostOnce?: boolean
   /** What becomes of it where the queue has no group. Default: "hold". */
   ifNoGroup?: IfNoGroup
+  /** Messages of one key are given out in line, one at a time (`keyConcurrency`): 1 to 255 bytes of UTF-8. */
+  key?: string
 }
 
 /** In which group a consumer is. */
@@ -129,6 +131,8 @@ export interface Settings {
   overflow?: 'refuse' | 'drop_oldest' | null
   /** How long an owner may be out of reach before a holder of a copy takes over. */
   takeoverAfter?: Duration | null
+  /** How many messages of one key are given out at a time, up to 1,000; 1, which is in order. */
+  keyConcurrency?: number | null
   /** As `pause` and `resume` set it. */
   paused?: 'none' | 'in' | 'out' | 'both' | null
 }
@@ -148,6 +152,7 @@ export interface CurrentSettings {
   bytesMax?: number
   overflow?: 'refuse' | 'drop_oldest'
   takeoverAfter?: number
+  keyConcurrency?: number
   paused?: 'none' | 'in' | 'out' | 'both'
 }
 
@@ -191,7 +196,7 @@ export type Known =
 /** What may be the matter with a queue, the most important first. */
 export type FindingCode =
   | 'paused_out' | 'owner_unreachable' | 'member_missing' | 'no_group' | 'no_consumer' | 'no_credit' | 'all_leased' | 'delayed'
-  | 'paused_in' | 'full' | 'memory' | 'empty' | 'healthy'
+  | 'key_busy' | 'paused_in' | 'full' | 'memory' | 'empty' | 'healthy'
 
 /** What a look at a queue's messages asks for. */
 export interface BrowseOptions {

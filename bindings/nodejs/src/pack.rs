@@ -8,10 +8,10 @@
 //! |---|---|
 //! | head of a tray | bytes used, head included (0: no space); bytes needed; records; 0 |
 //! | receipt | id (origin, sequence): 4; copies; durable copies; wanted; 0 |
-//! | delivery | handle; attempts; id: 4; priority (4 bits) and bytes of headers (28); bytes of body; then body, headers, padding |
+//! | delivery | handle; attempts; id: 4; priority (4 bits), bytes of key (8) and of headers (20); bytes of body; then body, headers, key, padding |
 //! | reply | bytes of body; bytes of headers; 0; 0; then body, headers, padding |
 //! | page | its bytes, head included and padding; messages; missing; bytes of cursor; then missing members: 4 each, cursor, padding, messages |
-//! | message shown | id: 4; owner: 4; bytes of body; bytes of headers; of the whole body; attempts; state; priority; copies; 0; accepted (ms): 2; ready: 2; expires: 2; lease: 2; then body, headers, padding |
+//! | message shown | id: 4; owner: 4; bytes of body; bytes of headers; of the whole body; attempts; state; priority; copies; bytes of key; accepted (ms): 2; ready: 2; expires: 2; lease: 2; then body, headers, key, padding |
 //! | explanation | its bytes, head and padding included; accounts; missing; 0; then missing members: 4 each, accounts |
 //! | account | member: 4; id: 4; owner: 4; lessee: 4; known; attempts; confirmed; holders; bytes of queue; of group; what is there (1 owner, 2 lessee, 4 lease); 0; accepted (ms): 2; ready: 2; expires: 2; lease: 2; then holders: 4 each, queue, group, padding |
 //! | redriven | its bytes, head included; missing; leased: 2; matched: 2; moved: 2; refused: 2; skipped: 2; then missing members: 4 each |
@@ -77,6 +77,8 @@ const HAS_LEASE: u32 = 4;
 /// Where a delivery's priority begins, in the word that also says how long its headers are: a word of its own
 /// would cost every message eight bytes.
 const PRIORITY_SHIFT: u32 = 28;
+/// Where the bytes of its key begin in it.
+const KEY_SHIFT: u32 = 20;
 
 /// What a completion carries, by the numbers that `lib/tray.cjs` knows.
 #[derive(Clone, Copy)]
@@ -171,14 +173,17 @@ impl<'a> Writer<'a> {
         let id = delivery.id();
         let ([low, high], [first, last]) = (halves(id.origin.0), halves(id.sequence));
         let headers = word(headers_bytes(delivery.headers()));
-        if headers >> PRIORITY_SHIFT != 0 {
-            return Err(internal("the headers are too large"));
+        let key = delivery.key().unwrap_or_default().as_bytes();
+        if headers >> KEY_SHIFT != 0 || key.len() > usize::from(u8::MAX) {
+            return Err(internal("the headers or the key are too large"));
         }
+        let headers = headers | word(key.len()) << KEY_SHIFT;
         let headers = headers | u32::from(delivery.priority()) << PRIORITY_SHIFT;
         self.words([handle, delivery.attempts(), low, high])?;
         self.words([first, last, headers, word(delivery.body().len())])?;
         self.bytes(delivery.body())?;
         self.headers(delivery.headers())?;
+        self.bytes(key)?;
         self.at = self.at.next_multiple_of(8);
         Ok(())
     }
@@ -229,11 +234,13 @@ impl<'a> Writer<'a> {
         self.id(browsed.id)?;
         self.member(browsed.owner)?;
         self.words([word(browsed.body.len()), headers, whole, browsed.attempts])?;
-        self.words([state, priority, browsed.copies, 0])?;
+        let key = browsed.key.as_deref().unwrap_or_default().as_bytes();
+        self.words([state, priority, browsed.copies, word(key.len())])?;
         self.words([accepted[0], accepted[1], ready[0], ready[1]])?;
         self.words([expires[0], expires[1], lease[0], lease[1]])?;
         self.bytes(&browsed.body)?;
         self.headers(&browsed.headers)?;
+        self.bytes(key)?;
         self.at = self.at.next_multiple_of(8);
         Ok(())
     }
@@ -413,8 +420,12 @@ pub(crate) fn no_space(out: &mut [u8], start: usize, needed: usize) -> Result<()
 
 /// Bytes that these deliveries take, padding included.
 pub(crate) fn deliveries_bytes(deliveries: &[Delivery]) -> usize {
-    let each =
-        |delivery: &Delivery| DELIVERY + headers_bytes(delivery.headers()) + delivery.body().len();
+    let each = |delivery: &Delivery| {
+        DELIVERY
+            + headers_bytes(delivery.headers())
+            + delivery.key().map_or(0, str::len)
+            + delivery.body().len()
+    };
     deliveries
         .iter()
         .map(|delivery| each(delivery).next_multiple_of(8))
@@ -441,7 +452,10 @@ pub(crate) fn reply_bytes(reply: &Reply) -> usize {
 pub(crate) fn page_bytes(page: &Page) -> usize {
     let cursor = page.cursor.as_deref().map_or(0, str::len);
     let head = PAGE + page.missing.len() * MEMBER + cursor;
-    let each = |one: &Browsed| SHOWN + one.body.len() + headers_bytes(&one.headers);
+    let each = |one: &Browsed| {
+        let key = one.key.as_ref().map_or(0, String::len);
+        SHOWN + one.body.len() + headers_bytes(&one.headers) + key
+    };
     let messages = page.messages.iter();
     let messages = messages.map(|one| each(one).next_multiple_of(8));
     head.next_multiple_of(8) + messages.sum::<usize>()

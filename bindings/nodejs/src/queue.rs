@@ -54,6 +54,7 @@ pub fn enqueue_with(
             copies: copies_of(copies)?,
             on_short: on_short_of(on_short)?,
             timeout: span(timeout),
+            key: key_in(headers.as_deref()),
             headers: headers_of(headers),
             ..terms_of(terms)?
         };
@@ -88,6 +89,7 @@ pub fn call(
             copies: copies_of(copies)?,
             on_short: on_short_of(on_short)?,
             timeout: span(enqueue_timeout),
+            key: key_in(headers.as_deref()),
             headers: headers_of(headers),
             ..terms_of(terms)?
         };
@@ -125,6 +127,7 @@ pub fn enqueue_many(
             copies: copies_of(copies)?,
             on_short: on_short_of(on_short)?,
             timeout: span(timeout),
+            key: key_in(headers.as_deref()),
             headers: headers_of(headers),
             ..terms_of(terms)?
         };
@@ -180,6 +183,12 @@ pub(crate) fn headers_of(headers: Option<Vec<String>>) -> Vec<(String, String)> 
         pairs.push((name, value));
     }
     pairs
+}
+
+/// The key that a message's names and values may end in.
+fn key_in(headers: Option<&[String]>) -> Option<String> {
+    let headers = headers.filter(|headers| headers.len() % 2 == 1)?;
+    headers.last().cloned()
 }
 
 /// The terms of a message: priority, delay, at (ms since 1970), ttl, attempts, each negative when it is not

@@ -87,6 +87,7 @@ const READ = {
   max_run: ({ text }) => ['maxRun', Number(text)],
   at_most_once: ({ text }) => ['atMostOnce', text === 'true'],
   if_no_group: ({ text }) => ['ifNoGroup', text],
+  key: ({ text }) => ['key', text],
   group: ({ text }) => ['group', text],
   backlog: ({ text }) => ['backlog', text === 'true'],
   after: (word) => ['after', word],
@@ -433,6 +434,7 @@ function received(stage, { expect }, deliveries, member) {
     for (const word of words) {
       if (word.isText && word.key === undefined) assert.ok(word.bytes.equals(delivery.body), `the body of ${name.text}`)
       else if (['attempts', 'priority'].includes(word.key)) assert.equal(delivery[word.key], Number(word.text), word.key)
+      else if (word.key === 'key') assert.equal(delivery.key, word.text)
       else {
         assert.ok(word.key?.startsWith('header.'), `\`${word.text}\` cannot be expected`)
         assert.equal(delivery.headers[word.key.slice('header.'.length)], word.text, word.key)

@@ -20,6 +20,20 @@ test('a higher priority comes first, also of a batch, and a delivery says its ow
   assert.deepEqual(await queue.ackMany(deliveries), [0, 0, 0, 0, 0])
 })
 
+test('messages of one key come in line, and say it', async (t) => {
+  const queue = (await member(t)).queue('jobs')
+  await queue.enqueueMany(['1', '2'], { key: 'ädä', headers: { k: 'v' } })
+  assert.deepEqual((await queue.browse()).messages.map(({ key, headers }) => [key, headers.k]), [['ädä', 'v'], ['ädä', 'v']])
+  const [first, ...none] = await queue.receiveMany(9)
+  assert.deepEqual([first.text(), first.key, first.headers.k, none.length], ['1', 'ädä', 'v', 0])
+  await first.ack()
+  const second = await queue.receive()
+  assert.deepEqual([second.text(), second.key], ['2', 'ädä'])
+  await queue.enqueue('plain')
+  assert.equal((await queue.receive()).key, undefined)
+  for (const key of ['', 'x'.repeat(256), 7]) await assert.rejects(queue.enqueue('x', { key }), { number: 101 })
+})
+
 test('headers of any length lie beside a priority, also in a late answer', async (t) => {
   const queue = (await member(t)).queue('jobs')
   const headers = { long: 'x'.repeat(16_000), k: 'v' }

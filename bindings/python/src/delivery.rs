@@ -54,6 +54,11 @@ impl Delivery {
     }
 
     #[getter]
+    fn key(&self, py: Python<'_>) -> PyResult<Option<String>> {
+        Ok(self.alive.get(py)?.key().map(str::to_owned))
+    }
+
+    #[getter]
     fn queue(&self, py: Python<'_>) -> PyResult<String> {
         Ok(self.alive.get(py)?.queue().name().to_owned())
     }

@@ -41,7 +41,8 @@ impl Queue {
 
     #[pyo3(signature = (
         body, copies=None, on_short=None, timeout_ms=None, headers=None, on=None, priority=None, delay_ms=None,
-        at_ms=None, ttl_ms=None, max_attempts=None, at_most_once=false, if_no_group=None
+        at_ms=None, ttl_ms=None, max_attempts=None, at_most_once=false, if_no_group=None,
+        key=None
     ))]
     #[expect(
         clippy::too_many_arguments,
@@ -63,6 +64,7 @@ impl Queue {
         max_attempts: Option<Int<u32>>,
         at_most_once: bool,
         if_no_group: Option<&str>,
+        key: Option<String>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let options = EnqueueOptions {
             priority: priority.map(|priority| priority.0),
@@ -72,6 +74,7 @@ impl Queue {
             max_attempts: max_attempts.map(|attempts| attempts.0),
             at_most_once,
             if_no_group: convert::if_no_group(py, if_no_group)?,
+            key,
             ..enqueue_options(py, copies, on_short, timeout_ms, headers)?
         };
         let pending = self.alive.get(py)?.enqueue_with(body.0, &options);
@@ -80,7 +83,8 @@ impl Queue {
 
     #[pyo3(signature = (
         bodies, copies=None, on_short=None, timeout_ms=None, headers=None, on=None, priority=None, delay_ms=None,
-        at_ms=None, ttl_ms=None, max_attempts=None, at_most_once=false, if_no_group=None
+        at_ms=None, ttl_ms=None, max_attempts=None, at_most_once=false, if_no_group=None,
+        key=None
     ))]
     #[expect(
         clippy::too_many_arguments,
@@ -102,6 +106,7 @@ impl Queue {
         max_attempts: Option<Int<u32>>,
         at_most_once: bool,
         if_no_group: Option<&str>,
+        key: Option<String>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let options = EnqueueOptions {
             priority: priority.map(|priority| priority.0),
@@ -111,6 +116,7 @@ impl Queue {
             max_attempts: max_attempts.map(|attempts| attempts.0),
             at_most_once,
             if_no_group: convert::if_no_group(py, if_no_group)?,
+            key,
             ..enqueue_options(py, copies, on_short, timeout_ms, headers)?
         };
         let queue = self.alive.get(py)?;
@@ -126,7 +132,8 @@ impl Queue {
 
     #[pyo3(signature = (
         body, timeout_ms, copies=None, on_short=None, enqueue_timeout_ms=None, headers=None, on=None, priority=None,
-        delay_ms=None, at_ms=None, ttl_ms=None, max_attempts=None, at_most_once=false, if_no_group=None
+        delay_ms=None, at_ms=None, ttl_ms=None, max_attempts=None, at_most_once=false, if_no_group=None,
+        key=None
     ))]
     #[expect(
         clippy::too_many_arguments,
@@ -149,6 +156,7 @@ impl Queue {
         max_attempts: Option<Int<u32>>,
         at_most_once: bool,
         if_no_group: Option<&str>,
+        key: Option<String>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let options = EnqueueOptions {
             priority: priority.map(|priority| priority.0),
@@ -158,6 +166,7 @@ impl Queue {
             max_attempts: max_attempts.map(|attempts| attempts.0),
             at_most_once,
             if_no_group: convert::if_no_group(py, if_no_group)?,
+            key,
             ..enqueue_options(py, copies, on_short, enqueue_timeout_ms, headers)?
         };
         let timeout = Duration::from_millis(timeout_ms.0);

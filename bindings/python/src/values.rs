@@ -145,7 +145,7 @@ pub fn page(py: Python<'_>, page: primer::Page) -> PyResult<Bound<'_, PyAny>> {
 
 /// A `primer.Browsed`.
 fn browsed(py: Python<'_>, browsed: primer::Browsed) -> PyResult<Bound<'_, PyAny>> {
-    static CLASS: Class<14> = Class::new(
+    static CLASS: Class<15> = Class::new(
         "Browsed",
         [
             "id",
@@ -156,6 +156,7 @@ fn browsed(py: Python<'_>, browsed: primer::Browsed) -> PyResult<Bound<'_, PyAny
             "header_list",
             "attempts",
             "priority",
+            "key",
             "accepted_ms",
             "ready_at_ms",
             "expires_ms",
@@ -173,6 +174,7 @@ fn browsed(py: Python<'_>, browsed: primer::Browsed) -> PyResult<Bound<'_, PyAny
         PyTuple::new(py, browsed.headers)?.into_any(),
         any(py, browsed.attempts)?,
         any(py, browsed.priority)?,
+        any(py, browsed.key)?,
         any(py, browsed.accepted_ms)?,
         any(py, browsed.ready_at_ms)?,
         any(py, browsed.expires_ms)?,

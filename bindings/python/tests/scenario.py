@@ -19,6 +19,7 @@ _ENQUEUE = (
     "max_attempts",
     "at_most_once",
     "if_no_group",
+    "key",
     "header.",
 )
 

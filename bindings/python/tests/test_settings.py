@@ -13,12 +13,13 @@ from primer import aio
 
 def test_settings_are_keywords_and_none_unsets_one(queue: primer.Queue) -> None:
     queue.configure(copies=1, lease="2s", ttl=timedelta(minutes=1), backoff=0.01, backoff_max=5)
-    queue.configure(max_attempts=3, overflow="drop_oldest", messages_max=10, dead_letters="morgue", takeover_after="1m")
+    queue.configure(max_attempts=3, overflow="drop_oldest", messages_max=10, dead_letters="morgue", takeover_after="1m", key_concurrency=2)
     told = {
         "backoff": 0.01,
         "backoff_max": 5.0,
         "copies": 1,
         "dead_letters": "morgue",
+        "key_concurrency": 2,
         "lease": 2.0,
         "max_attempts": 3,
         "messages_max": 10,

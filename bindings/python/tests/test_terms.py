@@ -83,6 +83,8 @@ def test_what_is_no_date_is_a_type_error(when: Any) -> None:
         {"delay": 1, "at": NOON},
         {"delay": 0, "at": 0},
         {"max_attempts": 0},
+        {"key": ""},
+        {"key": "é" * 128},
         {"max_attempts": -1},
         {"max_attempts": 1 << 32},
         {"at_most_once": True, "copies": 2},
@@ -109,6 +111,7 @@ def test_terms_out_of_range_are_wrong_calls(queue: primer.Queue, terms: dict[str
         {"max_attempts": 2.0},
         {"at_most_once": 1},
         {"at_most_once": "yes"},
+        {"key": 7},
         {"prioritee": 9},
     ],
 )
@@ -117,6 +120,17 @@ def test_terms_of_a_wrong_type(queue: primer.Queue, terms: Any) -> None:
         with pytest.raises(TypeError):
             call()
     assert queue.receive() is None
+
+
+def test_messages_of_one_key_come_in_line(queue: primer.Queue) -> None:
+    queue.enqueue_many([b"1", b"2"], key="ada")
+    queue.enqueue(b"other")
+    assert sorted((one.body, one.key) for one in queue.browse()) == [(b"1", "ada"), (b"2", "ada"), (b"other", None)]
+    first, other = sorted(queue.receive_many(max=9), key=lambda one: one.body)
+    assert (first.body, first.key, other.body, other.key) == (b"1", "ada", b"other", None)
+    first.ack()
+    second = queue.receive()
+    assert second is not None and (second.body, second.key) == (b"2", "ada")
 
 
 def test_a_higher_priority_comes_first(queue: primer.Queue) -> None:

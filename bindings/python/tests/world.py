@@ -165,7 +165,7 @@ class World:
                 options[key] = datetime.now(timezone.utc) + timedelta(milliseconds=int(word.text))
             elif key == "at_most_once":
                 options[key] = step.is_true(key)
-            elif key in ("on_short", "if_no_group"):
+            elif key in ("on_short", "if_no_group", "key"):
                 options[key] = word.text
         return options
 
@@ -264,7 +264,7 @@ class World:
         elif word.key == "bytes":
             if browsed.body_bytes != int(word.text):
                 raise Differs(f"wanted {word.text} bytes: {browsed}")
-        elif word.key in ("attempts", "priority", "copies", "state", "group"):
+        elif word.key in ("attempts", "priority", "copies", "state", "group", "key"):
             if str(getattr(browsed, word.key)) != word.text:
                 raise Differs(f"wanted {word.key}={word.text}: {browsed}")
         elif browsed.headers.get(word.key.removeprefix("header.")) != word.text:
@@ -566,6 +566,9 @@ class World:
         elif word.key in ("attempts", "priority"):
             if getattr(delivery, word.key) != int(word.text):
                 raise Differs(f"wanted {word.key}={word.text}, got {getattr(delivery, word.key)}")
+        elif word.key == "key":
+            if delivery.key != word.text:
+                raise Differs(f"wanted key={word.text!r}, got {delivery.key!r}")
         elif delivery.headers.get(word.key.removeprefix("header.")) != word.text:
             raise Differs(f"wanted {word.key}={word.text!r}, got {delivery.header_list}")
 

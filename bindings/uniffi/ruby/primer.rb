@@ -277,7 +277,7 @@ module Primer
 
     # Changes the queue's settings, for the whole cluster; nil unsets one: copies:, on_short:,
     # enqueue_timeout_ms:, lease_ms:, max_attempts:, ttl_ms:, backoff_ms:, backoff_ms_max:, dead_letters:,
-    # messages_max:, bytes_max:, overflow: (:refuse, :drop_oldest), takeover_after_ms:, paused: (:none, :in,
+    # messages_max:, bytes_max:, overflow: (:refuse, :drop_oldest), takeover_after_ms:, key_concurrency:, paused: (:none, :in,
     # :out, :both).
     def configure(settings)
       native_configure(Primer.settings(settings))

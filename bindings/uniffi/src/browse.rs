@@ -108,6 +108,8 @@ pub struct Browsed {
     pub attempts: u32,
     /// 0 (last) to 9 (first).
     pub priority: u8,
+    /// The key that it was put in with.
+    pub key: Option<String>,
     /// When it was accepted, in milliseconds since 1970 by the clock of the member that did.
     pub accepted_ms: u64,
     /// Of a delayed one, when it is ready, in milliseconds since 1970.
@@ -144,6 +146,7 @@ impl From<primer::Browsed> for Browsed {
             headers: headers_of(&browsed.headers),
             attempts: browsed.attempts,
             priority: browsed.priority,
+            key: browsed.key,
             accepted_ms: browsed.accepted_ms,
             ready_at_ms: browsed.ready_at_ms,
             expires_ms: browsed.expires_ms,

@@ -63,6 +63,11 @@ impl Delivery {
         Ok(self.held()?.priority())
     }
 
+    /// The key that it was put in with, if any: messages of one key are given out in line.
+    pub fn key(&self) -> Result<Option<String>, PrimerError> {
+        Ok(self.held()?.key().map(str::to_owned))
+    }
+
     /// True where somebody waits for a reply: it came by a `call`.
     pub fn wants_reply(&self) -> Result<bool, PrimerError> {
         Ok(self.held()?.wants_reply())

@@ -18,7 +18,7 @@ pub struct Diagnosis {
 #[derive(Clone, Debug, PartialEq, Eq, uniffi::Record)]
 pub struct Finding {
     /// What: "paused_out", "owner_unreachable", "member_missing", "no_group", "no_consumer", "no_credit",
-    /// "all_leased", "delayed", "paused_in", "full", "memory", "empty" or "healthy".
+    /// "key_busy", "all_leased", "delayed", "paused_in", "full", "memory", "empty" or "healthy".
     pub code: String,
     /// In which group; absent: the queue itself.
     pub group: Option<String>,

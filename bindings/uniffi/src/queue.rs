@@ -124,7 +124,7 @@ impl Queue {
     /// Changes the queue's settings, for the whole cluster: here at once, elsewhere soon. Those that are not
     /// named stay; an empty value unsets one. Keys (times in ms, sizes in bytes): copies, on_short,
     /// enqueue_timeout_ms, lease_ms, max_attempts, ttl_ms, backoff_ms, backoff_ms_max, dead_letters,
-    /// messages_max, bytes_max, overflow (refuse | drop_oldest), takeover_after_ms, paused (none | in | out |
+    /// messages_max, bytes_max, overflow (refuse | drop_oldest), takeover_after_ms, key_concurrency, paused (none | in | out |
     /// both).
     /// Errors: 101, 104, 201, 203, 501.
     pub fn configure(&self, settings: HashMap<String, String>) -> Result<(), PrimerError> {

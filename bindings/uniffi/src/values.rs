@@ -133,6 +133,9 @@ pub struct EnqueueOptions {
     /// What becomes of it where the queue has no group; absent: it waits there.
     #[uniffi(default = None)]
     pub if_no_group: Option<IfNoGroup>,
+    /// Messages of one key are given out in line, one at a time: 1 to 255 bytes.
+    #[uniffi(default = None)]
+    pub key: Option<String>,
 }
 
 /// Errors: 101 for a date that this machine cannot name.
@@ -156,6 +159,7 @@ impl TryFrom<EnqueueOptions> for primer::EnqueueOptions {
             max_attempts: options.max_attempts,
             at_most_once: options.at_most_once,
             if_no_group: options.if_no_group.map(Into::into).unwrap_or_default(),
+            key: options.key,
         })
     }
 }

@@ -184,6 +184,7 @@ class World {
             null -> browsed.body
             "attempts" -> browsed.attempts.toString().encodeToByteArray()
             "priority" -> browsed.priority.toString().encodeToByteArray()
+            "key" -> browsed.key.orEmpty().encodeToByteArray()
             "copies" -> browsed.copies.toString().encodeToByteArray()
             "bytes" -> browsed.bodyBytes.toString().encodeToByteArray()
             "state" -> browsed.state.name.lowercase().encodeToByteArray()
@@ -337,6 +338,7 @@ class World {
             null -> delivery.body()
             "attempts" -> delivery.attempts().toString().encodeToByteArray()
             "priority" -> delivery.priority().toString().encodeToByteArray()
+            "key" -> delivery.key().orEmpty().encodeToByteArray()
             else -> delivery.headers().find { it.key == key.removePrefix("header.") }?.value.orEmpty().encodeToByteArray()
         }
         if (!has.contentEquals(word.value)) differ("${word.key ?: "body"} ${word.text.take(40)}", has.decodeToString().take(40))
@@ -370,6 +372,7 @@ class World {
         maxAttempts = step.number("max_attempts")?.toUInt(),
         atMostOnce = step.option("at_most_once") == "true",
         ifNoGroup = step.option("if_no_group")?.let { IfNoGroup.valueOf(it.uppercase()) },
+        key = step.option("key"),
     )
 
     private fun isBacklog(step: Step) = step.option("backlog") == "true"

@@ -388,6 +388,7 @@ class World
             when nil then delivery.body
             when "attempts" then delivery.attempts.to_s
             when "priority" then delivery.priority.to_s
+            when "key" then delivery.key.to_s
             else delivery.headers.to_h[name].to_s
             end
       next if has.b == word.value
@@ -434,7 +435,7 @@ class World
       timeout_ms: step.number("timeout"), headers: step.headers, priority: step.number("priority"),
       delay_ms: step.number("delay"), at: at && Time.now + Rational(at, 1000), ttl_ms: step.number("ttl"),
       max_attempts: step.number("max_attempts"), at_most_once: step.option("at_most_once")&.text == "true",
-      if_no_group: step.option("if_no_group")&.text }
+      if_no_group: step.option("if_no_group")&.text, key: step.option("key")&.text }
   end
 
   def in_group(step)

@@ -74,6 +74,8 @@ pub struct Browsed {
     pub attempts: u32,
     /// 0 (last) to 9 (first).
     pub priority: u8,
+    /// The key that it was put in with.
+    pub key: Option<String>,
     /// When it was accepted, in milliseconds since 1970 by the clock of the member that did.
     pub accepted_ms: u64,
     /// Of a delayed one, when it is ready, in milliseconds since 1970.
@@ -117,6 +119,7 @@ impl Browsed {
                 .unwrap_or_default(),
             attempts: shown.attempts,
             priority: shown.priority,
+            key: Some(shown.key).filter(|key| !key.is_empty()),
             ready_at_ms: some(shown.ready_at_ms),
             expires_ms: some(shown.expires_ms),
             lease_ms: (shown.state == State::Leased).then_some(shown.lease_ms),

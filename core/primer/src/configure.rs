@@ -15,7 +15,7 @@ use crate::{Error, ErrorKind, OnShort, Primer, Queue, Result};
 /// Keys, as text for hosts (durations in ms, sizes in bytes): copies, on_short (degrade | fail | wait),
 /// enqueue_timeout_ms, lease_ms, max_attempts, ttl_ms, backoff_ms and backoff_ms_max (of a nack without a
 /// delay), dead_letters (a queue), messages_max and bytes_max (of the queue, or of each of its groups),
-/// overflow (refuse | drop_oldest), takeover_after_ms, paused (none | in | out | both).
+/// overflow (refuse | drop_oldest), takeover_after_ms, key_concurrency, paused (none | in | out | both).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueueOptions {
     settings: BTreeMap<String, String>,
@@ -110,6 +110,12 @@ impl QueueOptions {
     /// fewer duplicates in a split, and a longer wait for what a lost member owned.
     pub fn takeover_after(self, time: Duration) -> Self {
         self.span("takeover_after_ms", time)
+    }
+
+    /// How many messages of one key, in one group, one owner gives out at a time, up to 1,000: with 1, which is
+    /// what holds without, in order.
+    pub fn key_concurrency(self, messages: u32) -> Self {
+        self.set("key_concurrency", messages.to_string())
     }
 
     /// Beyond that the oldest go, as dead letters, and what comes is taken; else what comes is refused.

@@ -70,6 +70,11 @@ impl Delivery {
         let asked = terms.and_then(|terms| terms.priority);
         asked.unwrap_or(limits::PRIORITY) as u8
     }
+    /// The key that it was put in with: messages of one key are given out in line.
+    pub fn key(&self) -> Option<&str> {
+        let key = self.leased.terms.as_ref()?.key.as_str();
+        (!key.is_empty()).then_some(key)
+    }
     /// The queue it came from.
     pub fn queue(&self) -> &Queue {
         &self.queue

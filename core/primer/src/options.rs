@@ -376,6 +376,9 @@ pub struct EnqueueOptions {
     /// Finished when it is given out: one copy, never repeated, lost with its member. For the
     /// opposite, which is usual, it is repeated until it is acked.
     pub at_most_once: bool,
+    /// Messages of one key are given out in line, one at a time (`key_concurrency`): 1 to 255 bytes of
+    /// UTF-8; none.
+    pub key: Option<String>,
     /// What becomes of it where the queue has no group; it waits there.
     pub if_no_group: IfNoGroup,
 }

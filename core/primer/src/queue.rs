@@ -363,6 +363,11 @@ impl Enqueue {
         self.options.if_no_group = choice;
         self
     }
+    /// Messages of one key are given out in line, one at a time; 1 to 255 bytes.
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.options.key = Some(key.into());
+        self
+    }
     /// Adds a header.
     pub fn header(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.options.headers.push((key.into(), value.into()));
@@ -421,6 +426,7 @@ pub(crate) fn wanted(options: &EnqueueOptions) -> Wanted {
             ttl: options.ttl.map(millis),
             max_attempts: options.max_attempts,
             is_at_most_once: options.at_most_once,
+            key: options.key.as_deref().map(Into::into),
         },
         dated: None,
         if_no_group: options.if_no_group,

@@ -464,6 +464,7 @@ fn looks() -> Vec<(&'static str, Message)> {
         headers: Some(Arc::new(vec![("sure".into(), "yes".into())])),
         attempts: 2,
         priority: 4,
+        key: String::new(),
         copies: 3,
         ready_at_ms: 1_795_000_000_500,
         expires_ms: 1_795_000_001_000,
@@ -485,6 +486,7 @@ fn looks() -> Vec<(&'static str, Message)> {
                 }],
                 body_bytes_max: 2,
                 wait_ms: 2_000,
+                shows_keys: false,
             })),
         ),
         (
@@ -594,8 +596,7 @@ fn examinations() -> Vec<(&'static str, Message)> {
         memory_percent: 96,
         lessees: vec![MemberId(0xe3).0.to_le_bytes().to_vec()],
         owners: vec![MemberId(0xd2).0.to_le_bytes().to_vec()],
-        member: Vec::new(),
-        memory_level: 0,
+        ..Facts::default()
     };
     let pressed = Facts {
         memory_level: 3,

@@ -53,6 +53,7 @@ const ENQUEUE: &[&str] = &[
     "max_attempts",
     "at_most_once",
     "if_no_group",
+    "key",
 ];
 
 const RECEIVE: &[&str] = &["max", "wait", "lease", "group", "backlog"];

@@ -535,5 +535,6 @@ fn asked(chance: &mut Chance) -> Asked {
         ttl: some(30, 3_000),
         max_attempts: some(40, 3).map(|attempts| attempts as u32),
         is_at_most_once: some(20, 2).is_some(),
+        key: some(40, 3).map(|n| ["k", "l", ""][n as usize].into()),
     }
 }

@@ -36,6 +36,7 @@ fn browse(pool: &Pool, chance: &mut Chance) -> Browse {
         headers: vec![Header::default(); chance.below(2) as usize],
         body_bytes_max: number32(chance).min(limits::BODY_BYTES_MAX as u32),
         wait_ms: number(chance).min(limits::BROWSE_MS_MAX),
+        shows_keys: chance.percent(50),
     }
 }
 
@@ -70,6 +71,7 @@ fn shown(pool: &Pool, chance: &mut Chance) -> Shown {
         headers: chance.percent(30).then(|| Arc::new(vec![header])),
         attempts: number32(chance),
         priority: chance.below(10) as u8,
+        key: (*pick(&["", "", "k"], chance)).into(),
         copies: number32(chance),
         ready_at_ms: number(chance),
         expires_ms: number(chance),

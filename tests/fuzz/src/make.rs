@@ -159,6 +159,7 @@ fn terms(chance: &mut Chance) -> Arc<Terms> {
         max_attempts: number32(chance),
         is_at_most_once: chance.percent(30),
         is_dead_letter: chance.percent(30),
+        key: (*pick(&["", "k", "l"], chance)).into(),
     })
 }
 

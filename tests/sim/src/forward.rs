@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use primer_proto::base::MessageId;
+use primer_check::{Value, Verb};
+use primer_proto::base::{BootId, MessageId};
 use primer_proto::engine::Message;
 use primer_proto::membership::MINOR_TAKES;
 use primer_proto::queue::Message as QueueMessage;
 
 use crate::fan::Owed;
-use crate::world::World;
+use crate::world::{Life, World};
 
 /// Who asked, and which life of it; who took, and which life; the number.
 type Name = ((usize, u32), (usize, u32), u64);
@@ -22,6 +23,8 @@ pub(crate) struct ForwardBook {
     taken: BTreeMap<Name, Owed>,
     /// By the first id of each answer.
     owed: BTreeMap<MessageId, Owed>,
+    /// Who took what the receipts at hand are for, if another member did.
+    taker: Option<BootId>,
 }
 
 impl World {
@@ -54,7 +57,7 @@ impl World {
                     return;
                 };
                 let id = MessageId {
-                    origin: primer_proto::base::BootId(taken.origin),
+                    origin: BootId(taken.origin),
                     sequence: taken.first,
                 };
                 self.forwards.owed.insert(id, owed.clone());
@@ -65,8 +68,24 @@ impl World {
 
     /// The groups that messages went into, the first of which has that id: as their taker knew them, or
     /// as their producer's own member did.
-    pub fn owed_by(&self, first: MessageId, own: &Owed) -> Owed {
+    pub fn owed_by(&mut self, first: MessageId, own: &Owed) -> Owed {
         let taken = self.forwards.owed.get(&first);
+        self.forwards.taker = taken.map(|_| first.origin);
         taken.unwrap_or(own).clone()
+    }
+
+    /// A receipt comes for what another member took, whose process has ended since, and with it all who held
+    /// it: no crash could be spared for what nobody knew to be accepted.
+    pub fn was_doomed(&mut self, seat: usize, id: MessageId, value: Value) -> bool {
+        let taker = self.forwards.taker.filter(|taker| {
+            let mut living = self.living();
+            !living.any(|(_, life)| life.engine.hello().boot() == *taker)
+        });
+        let is_known = |(_, life): (usize, &Life)| life.engine.holds(id) || life.engine.is_done(id);
+        let is_doomed = taker.is_some() && !self.living().any(is_known);
+        if is_doomed {
+            self.remark(seat, value, Verb::Doomed);
+        }
+        is_doomed
     }
 }

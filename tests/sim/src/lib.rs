@@ -23,6 +23,7 @@ mod fences;
 mod forward;
 mod ledger;
 mod letters;
+mod lines;
 mod net;
 mod phases;
 mod plan;

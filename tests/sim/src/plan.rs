@@ -222,6 +222,8 @@ pub(crate) struct Plan {
     pub has_browsers: bool,
     /// Messages have terms: dates, priorities, at most one delivery.
     pub has_terms: bool,
+    /// Messages have keys.
+    pub has_keys: bool,
     /// What fails too often, or is rejected, goes on as a dead letter.
     pub has_letters: bool,
     /// How often that is, where the producer does not say it.
@@ -302,6 +304,7 @@ impl Plan {
             has_older: classes.has(Class::Mixed) && Dice::new(seed, 22).coin(),
             has_browsers: false,
             has_terms: false,
+            has_keys: false,
             has_letters: false,
             max_attempts: u32::MAX,
             has_returns: false,
@@ -369,6 +372,7 @@ impl Plan {
             0
         };
         self.draw_budgets(&mut Dice::new(seed, 24));
+        self.has_keys = Dice::new(seed, 26).percent(35);
     }
 
     /// Links that end would have everything said again, so in these runs none does. Nor does anybody leave:
@@ -435,6 +439,7 @@ impl Plan {
         (plan.has_terms, plan.has_letters, plan.has_returns) = (false, false, false);
         plan.has_told = false;
         plan.budgets.clear();
+        plan.has_keys = false;
         (plan.producers, plan.consumers) = (0, 0);
         (plan.has_deaf_member, plan.is_mourned) = (false, false);
         plan.delay = 500;
@@ -518,6 +523,7 @@ impl fmt::Display for Plan {
             (self.is_split, " split"),
             (self.has_groups, " groups"),
             (self.has_terms, " terms"),
+            (self.has_keys, " keyed"),
             (self.has_letters, " letters"),
             (self.has_returns, " returns"),
             (self.has_leaks, " leaks"),

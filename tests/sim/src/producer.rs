@@ -224,7 +224,10 @@ impl World {
         };
         self.record(&about, Verb::Enqueue, Kind::Ok, extra);
         self.ledger.values.insert(receipt.id, value);
-        if !self.ledger.acked.contains(&receipt.id) {
+        let is_over = self.ledger.acked.contains(&receipt.id)
+            || self.has_lapsed(seat, receipt.id, value)
+            || self.was_doomed(seat, receipt.id, value);
+        if !is_over {
             self.ledger.open.insert(receipt.id, value);
         }
         self.note_accepted(queue, receipt.id, value);

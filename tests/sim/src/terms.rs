@@ -38,6 +38,8 @@ pub(crate) struct TermsBook {
     ready: BTreeMap<(BootId, usize), BTreeSet<Place>>,
     /// Where each of those is.
     places: BTreeMap<MessageId, (usize, Place)>,
+    /// What was given out at most once before its producer heard that it was accepted.
+    lapsed: BTreeSet<MessageId>,
     /// What is given out at most once and is between two members: it may be lost there, and only there.
     moving: BTreeMap<MessageId, Value>,
 }
@@ -52,6 +54,7 @@ impl TermsBook {
             walls: BTreeMap::new(),
             ready: BTreeMap::new(),
             places: BTreeMap::new(),
+            lapsed: BTreeSet::new(),
             moving: BTreeMap::new(),
         }
     }
@@ -93,7 +96,8 @@ impl World {
         values: &[Value],
     ) -> EnqueueOptions {
         let max_attempts = self.draw_attempts(values);
-        if !self.plan.has_terms && max_attempts.is_none() {
+        let key = self.draw_key(values);
+        if !self.plan.has_terms && max_attempts.is_none() && key.is_none() {
             return options;
         }
         let mut asked = if self.plan.has_terms {
@@ -102,6 +106,7 @@ impl World {
             Asked::default()
         };
         asked.max_attempts = max_attempts;
+        asked.key = key;
         let wall_ms = self.seats[seat].wall_ms(self.now);
         if asked.delay.is_some() && self.terms.dice.coin() {
             // The other way to say the same.
@@ -110,7 +115,7 @@ impl World {
         if asked.is_at_most_once {
             options.copies = None;
         }
-        options.terms = asked;
+        options.terms = asked.clone();
         let now = Now {
             mono: Instant(0),
             wall_ms,
@@ -166,6 +171,10 @@ impl World {
     pub fn note_accepted(&mut self, queue: usize, id: MessageId, value: Value) {
         let terms = self.terms_of(value);
         let waits = terms.is_some_and(|terms| terms.not_before != 0);
+        let place = (turn(terms.map(Arc::as_ref)), id.sequence);
+        self.note_in_line(queue, id, value, waits);
+        // One with a key waits for others, and keys are served in turn.
+        let waits = waits || self.key_of(value).is_some();
         // Which of two with one identity has accepted something is not known.
         if !self.plan.has_terms || waits || self.plan.has(Class::Twins) {
             return;
@@ -173,7 +182,6 @@ impl World {
         if self.ledger.acked.contains(&id) || self.terms.places.contains_key(&id) {
             return;
         }
-        let place = (turn(terms.map(Arc::as_ref)), id.sequence);
         self.terms.places.insert(id, (queue, place));
         let ready = self.terms.ready.entry((id.origin, queue)).or_default();
         ready.insert(place);
@@ -181,6 +189,10 @@ impl World {
 
     /// An owner gives a lease, at this moment.
     pub fn note_lease(&mut self, seat: usize, name: LeaseName, attempts: u32) {
+        let is_first = attempts == 1 && name.2 == 0 && self.seats[seat].leaving.is_none();
+        if is_first {
+            self.judge_line(seat, name.0);
+        }
         if !self.plan.has_terms {
             return;
         }
@@ -190,7 +202,7 @@ impl World {
             .walls
             .entry(name)
             .or_insert((wall, shown.max(wall)));
-        let (id, _, epoch, lease) = name;
+        let (id, _, _, lease) = name;
         if lease == 0 {
             // Finished: it may be lost on its way.
             self.sometimes.hit("given out at most once");
@@ -203,7 +215,7 @@ impl World {
         if let Some(ready) = self.terms.ready.get_mut(&key) {
             ready.remove(&place);
         }
-        if attempts == 1 && epoch == 0 && self.seats[seat].leaving.is_none() {
+        if is_first {
             self.judge_order(seat, key, id, place);
         }
     }
@@ -274,8 +286,20 @@ impl World {
         }
     }
 
+    /// A receipt comes for what was given out at most once meanwhile.
+    pub fn has_lapsed(&mut self, seat: usize, id: MessageId, value: Value) -> bool {
+        let has = self.terms.lapsed.remove(&id);
+        if has {
+            self.remark(seat, value, Verb::Lapsed);
+        }
+        has
+    }
+
     fn lapse(&mut self, seat: usize, id: MessageId) {
         let open = self.ledger.open.remove(&id);
+        if open.is_none() {
+            self.terms.lapsed.insert(id);
+        }
         if let Some(value) = open.or(self.terms.moving.remove(&id)) {
             self.remark(seat, value, Verb::Lapsed);
         }
@@ -293,7 +317,8 @@ impl World {
             return;
         };
         let id = name.0;
-        if shown != Some(terms.as_ref()) {
+        // Terms that ask for nothing are none to whoever took the message for another member.
+        if shown.cloned().unwrap_or_default() != *terms {
             let detail = format!("m{seat}: {id} has {shown:?}, was put in with {terms:?}");
             self.violation("terms", detail);
         }

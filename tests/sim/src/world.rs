@@ -19,6 +19,7 @@ use crate::fences::Fences;
 use crate::forward::ForwardBook;
 use crate::ledger::Ledger;
 use crate::letters::LettersBook;
+use crate::lines::LinesBook;
 use crate::net::{Link, Partition};
 use crate::plan::{Class, Plan};
 use crate::remember::Disk;
@@ -184,6 +185,7 @@ pub(crate) struct World {
     pub talk: Talk,
     pub terms: TermsBook,
     pub forwards: ForwardBook,
+    pub lines: LinesBook,
     /// Which processes speak an earlier version.
     pub older_dice: Dice,
     pub letters: LettersBook,
@@ -280,6 +282,7 @@ impl World {
             user_dice: Dice::new(seed, 4),
             fan_dice: Dice::new(seed, 10),
             forwards: ForwardBook::default(),
+            lines: LinesBook::new(seed),
             older_dice: Dice::new(seed, 23),
             browse_dice: Dice::new(seed, 11),
             leak_dice: Dice::new(seed, 29),

@@ -127,6 +127,7 @@ fn every_planted_bug_of_the_queue_is_caught_for_what_it_is() {
         (QueueCanary::PauseIgnored, ["out of a paused queue"; 2]),
         (QueueCanary::OverflowLost, ["no purge was after"; 2]),
         (QueueCanary::BudgetIgnored, ["bytes of"; 2]),
+        (QueueCanary::KeyIgnored, ["are on lease", "is over"]),
     ] {
         catch(Canary::Queue(canary), words);
     }

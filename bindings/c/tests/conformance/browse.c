@@ -90,6 +90,10 @@ static bool is_so(const primer_page_t *page, size_t index, const primer_browsed_
     if (!strcmp(word->key, "copies")) return browsed->copies == number;
     if (!strcmp(word->key, "bytes")) return browsed->body_bytes == number;
     if (!strcmp(word->key, "group")) return browsed->group && !strcmp(value, browsed->group);
+    if (!strcmp(word->key, "key")) {
+        primer_bytes_t key = primer_page_key(page, index);
+        return key.data && key.len == word->len && !memcmp(key.data, word->value, key.len);
+    }
     return !strncmp(word->key, "header.", 7) && has_header(page, index, word);
 }
 

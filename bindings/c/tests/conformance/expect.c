@@ -112,6 +112,12 @@ static bool check_delivery(world_t *world, const primer_delivery_t *delivery, co
             if (has != wanted)
                 return differs(world, "%s: wanted priority=%ld, got %ld",
                                (const char *)words->at[0].value, wanted, has);
+        } else if (!strcmp(word->key, "key")) {
+            primer_bytes_t key = primer_delivery_key(delivery);
+            if (!key.data || key.len != word->len || memcmp(key.data, word->value, key.len))
+                return differs(world, "%s: wanted key=%s, got \"%.*s\"",
+                               (const char *)words->at[0].value, (const char *)word->value,
+                               (int)key.len, key.data ? (const char *)key.data : "");
         } else if (!strncmp(word->key, "header.", 7)) {
             if (!check_header(world, delivery, word)) return false;
         } else {

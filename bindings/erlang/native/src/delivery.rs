@@ -13,21 +13,22 @@ use rustler::{Binary, Encoder, Env, NifResult, Term};
 use crate::courier::Face;
 use crate::later::{Waiting, answer};
 use crate::lease::Lease;
-use crate::terms::{Ids, Keys, failed, list, raw_list, record, result, text};
+use crate::terms::{Ids, Keys, failed, list, raw_list, record, result, some, text};
 use crate::{atoms, body, options};
 
 /// Terms of each delivery in a batch: its id, its body and its handle.
 const FIELDS: usize = 3;
 
-/// `#{attempts, body, handle, headers, id, priority, queue}`.
+/// `#{attempts, body, handle, headers, id, key, priority, queue}`; the key is `undefined` for none.
 pub(crate) fn encode<'a>(env: Env<'a>, face: &Arc<Face>, delivery: Delivery) -> Term<'a> {
-    static KEYS: Keys<7> = LazyLock::new(|| {
+    static KEYS: Keys<8> = LazyLock::new(|| {
         [
             atoms::attempts(),
             atoms::body(),
             atoms::handle(),
             atoms::headers(),
             atoms::id(),
+            atoms::key(),
             atoms::priority(),
             atoms::queue(),
         ]
@@ -36,20 +37,21 @@ pub(crate) fn encode<'a>(env: Env<'a>, face: &Arc<Face>, delivery: Delivery) -> 
     let body = body::encode(env, delivery.body());
     let headers = headers(env, delivery.headers());
     let id = Ids::default().encode(env, delivery.id());
+    let key = key(env, &delivery);
     let priority = delivery.priority().encode(env);
     let queue = text(env, delivery.queue().name());
     let handle = Lease::encode(env, face, delivery);
     record(
         env,
         &KEYS,
-        &[attempts, body, handle, headers, id, priority, queue],
+        &[attempts, body, handle, headers, id, key, priority, queue],
     )
 }
 
 /// None or one as a list of maps; more, of one queue, as
-/// `{Queue, [{Attempts, Priority, Headers, [Id, Body, Handle | ...]}]}`, of which `primer.erl` makes the maps:
+/// `{Queue, [{Attempts, Priority, Headers, Key, [Id, Body, Handle | ...]}]}`, of which `primer.erl` makes the maps:
 /// there a map shares its keys with all others, here it would get keys of its own. Neighbours that
-/// were tried equally often, with one priority and without headers share an entry.
+/// were tried equally often, with one priority and one key and without headers share an entry.
 pub(crate) fn encode_many<'a>(
     env: Env<'a>,
     face: &Arc<Face>,
@@ -63,12 +65,13 @@ pub(crate) fn encode_many<'a>(
     let queue = text(env, queue);
     let bodies: Vec<&Bytes> = deliveries.iter().map(Delivery::body).collect();
     let bodies = body::encode_many(env, &bodies);
-    let heads: Vec<(usize, (u32, u8, Term))> = deliveries
+    let heads: Vec<(usize, (u32, u8, Term, Term))> = deliveries
         .chunk_by(is_alike)
         .filter_map(|group| {
             let first = group.first()?;
             let headers = headers(env, first.headers());
-            let head = (first.attempts(), first.priority(), headers);
+            let key = key(env, first);
+            let head = (first.attempts(), first.priority(), headers, key);
             Some((group.len(), head))
         })
         .collect();
@@ -85,12 +88,12 @@ pub(crate) fn encode_many<'a>(
     let mut rest = fields.as_slice();
     let groups = heads
         .into_iter()
-        .map(|(count, (attempts, priority, headers))| {
+        .map(|(count, (attempts, priority, headers, key))| {
             let (group, after) = rest.split_at_checked(FIELDS * count).unwrap_or((rest, &[]));
             rest = after;
             // SAFETY: all of them were made in this environment just now.
             let group = unsafe { raw_list(env, group) };
-            (attempts, priority, headers, group).encode(env)
+            (attempts, priority, headers, key, group).encode(env)
         });
     let groups: Vec<Term> = groups.collect();
     (queue, groups).encode(env)
@@ -100,8 +103,14 @@ pub(crate) fn encode_many<'a>(
 fn is_alike(one: &Delivery, next: &Delivery) -> bool {
     one.attempts() == next.attempts()
         && one.priority() == next.priority()
+        && one.key() == next.key()
         && one.headers().is_empty()
         && next.headers().is_empty()
+}
+
+/// The key that it was put in with.
+fn key<'a>(env: Env<'a>, delivery: &Delivery) -> Term<'a> {
+    some(env, delivery.key().map(|key| text(env, key)))
 }
 
 /// `[{Name, Value}]`.

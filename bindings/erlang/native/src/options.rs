@@ -77,14 +77,14 @@ impl<'a> Reader<'a> {
         flag.map_err(|_| wrong(key, value, "is not true or false"))
     }
 
-    /// A group's name; none when it is not there.
-    fn group(&mut self) -> Result<Option<String>> {
-        let Some(value) = self.take(atoms::group()) else {
+    /// A text, such as a group's name; none when it is not there.
+    fn text(&mut self, key: Atom) -> Result<Option<String>> {
+        let Some(value) = self.take(key) else {
             return Ok(None);
         };
-        let name = utf8(value);
-        let bad = || wrong(atoms::group(), value, "is not a binary of UTF-8");
-        name.map(Some).ok_or_else(bad)
+        let text = utf8(value);
+        let bad = || wrong(key, value, "is not a binary of UTF-8");
+        text.map(Some).ok_or_else(bad)
     }
 
     /// Refuses what was not asked for.
@@ -122,7 +122,7 @@ fn shown(term: Term) -> String {
     String::from("a term of another type")
 }
 
-/// `#{copies, on_short, timeout, headers, priority, delay, at, ttl, max_attempts, at_most_once, if_no_group}`.
+/// `#{copies, on_short, timeout, headers, priority, delay, at, ttl, max_attempts, at_most_once, if_no_group, key}`.
 pub(crate) fn enqueue(map: Term) -> Result<EnqueueOptions> {
     let mut reader = Reader::new(map);
     let copies = reader.number(atoms::copies(), u64::from(u16::MAX))?;
@@ -145,6 +145,7 @@ pub(crate) fn enqueue(map: Term) -> Result<EnqueueOptions> {
         Some(value) => if_no_group(value)?,
         None => IfNoGroup::default(),
     };
+    let key = reader.text(atoms::key())?;
     reader.finish()?;
     Ok(EnqueueOptions {
         copies: copies.and_then(|number| u16::try_from(number).ok()),
@@ -158,6 +159,7 @@ pub(crate) fn enqueue(map: Term) -> Result<EnqueueOptions> {
         max_attempts: max_attempts.and_then(|number| u32::try_from(number).ok()),
         at_most_once,
         if_no_group,
+        key,
     })
 }
 
@@ -265,7 +267,7 @@ pub(crate) fn receive(map: Term) -> Result<ReceiveOptions> {
     let max = reader.number(atoms::max(), u64::from(u32::MAX))?;
     let wait = reader.duration(atoms::wait())?;
     let lease = reader.duration(atoms::lease())?;
-    let group = reader.group()?;
+    let group = reader.text(atoms::group())?;
     let backlog = reader.flag(atoms::backlog())?;
     reader.finish()?;
     let default = ReceiveOptions::default();
@@ -293,7 +295,7 @@ pub(crate) fn browse(map: Term) -> Result<BrowseOptions> {
             Some(utf8(value).ok_or_else(bad)?)
         }
     };
-    let group = reader.group()?;
+    let group = reader.text(atoms::group())?;
     let states = match reader.take(atoms::states()) {
         Some(value) => states(value)?,
         None => Vec::new(),
@@ -396,7 +398,7 @@ pub(crate) fn subscribe(map: Term) -> Result<(SubscribeOptions, bool)> {
         Some(mode) if atoms::pull() == mode => false,
         Some(mode) => return Err(wrong(atoms::mode(), mode, "is not push or pull")),
     };
-    let group = reader.group()?;
+    let group = reader.text(atoms::group())?;
     let backlog = reader.flag(atoms::backlog())?;
     reader.finish()?;
     let default = SubscribeOptions::default();

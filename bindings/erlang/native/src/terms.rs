@@ -302,7 +302,7 @@ pub(crate) fn some<'a>(env: Env<'a>, term: Option<Term<'a>>) -> Term<'a> {
 }
 
 fn browsed<'a>(env: Env<'a>, browsed: &Browsed) -> Term<'a> {
-    static KEYS: Keys<14> = LazyLock::new(|| {
+    static KEYS: Keys<15> = LazyLock::new(|| {
         [
             atoms::accepted_ms(),
             atoms::attempts(),
@@ -313,6 +313,7 @@ fn browsed<'a>(env: Env<'a>, browsed: &Browsed) -> Term<'a> {
             atoms::group(),
             atoms::headers(),
             atoms::id(),
+            atoms::key(),
             atoms::lease_ms(),
             atoms::owner(),
             atoms::priority(),
@@ -332,6 +333,7 @@ fn browsed<'a>(env: Env<'a>, browsed: &Browsed) -> Term<'a> {
         some(env, group),
         delivery::headers(env, &browsed.headers),
         Ids::default().encode(env, browsed.id),
+        some(env, browsed.key.as_deref().map(|key| text(env, key))),
         number(browsed.lease_ms),
         text(env, &browsed.owner.to_string()),
         browsed.priority.encode(env),

@@ -65,6 +65,11 @@ class BaseDelivery:
         return self._native.priority
 
     @property
+    def key(self) -> str | None:
+        """The key that it was put in with: messages of one key are given out in line."""
+        return self._native.key
+
+    @property
     def queue(self) -> str:
         """The name of the queue it came from."""
         return self._native.queue

@@ -289,7 +289,7 @@ class Queue:
     ) -> _primer.Receipt:
         """Puts a message into the queue and waits for its copies. A large ``bytes`` is not copied.
 
-        Beside these options it takes those of ``primer.Terms``: priority, delay, at, ttl, max_attempts, at_most_once,
+        Beside these options it takes those of ``primer.Terms``: priority, delay, at, ttl, max_attempts, at_most_once, key,
         if_no_group. Errors: 101, 102 with ``if_no_group="refuse"``, 104, 201, 202, 203, 301 with ``on_short="fail"``, 501.
         """
         copies = self._copies if copies is None else copies

@@ -93,6 +93,8 @@ class Terms(TypedDict, total=False):
     """Finished when it is given out: one copy, never repeated, lost with its member."""
     if_no_group: IfNoGroup
     """Where the queue has no group: "hold" (it waits there), "drop" (the receipt says 0 copies), "refuse" (102)."""
+    key: str | None
+    """Messages of one key are given out in line, one at a time (``key_concurrency``): 1 to 255 bytes of UTF-8."""
 
 
 State: TypeAlias = Literal["ready", "delayed", "leased"]
@@ -173,14 +175,15 @@ def asked(
     max_attempts: int | None = None,
     at_most_once: bool = False,
     if_no_group: IfNoGroup | None = None,
-) -> tuple[int | None, int | None, int | None, int | None, int | None, bool, IfNoGroup | None]:
+    key: str | None = None,
+) -> tuple[int | None, int | None, int | None, int | None, int | None, bool, IfNoGroup | None, str | None]:
     """Terms as the last arguments of the native verbs, where a queue has attempts of its own.
 
     Errors: TypeError, also for an unknown one; WrongCall (101).
     """
     at_ms = None if at is None else epoch_millis(at)
     attempts = usual_attempts if max_attempts is None else max_attempts
-    return priority, millis_or_none(delay), at_ms, millis_or_none(ttl), attempts, at_most_once, if_no_group
+    return priority, millis_or_none(delay), at_ms, millis_or_none(ttl), attempts, at_most_once, if_no_group, key
 
 
 _TIMES = ("enqueue_timeout", "lease", "takeover_after", "repair_after", "retire_after")

@@ -104,6 +104,7 @@ class Queue:
         max_attempts: int | None = None,
         at_most_once: bool = False,
         if_no_group: str | None = None,
+        key: str | None = None,
     ) -> Receipt: ...
     @overload
     def enqueue(
@@ -121,6 +122,7 @@ class Queue:
         max_attempts: int | None = None,
         at_most_once: bool = False,
         if_no_group: str | None = None,
+        key: str | None = None,
     ) -> Receipt | int: ...
     @overload
     def call(
@@ -139,6 +141,7 @@ class Queue:
         max_attempts: int | None = None,
         at_most_once: bool = False,
         if_no_group: str | None = None,
+        key: str | None = None,
     ) -> Reply: ...
     @overload
     def call(
@@ -157,6 +160,7 @@ class Queue:
         max_attempts: int | None = None,
         at_most_once: bool = False,
         if_no_group: str | None = None,
+        key: str | None = None,
     ) -> Reply | int: ...
     @overload
     def enqueue_many(
@@ -174,6 +178,7 @@ class Queue:
         max_attempts: int | None = None,
         at_most_once: bool = False,
         if_no_group: str | None = None,
+        key: str | None = None,
     ) -> list[Receipt]: ...
     @overload
     def enqueue_many(
@@ -191,6 +196,7 @@ class Queue:
         max_attempts: int | None = None,
         at_most_once: bool = False,
         if_no_group: str | None = None,
+        key: str | None = None,
     ) -> list[Receipt] | int: ...
     @overload
     def receive(
@@ -313,6 +319,8 @@ class Delivery:
     def attempts(self) -> int: ...
     @property
     def priority(self) -> int: ...
+    @property
+    def key(self) -> str | None: ...
     @property
     def queue(self) -> str: ...
     @property

@@ -43,13 +43,15 @@ class Settings(TypedDict, total=False):
     """What it does at its maximum; "refuse"."""
     takeover_after: Duration | None
     """How long an owner may be out of reach before a holder of a copy takes over."""
+    key_concurrency: int | None
+    """How many messages of one key are given out at a time, up to 1,000; 1, which is in order."""
     paused: Literal["none", "in", "out", "both"] | None
     """As ``pause`` and ``resume`` set it."""
 
 
 _TIMES = {"enqueue_timeout": "enqueue_timeout_ms", "lease": "lease_ms", "ttl": "ttl_ms", "backoff": "backoff_ms", "backoff_max": "backoff_ms_max", "takeover_after": "takeover_after_ms"}
 _TIME_OF = {key: name for name, key in _TIMES.items()}
-_NUMBERS = ("copies", "max_attempts", "messages_max", "bytes_max")
+_NUMBERS = ("copies", "max_attempts", "messages_max", "bytes_max", "key_concurrency")
 
 
 def settings_pairs(settings: Settings) -> list[tuple[str, str]]:

@@ -97,6 +97,8 @@ class Browsed:
     """How often it was given out."""
     priority: int
     """0 (last) to 9 (first)."""
+    key: str | None
+    """The key that it was put in with."""
     accepted_ms: int
     """When it was accepted, in milliseconds since 1970 by the clock of the member that did."""
     ready_at_ms: int | None
@@ -218,7 +220,7 @@ class Finding:
     """What it is.
 
     "paused_out", "owner_unreachable", "member_missing", "no_group", "no_consumer", "no_credit", "all_leased", "delayed",
-    "paused_in", "full", "memory", "empty" or "healthy".
+    "key_busy", "paused_in", "full", "memory", "empty" or "healthy".
     """
     group: str | None
     """In which group; None for the queue itself."""

@@ -22,6 +22,10 @@ pub const REASON_BYTES_MAX: usize = 512;
 pub const PRIORITY: u32 = 4;
 /// Default of `max_attempts`: given out this often, a message is a dead letter (protocol.md 4.4).
 pub const ATTEMPTS_MAX: u32 = 16;
+/// Longest key of a message, in bytes of UTF-8: as a name.
+pub const KEY_BYTES_MAX: usize = 255;
+/// Most messages of one key that a queue may have out at a time.
+pub const KEY_CONCURRENCY_MAX: u32 = 1_000;
 /// Enqueues that other members take for this one, without an answer yet.
 pub const FORWARDS_MAX: usize = 1_024;
 /// Bytes of these: what a link takes before its member is passed over.

@@ -121,7 +121,8 @@ impl Item {
     #[must_use]
     pub fn weight(&self) -> usize {
         let body = self.body.as_ref().map_or(0, Bytes::len);
-        let terms = self.terms.as_ref().map_or(0, |_| TERMS_BYTES);
+        let terms = self.terms.as_ref();
+        let terms = terms.map_or(0, |terms| TERMS_BYTES + terms.key.len());
         body + 24 + terms + self.headers.as_ref().map_or(0, |headers| weigh(headers))
     }
 
@@ -188,6 +189,9 @@ pub(crate) fn read_terms(reader: &mut Reader) -> Result<Arc<Terms>> {
     let terms = terms.map_err(|_| Error::new(ErrorKind::Corrupt).because("malformed terms"))?;
     if terms.priority.is_some_and(|priority| priority > 9) {
         return Err(Error::new(ErrorKind::Corrupt).because("a priority is out of its range"));
+    }
+    if terms.key.len() > limits::KEY_BYTES_MAX {
+        return Err(Error::new(ErrorKind::Corrupt).because("a key is over the limit"));
     }
     Ok(Arc::new(terms))
 }

@@ -16,4 +16,4 @@ pub(crate) use message::{
     write_headers, write_holders, write_owed, write_own,
 };
 pub use placement::{Candidate, Placement, Zone};
-pub use terms::{Asked, Terms, dead_letter_of, redriven_of};
+pub use terms::{Asked, Terms, dead_letter_of, key_rank, redriven_of};

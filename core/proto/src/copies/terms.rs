@@ -1,15 +1,16 @@
 //! What a producer may ask for a message beside its copies (protocol.md 4.1): most ask nothing.
 
+use alloc::string::String;
 use alloc::sync::Arc;
 
 use super::fan::DERIVED;
-use crate::base::{BootId, Error, ErrorKind, MessageId, Millis, Now, Result, limits};
+use crate::base::{BootId, Error, ErrorKind, MemberId, MessageId, Millis, Now, Result, limits};
 use crate::wire::SEQUENCE_MAX;
 
 /// The terms of a message that has any; shared by a batch, never changed.
 ///
 /// A prost struct on the wire, so that later versions may add to it.
-#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+#[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct Terms {
     /// 0 (last) to 9 (first); none is `limits::PRIORITY`.
     #[prost(uint32, optional, tag = "1")]
@@ -29,10 +30,13 @@ pub struct Terms {
     /// A dead letter itself: it has none, however often it is tried.
     #[prost(bool, tag = "6")]
     pub is_dead_letter: bool,
+    /// Those of one key are given out in line; "" for none.
+    #[prost(string, tag = "7")]
+    pub key: String,
 }
 
 /// The same as they are asked for, with times from now on.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Asked {
     /// 0 (last) to 9 (first).
     pub priority: Option<u8>,
@@ -46,6 +50,8 @@ pub struct Asked {
     pub max_attempts: Option<u32>,
     /// Finished when it is given out.
     pub is_at_most_once: bool,
+    /// Messages of one key are given out in line, 1 to `limits::KEY_BYTES_MAX` bytes.
+    pub key: Option<Arc<str>>,
 }
 
 impl Asked {
@@ -66,6 +72,8 @@ impl Asked {
         within("at_ms", at, 0, limits::DELAY_MS_MAX)?;
         let attempts = self.max_attempts.unwrap_or(1);
         within("max_attempts", attempts.into(), 1, u32::MAX.into())?;
+        let key = self.key.as_deref();
+        check_key(key)?;
         let due = self.delay.filter(|delay| *delay > 0);
         let terms = Terms {
             priority: priority.filter(|priority| *priority != limits::PRIORITY),
@@ -74,9 +82,35 @@ impl Asked {
             max_attempts: self.max_attempts.unwrap_or(0),
             is_at_most_once: self.is_at_most_once,
             is_dead_letter: false,
+            key: key.unwrap_or_default().into(),
         };
         Ok((terms != Terms::default()).then(|| Arc::new(terms)))
     }
+}
+
+fn check_key(key: Option<&str>) -> Result<()> {
+    let bytes = key.map_or(1, str::len);
+    if (1..=limits::KEY_BYTES_MAX).contains(&bytes) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::InvalidArgument)
+        .because("the key of a message is empty or too long")
+        .with("bytes", bytes)
+        .with("bytes_max", limits::KEY_BYTES_MAX))
+}
+
+/// The word "key": this hash serves that purpose alone.
+const KEY_SEED: u64 = 0x006b_6579;
+
+/// The rendezvous value of a member for a key of a queue: the highest is the key's home.
+#[must_use]
+pub fn key_rank(queue: &str, key: &str, member: MemberId) -> u64 {
+    let mut hash = xxhash_rust::xxh3::Xxh3::with_seed(KEY_SEED);
+    hash.update(&(queue.len() as u64).to_le_bytes());
+    hash.update(queue.as_bytes());
+    hash.update(key.as_bytes());
+    hash.update(&member.0.to_le_bytes());
+    hash.digest()
 }
 
 fn within(name: &'static str, value: u64, least: u64, most: u64) -> Result<()> {
@@ -172,6 +206,14 @@ mod tests {
                 ..Asked::default()
             },
             Asked {
+                key: Some("".into()),
+                ..Asked::default()
+            },
+            Asked {
+                key: Some("x".repeat(256).into()),
+                ..Asked::default()
+            },
+            Asked {
                 delay: Some(1),
                 at: Some(NOW.wall_ms),
                 ..Asked::default()
@@ -180,6 +222,29 @@ mod tests {
         for asked in wrong {
             assert_eq!(asked.terms(NOW).unwrap_err().number(), 101, "{asked:?}");
         }
+    }
+
+    #[test]
+    fn a_key_has_one_home_and_a_queue_is_no_part_of_a_key() {
+        let home = |queue, key: &str| {
+            let members = (1..=3).map(MemberId);
+            members
+                .max_by_key(|member| key_rank(queue, key, *member))
+                .unwrap()
+        };
+        let mut homes = [0; 3];
+        for key in 0..300 {
+            let key = alloc::format!("k{key}");
+            homes[home("jobs", &key).0 as usize - 1] += 1;
+        }
+        assert!(
+            homes.iter().all(|count| (70..130).contains(count)),
+            "{homes:?}"
+        );
+        assert_ne!(
+            key_rank("a", "bc", MemberId(1)),
+            key_rank("ab", "c", MemberId(1))
+        );
     }
 
     #[test]

@@ -682,6 +682,7 @@ fn an_answer_that_does_not_keep_to_what_was_asked_counts_as_missing() {
         headers: None,
         attempts: 0,
         priority: 4,
+        key: String::new(),
         copies: 1,
         ready_at_ms: 0,
         expires_ms: 0,

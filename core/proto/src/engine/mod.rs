@@ -567,6 +567,8 @@ mod forward_tests;
 #[cfg(test)]
 mod groups_tests;
 #[cfg(test)]
+mod keyed_tests;
+#[cfg(test)]
 mod redrive_tests;
 #[cfg(test)]
 mod terms_tests;

@@ -15,6 +15,7 @@ use crate::queue::Out;
 impl Engine {
     /// Turns everything the rooms said into effects.
     pub(super) fn tell(&mut self, now: Now) {
+        self.queues.serve_freed(now);
         while self.queues.has_out() {
             let mut wishes = core::mem::take(&mut self.wishes);
             self.queues.swap_out(&mut wishes);

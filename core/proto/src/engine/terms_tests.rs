@@ -195,7 +195,7 @@ fn what_is_given_out_at_most_once_is_finished_by_it() {
         is_at_most_once: true,
         ..Asked::default()
     };
-    bench.put(once);
+    bench.put(once.clone());
     let leased = bench.take("jobs", 50).unwrap();
     assert_eq!(bench.stat("messages"), 0);
     bench.wake(60);
@@ -249,7 +249,7 @@ fn what_is_given_out_at_most_once_still_burns_credit_until_it_is_acked() {
         let (message, options) = (
             NewMessage::default(),
             EnqueueOptions {
-                terms: once,
+                terms: once.clone(),
                 ..EnqueueOptions::default()
             },
         );

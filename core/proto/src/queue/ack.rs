@@ -92,6 +92,7 @@ impl Queues {
         let is_plain = slot.place == Place::Leased
             && slot.lessee == Lessee::Here(None)
             && slot.is_alone()
+            && slot.key().is_none()
             && slot.own.store == self.me.store
             && handle.own.store == self.me.store;
         if is_plain {
@@ -212,13 +213,10 @@ impl Queues {
         if self.counts(&slot) {
             self.discount_one(slot.queue, slot.body.len());
         }
+        if slot.place == Place::Ready || slot.key().is_some() {
+            self.delist(&slot, slot.place);
+        }
         match slot.place {
-            Place::Ready => {
-                if let Some(shelf) = self.shelves.get_mut(slot.queue.0 as usize) {
-                    shelf.ready.lost_one(&self.slab);
-                }
-                self.note_stock(slot.queue);
-            }
             Place::Leased => {
                 if let Lessee::Here(Some(session)) = slot.lessee {
                     self.let_go(session, id);

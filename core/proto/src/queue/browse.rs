@@ -197,6 +197,7 @@ impl Queues {
                 .collect(),
             body_bytes_max: browse.body_bytes_max,
             wait_ms: browse.timeout,
+            shows_keys: true,
         };
         let asked = asked.checked();
         let asked = asked.map_err(|_| wrong("there are too many headers to look for"))?;
@@ -355,6 +356,7 @@ impl Queues {
     ) -> Shown {
         let terms = slot.terms.as_ref();
         let priority = terms.and_then(|terms| terms.priority);
+        let key = terms.map(|terms| &terms.key).filter(|_| asked.shows_keys);
         let left = match self.wheel.at(index) {
             Some(due) => due.since(now.mono),
             None => terms.map_or(0, |terms| terms.not_before.saturating_sub(now.wall_ms)),
@@ -370,6 +372,7 @@ impl Queues {
             headers: slot.headers.clone(),
             attempts: slot.attempts,
             priority: priority.unwrap_or(limits::PRIORITY) as u8,
+            key: key.cloned().unwrap_or_default(),
             copies: self.living_copies(slot),
             ready_at_ms: is(State::Delayed, now.wall_ms.saturating_add(left)),
             expires_ms: terms.map_or(0, |terms| terms.expires),

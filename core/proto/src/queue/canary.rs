@@ -27,6 +27,8 @@ pub enum QueueCanary {
     OverflowLost,
     /// New messages and copies are taken whatever they cost.
     BudgetIgnored,
+    /// Messages are given out without a look at their keys.
+    KeyIgnored,
 }
 
 /// Which bug is planted here: never one in builds without the feature.

@@ -137,7 +137,10 @@ impl Queues {
             body: slot.body.clone(),
             headers: Some(self.death_headers(slot, &name, cause)),
         };
-        let priority = slot.terms.as_ref().and_then(|terms| terms.priority);
+        let terms = slot.terms.as_ref();
+        let priority = terms.and_then(|terms| terms.priority);
+        // To tell, and to have again if it goes back: as a dead letter it stands in no line.
+        let key = terms.map_or_else(String::new, |terms| terms.key.clone());
         if self.planted.is(QueueCanary::FreshDeadLetter) {
             id.sequence = self.chance.bits() >> 2;
         }
@@ -160,6 +163,7 @@ impl Queues {
             message,
             terms: Terms {
                 priority,
+                key,
                 is_dead_letter: true,
                 ..Terms::default()
             },

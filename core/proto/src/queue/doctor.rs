@@ -261,6 +261,7 @@ impl Queues {
         let (queue, group) = split(&shelf.name);
         facts.group = group.into();
         facts.receives = shelf.waiters.len() as u64;
+        facts.behind = shelf.ready.behind() as u64;
         let sessions = shelf.sessions.iter().filter_map(|id| self.sessions.get(id));
         let open = sessions.filter(|session| !session.is_ended);
         for session in open {

@@ -232,7 +232,10 @@ impl Queues {
             0 => ttl.map_or(0, |ttl| now.wall_ms + ttl),
             own => own,
         };
-        let terms = Terms { expires, ..*dated };
+        let terms = Terms {
+            expires,
+            ..dated.clone()
+        };
         (terms != Terms::default()).then(|| Arc::new(terms))
     }
 
@@ -349,7 +352,7 @@ impl Queues {
         (*own_batch, *attempts, *lease, *own_place) = (batch, 0, 0, place);
         (*wanted, *announced) = (admitted.wanted as u8, 0);
         let weight = slot.weight();
-        self.shelve(index, (id, first_stamp, queue, place), weight);
+        self.shelve(index, (id, queue, place), weight);
         index
     }
 
@@ -387,7 +390,7 @@ impl Queues {
 
     /// Puts a slot into the slab, the index and, when it is ready, its queue.
     pub(super) fn keep(&mut self, slot: Slot) -> u32 {
-        let what = (slot.id, slot.stamp, slot.queue, slot.place);
+        let what = (slot.id, slot.queue, slot.place);
         let weight = slot.weight();
         let index = self.slab.insert(slot);
         self.shelve(index, what, weight);
@@ -398,7 +401,7 @@ impl Queues {
     fn shelve(
         &mut self,
         index: u32,
-        (id, stamp, queue, place): (MessageId, Stamp, QueueKey, Place),
+        (id, queue, place): (MessageId, QueueKey, Place),
         weight: u64,
     ) {
         self.charge(weight);
@@ -412,11 +415,10 @@ impl Queues {
             let bytes = slot.body.len();
             self.count_one(queue, bytes);
         }
-        if place == Place::Ready
-            && let Some(shelf) = self.shelves.get_mut(queue.0 as usize)
-        {
-            let turn = self.slab.get(index).map_or(0, Slot::turn);
-            shelf.ready.push(turn, stamp, id, index);
+        match place {
+            Place::Ready => self.enlist(index),
+            Place::Replicating => self.expect_in_line(index),
+            _ => {}
         }
     }
 }

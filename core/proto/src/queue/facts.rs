@@ -102,6 +102,9 @@ pub struct Facts {
     /// How near it is to its memory budget: 0 to 4.
     #[prost(uint32, tag = "22")]
     pub memory_level: u32,
+    /// Of the ready ones, those that wait for others of their keys.
+    #[prost(uint64, tag = "23")]
+    pub behind: u64,
 }
 
 fn to_bytes(member: MemberId) -> Vec<u8> {
@@ -214,6 +217,8 @@ codes! {
     NoConsumer = "no_consumer";
     /// Messages are ready, and no subscription may be given more.
     NoCredit = "no_credit";
+    /// All that are ready wait for others of their keys.
+    KeyBusy = "key_busy";
     /// None is ready: consumers have them.
     AllLeased = "all_leased";
     /// None is ready: they wait for their time.
@@ -247,6 +252,7 @@ pub struct Finding {
 #[derive(Default)]
 struct Sum {
     ready: u64,
+    behind: u64,
     leased: u64,
     delayed: u64,
     stranded: u64,
@@ -261,6 +267,7 @@ struct Sum {
 impl Sum {
     fn add(&mut self, facts: &Facts) {
         self.ready = self.ready.saturating_add(facts.ready);
+        self.behind = self.behind.saturating_add(facts.behind);
         self.leased = self.leased.saturating_add(facts.leased);
         self.delayed = self.delayed.saturating_add(facts.delayed);
         // Several hold copies of one message: no more than the most of one are sure.
@@ -359,6 +366,8 @@ fn of_group(
             false => Code::NoConsumer,
         };
         find(code, sum.ready, &sum.owning);
+    } else if sum.ready > 0 && sum.behind >= sum.ready {
+        find(Code::KeyBusy, sum.behind, &sum.owning);
     } else if sum.ready > 0 && sum.receives == 0 && sum.credit == 0 {
         find(Code::NoCredit, sum.ready, &sum.owning);
     }
@@ -397,6 +406,11 @@ mod tests {
             all.subscriptions = 1;
         };
         assert_eq!(codes(full), [("no_credit", 3)]);
+        let behind = |all: &mut Facts| {
+            full(all);
+            all.behind = 3;
+        };
+        assert_eq!(codes(behind), [("key_busy", 3)]);
         let waiting = |all: &mut Facts| {
             full(all);
             all.receives = 1;

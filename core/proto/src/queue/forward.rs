@@ -1,5 +1,5 @@
-//! Enqueues that another member takes (protocol.md 4.3, point 2): a member that leaves takes nothing, but who
-//! stays does, as if it had been called there.
+//! Enqueues that another member takes, as if it had been called there (protocol.md 4.3, point 2): a message with
+//! a key goes to the key's home, and a member that leaves accepts nothing itself.
 //!
 //! The taker accepts: it mints the ids, owns the messages, makes their copies, and judges pause, length and
 //! memory. One hop: it never asks a third. What it answers is the caller's answer as it is. As long as
@@ -7,240 +7,26 @@
 //! comes it may have happened, and is never tried again here (302).
 
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::format;
-use alloc::string::{String, ToString};
-use alloc::sync::Arc;
+use alloc::string::ToString;
 use alloc::vec::Vec;
-use bytes::{BufMut, BytesMut};
-use prost::Message as _;
 
 use super::batch::Caller;
-use super::delivery::{EnqueueOptions, Headers, IfNoGroup, NewMessage, OnShort, Receipt};
+use super::delivery::{EnqueueOptions, NewMessage, Receipt};
 use super::enqueue::check_count;
 use super::message::{Header, Message};
+use super::stead::{EnqueueFor, Taken};
 use super::{Alarm, Queues, limits};
-use crate::base::{
-    BootId, Error, ErrorKind, Instant, MemberId, MessageId, Millis, Now, QueueKey, Result, id,
-};
-use crate::copies::{Asked, Terms, own_body, read_headers, read_terms, weigh, write_headers};
-use crate::wire::{Put, Reader, SEQUENCE_MAX};
+use crate::base::{Error, ErrorKind, Instant, MemberId, Millis, Now, QueueKey, Result, id};
+use crate::copies::Asked;
 
 /// Of the time that a caller waits the taker has all but this part: its answer has a way to go.
 const WAY_PART: Millis = 8;
-/// A frame's head: all but its messages, at most.
-const HEAD_BYTES: usize = 1 << 10;
 
-const HAS_HEADERS: u8 = 1;
-/// The names of values that an enqueue's error may carry.
-const NAMES: &[&str] = &[
-    "bytes",
-    "bytes_max",
-    "bytes_used",
-    "copies",
-    "copies_max",
-    "got",
-    "group",
-    "headers",
-    "headers_max",
-    "least",
-    "memory_bytes_max",
-    "messages",
-    "messages_max",
-    "most",
-    "queue",
-    "queues_max",
-    "reachable",
-    "wanted",
-];
-
-/// "Accept these as if you were called." Answered by one [`Taken`].
-#[derive(Debug, Clone, PartialEq)]
-pub struct EnqueueFor {
-    /// Names this at its sender, ever higher in one life of it.
-    pub number: u64,
-    /// The queue's name.
-    pub queue: String,
-    /// How long the caller waits for its copies, in ms.
-    pub wait_ms: Millis,
-    /// Copies wanted; none for what the taker would make.
-    pub copies: Option<u16>,
-    /// What to do with fewer; none for what the taker would do.
-    pub on_short: Option<OnShort>,
-    /// What becomes of them where the taker knows of no group.
-    pub if_no_group: IfNoGroup,
-    /// Their terms, with the dates that they had when they were asked for.
-    pub terms: Option<Arc<Terms>>,
-    /// All are accepted, or none.
-    pub messages: Vec<(bytes::Bytes, Option<Headers>)>,
-}
-
-/// What became of an [`EnqueueFor`].
-#[derive(Clone, PartialEq, Eq, prost::Message)]
-pub struct Taken {
-    /// Which.
-    #[prost(uint64, tag = "1")]
-    pub number: u64,
-    /// 0, or an error's number.
-    #[prost(uint32, tag = "2")]
-    pub code: u32,
-    /// What happened, as a phrase.
-    #[prost(string, tag = "3")]
-    pub reason: String,
-    /// The values that matter.
-    #[prost(message, repeated, tag = "4")]
-    pub context: Vec<Header>,
-    /// The receiver leaves: nothing was done, another may do it.
-    #[prost(bool, tag = "5")]
-    pub is_leaving: bool,
-    /// The origin of the messages.
-    #[prost(fixed64, tag = "6")]
-    pub origin: u64,
-    /// The first one's sequence; the others follow.
-    #[prost(uint64, tag = "7")]
-    pub first: u64,
-    /// Copies that were asked for.
-    #[prost(uint32, tag = "8")]
-    pub wanted: u32,
-    /// Copies of each.
-    #[prost(uint32, repeated, tag = "9")]
-    pub copies: Vec<u32>,
-}
-
-impl EnqueueFor {
-    pub(super) fn weight(&self) -> usize {
-        let messages = self.messages.iter();
-        let messages = messages.map(|(body, headers)| {
-            // A length beside each part.
-            let headers = headers
-                .as_ref()
-                .map_or(0, |headers| weigh(headers) + 4 * headers.len() + 4);
-            body.len() + headers + 5
-        });
-        HEAD_BYTES + messages.sum::<usize>()
-    }
-
-    /// Appends it.
-    pub fn write(&self, out: &mut BytesMut) {
-        out.put_varint(self.number);
-        out.put_slice_with_length(self.queue.as_bytes());
-        out.put_varint(self.wait_ms);
-        out.put_varint(u64::from(self.copies.unwrap_or(0)));
-        out.put_u8(self.on_short.map_or(0, |on_short| on_short as u8 + 1));
-        out.put_u8(self.if_no_group as u8);
-        let terms = self
-            .terms
-            .as_ref()
-            .map_or_else(Vec::new, |terms| terms.encode_to_vec());
-        out.put_slice_with_length(&terms);
-        out.put_varint(self.messages.len() as u64);
-        for (body, headers) in &self.messages {
-            out.put_u8(if headers.is_some() { HAS_HEADERS } else { 0 });
-            if let Some(headers) = headers {
-                write_headers(headers, out);
-            }
-            out.put_slice_with_length(body);
-        }
-    }
-
-    /// Reads one. Errors: 503.
-    pub fn read(reader: &mut Reader) -> Result<Self> {
-        let number = reader.varint()?;
-        let queue = reader.string()?;
-        let wait_ms = reader.varint()?.min(limits::WAIT_MS_MAX);
-        let copies = reader.varint32()?;
-        let on_short = match reader.u8()? {
-            0 => None,
-            1 => Some(OnShort::Degrade),
-            2 => Some(OnShort::Fail),
-            3 => Some(OnShort::Wait),
-            _ => return Err(corrupt("an unknown way to deal with too few copies")),
-        };
-        let if_no_group = match reader.u8()? {
-            0 => IfNoGroup::Hold,
-            1 => IfNoGroup::Drop,
-            2 => IfNoGroup::Refuse,
-            _ => return Err(corrupt("an unknown way to deal with no group")),
-        };
-        let terms = read_terms(reader)?;
-        let count = reader.count(2)?;
-        if count > limits::BATCH_MAX {
-            return Err(corrupt("too many messages in one enqueue"));
-        }
-        let mut messages = Vec::with_capacity(count);
-        for _ in 0..count {
-            let has_headers = reader.u8()? & HAS_HEADERS != 0;
-            let headers = has_headers.then(|| read_headers(reader)).transpose()?;
-            messages.push((own_body(reader)?, headers));
-        }
-        Ok(Self {
-            number,
-            queue,
-            wait_ms,
-            copies: (copies > 0).then(|| copies.min(u32::from(u16::MAX)) as u16),
-            on_short,
-            if_no_group,
-            terms: (*terms != Terms::default()).then_some(terms),
-            messages,
-        })
-    }
-}
-
-fn corrupt(why: &str) -> Error {
-    Error::new(ErrorKind::Corrupt).because(why)
-}
-
-impl Taken {
-    pub(super) fn weight(&self) -> usize {
-        let context = self.context.iter();
-        let context = context.map(|one| one.name.len() + one.value.len() + 6);
-        48 + self.reason.len() + context.sum::<usize>() + self.copies.len() * 2
-    }
-
-    /// What was decoded, when it is within the limits. Errors: 503.
-    pub fn checked(self) -> Result<Self> {
-        let is_within = self.copies.len() <= limits::BATCH_MAX
-            && self.first <= SEQUENCE_MAX
-            && self.context.len() <= limits::HEADERS_MAX
-            && self.weight() <= limits::HEADER_BYTES_MAX;
-        if is_within {
-            return Ok(self);
-        }
-        Err(corrupt("the answer to an enqueue is over the limit"))
-    }
-
-    /// The error in it.
-    fn to_error(&self) -> Error {
-        let kind = u16::try_from(self.code).ok();
-        let kind = kind.and_then(ErrorKind::from_number);
-        let error = Error::new(kind.unwrap_or(ErrorKind::Internal));
-        let mut reason = self.reason.clone();
-        let mut context = Vec::new();
-        for one in &self.context {
-            match NAMES.iter().find(|name| **name == one.name) {
-                Some(name) => context.push((*name, &one.value)),
-                // A later version's: hosts make atoms of names, so they are none but those known here.
-                None => reason += &format!(" ({} = {})", one.name, one.value),
-            }
-        }
-        let error = error.because(reason);
-        let context = context.into_iter();
-        context.fold(error, |error, (name, value)| error.with(name, value))
-    }
-
-    /// The receipts in it.
-    fn receipts(&self) -> Vec<Receipt> {
-        let receipts = (self.first..).zip(&self.copies);
-        let receipts = receipts.map(|(sequence, copies)| Receipt {
-            id: MessageId {
-                origin: BootId(self.origin),
-                sequence,
-            },
-            copies: *copies as u16,
-            durable_copies: 0,
-            wanted: self.wanted as u16,
-        });
-        receipts.collect()
-    }
+/// Where an enqueue goes.
+enum Way {
+    Here,
+    To(MemberId),
+    Nowhere,
 }
 
 /// An enqueue that another member was asked to take.
@@ -316,11 +102,34 @@ impl Queues {
         messages: Vec<NewMessage>,
         options: EnqueueOptions,
     ) {
-        if !self.is_leaving() {
-            return self.enqueue_fanned(now, caller, queue, messages, options);
+        match self.way(queue, options.terms.key.as_deref(), &BTreeSet::new()) {
+            Way::Here => self.enqueue_fanned(now, caller, queue, messages, options),
+            Way::To(to) => {
+                if let Err(error) = self.forward(now, (caller, to), queue, messages, options) {
+                    self.fail(caller, error);
+                }
+            }
+            // What is wrong with it is said before that nobody takes it.
+            Way::Nowhere => {
+                let checked = self.check_all(&messages);
+                let error = checked.map_or_else(|error| error, |_| nobody_takes());
+                self.fail(caller, error);
+            }
         }
-        if let Err(error) = self.forward(now, caller, queue, messages, options) {
-            self.fail(caller, error);
+    }
+
+    /// Who takes an enqueue: the home of its key, or this member, or where that leaves, another.
+    fn way(&self, queue: QueueKey, key: Option<&str>, tried: &BTreeSet<MemberId>) -> Way {
+        let to = match key {
+            Some(key) => self.home(queue, key, tried),
+            None if self.is_leaving() => self.taker(tried),
+            None => Some(self.me.member),
+        };
+        match to {
+            Some(to) if to == self.me.member => Way::Here,
+            Some(_) if self.is_closing() => Way::Nowhere,
+            Some(to) => Way::To(to),
+            None => Way::Nowhere,
         }
     }
 
@@ -328,7 +137,7 @@ impl Queues {
     fn forward(
         &mut self,
         now: Now,
-        caller: Caller,
+        (caller, to): (Caller, MemberId),
         queue: QueueKey,
         messages: Vec<NewMessage>,
         options: EnqueueOptions,
@@ -355,8 +164,7 @@ impl Queues {
             terms: options.terms.terms(now)?,
             messages: messages.map(|one| (one.body, one.headers)).collect(),
         };
-        self.check_forward(&asked)?;
-        let to = self.taker(&BTreeSet::new()).ok_or_else(nobody_takes)?;
+        self.check_forward(to, &asked)?;
         self.counters.enqueues_forwarded += asked.messages.len() as u64;
         self.forwards.last_number += 1;
         let number = self.forwards.last_number;
@@ -374,8 +182,8 @@ impl Queues {
         Ok(())
     }
 
-    /// Errors: 104, 202, 203.
-    fn check_forward(&self, asked: &EnqueueFor) -> Result<()> {
+    /// Errors: 104, 203.
+    fn check_forward(&self, to: MemberId, asked: &EnqueueFor) -> Result<()> {
         let bytes = asked.weight();
         if bytes > limits::FRAME_BYTES_MAX {
             return Err(Error::new(ErrorKind::TooLarge)
@@ -383,8 +191,10 @@ impl Queues {
                 .with("bytes", bytes)
                 .with("bytes_max", limits::FRAME_BYTES_MAX));
         }
-        if self.is_closing() {
-            return Err(nobody_takes());
+        if self.peers.get(&to).is_some_and(|peer| peer.is_full) {
+            return Err(Error::new(ErrorKind::Overloaded)
+                .because("the link to the member that is to take it is full: try again")
+                .with("member", to));
         }
         let all = self.forwards.bytes.saturating_add(bytes);
         if self.forwards.len() >= limits::FORWARDS_MAX || all > limits::FORWARD_BYTES_MAX {
@@ -438,16 +248,19 @@ impl Queues {
             Ok(queue) => queue,
             Err(error) => return self.refuse_for(from, number, &error),
         };
-        let once = asked
-            .terms
-            .as_ref()
-            .is_some_and(|terms| terms.is_at_most_once);
+        self.accept(now, Caller::For(from, number), queue, asked);
+    }
+
+    /// Accepts what was to go to another member, or comes from one.
+    fn accept(&mut self, now: Now, caller: Caller, queue: QueueKey, asked: EnqueueFor) {
+        let terms = asked.terms.as_ref();
+        let is_at_most_once = terms.is_some_and(|terms| terms.is_at_most_once);
         let options = EnqueueOptions {
             copies: asked.copies,
             on_short: asked.on_short,
             timeout: Some(asked.wait_ms),
             terms: Asked {
-                is_at_most_once: once,
+                is_at_most_once,
                 ..Asked::default()
             },
             dated: Some(asked.terms.unwrap_or_default()),
@@ -455,7 +268,6 @@ impl Queues {
         };
         let messages = asked.messages.into_iter();
         let messages = messages.map(|(body, headers)| NewMessage { body, headers });
-        let caller = Caller::For(from, number);
         self.enqueue_fanned(now, caller, queue, messages.collect(), options);
     }
 
@@ -525,12 +337,19 @@ impl Queues {
         }
         self.choose_candidates(now);
         forward.tried.insert(forward.to);
-        match self.taker(&forward.tried).filter(|_| !self.is_parting) {
-            Some(next) => {
+        let terms = forward.asked.terms.as_ref();
+        let key = terms.map(|terms| terms.key.as_str());
+        let key = key.filter(|key| !key.is_empty());
+        match self.way(forward.queue, key, &forward.tried) {
+            Way::To(next) => {
                 forward.to = next;
                 self.ask_taker(now, forward);
             }
-            None => {
+            Way::Here => {
+                self.alarms.clear(&Alarm::Forward(number));
+                self.accept(now, forward.caller, forward.queue, forward.asked);
+            }
+            Way::Nowhere => {
                 self.alarms.clear(&Alarm::Forward(number));
                 self.fail(forward.caller, nobody_takes());
             }
@@ -609,29 +428,5 @@ mod tests {
         (3..=most + 5).for_each(|number| assert!(heard.is_first(number)));
         assert_eq!(heard.numbers.len(), limits::TAKEN_MAX);
         assert!(!heard.is_first(4) && !heard.is_first(most));
-    }
-
-    fn header(name: &str) -> Header {
-        Header {
-            name: name.into(),
-            value: "7".into(),
-        }
-    }
-
-    #[test]
-    fn an_error_survives_its_way() {
-        let taken = Taken {
-            code: 201,
-            reason: "full".into(),
-            context: ["messages_max", "moon"].map(header).into(),
-            ..Taken::default()
-        };
-        let error = taken.to_error().to_string();
-        assert_eq!(error, "201 Full: full (moon = 7) (messages_max = 7)");
-        let unknown = Taken {
-            code: 7,
-            ..Taken::default()
-        };
-        assert_eq!(unknown.to_error().number(), 599);
     }
 }

@@ -67,7 +67,8 @@ impl Queues {
         let mut given = Vec::with_capacity(count);
         let mut soon = Vec::new();
         let mut bytes = 0;
-        while given.len() + soon.len() < count && bytes < bytes_max {
+        // Of a key more may be free than there were: what is given out at most once is over by that.
+        while given.len() + soon.len() < max as usize && bytes < bytes_max {
             let shelf = self.shelves.get_mut(queue.0 as usize);
             let Some(index) = shelf.and_then(|shelf| shelf.ready.pop(&self.slab)) else {
                 break;
@@ -167,6 +168,10 @@ impl Queues {
         if slot.place == Place::Ready {
             return None;
         }
+        if slot.place == Place::Replicating && slot.key().is_some() {
+            self.came_into_line(index);
+        }
+        let slot = self.slab.get_mut(index)?;
         self.wheel.clear(index);
         slot.lessee = Lessee::Nobody;
         self.hints.forget(slot.id);
@@ -175,14 +180,11 @@ impl Queues {
             return None;
         }
         slot.place = Place::Ready;
-        let (turn, stamp, id, queue) = (slot.turn(), slot.stamp, slot.id, slot.queue);
-        let expiry = slot.expiry(now);
+        let (queue, expiry) = (slot.queue, slot.expiry(now));
         if expiry != Instant::NEVER {
             self.wheel.set(index, expiry);
         }
-        if let Some(shelf) = self.shelf(queue) {
-            shelf.ready.push(turn, stamp, id, index);
-        }
+        self.enlist(index);
         Some(queue)
     }
 
@@ -337,7 +339,8 @@ impl Queues {
             }
             let size = self.slab.get(index).map_or(0, |slot| slot.body.len());
             if bytes > 0 && bytes + size > bytes_max {
-                self.put_back(index);
+                // It is still ready.
+                self.enlist(index);
                 break;
             }
             bytes += size.max(1);
@@ -360,16 +363,6 @@ impl Queues {
         }
         if !soon.is_empty() {
             self.announce(now, queue, &soon);
-        }
-    }
-
-    /// Undoes a pop: the message is still ready.
-    fn put_back(&mut self, index: u32) {
-        if let Some(slot) = self.slab.get(index) {
-            let (turn, stamp, id, queue) = (slot.turn(), slot.stamp, slot.id, slot.queue);
-            if let Some(shelf) = self.shelf(queue) {
-                shelf.ready.push(turn, stamp, id, index);
-            }
         }
     }
 

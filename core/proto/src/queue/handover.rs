@@ -144,6 +144,8 @@ impl Queues {
             .find(|holder| holder.store == slot.own.store);
         let has_owner = owner.is_some_and(|owner| self.is_linked(*owner));
         match slot.place {
+            // What a consumer has goes first, or is over first.
+            Place::Ready | Place::Delayed if !takes_leased && self.is_behind(slot) => {}
             Place::Ready | Place::Delayed => self.move_owned(now, index),
             Place::Leased if takes_leased => self.move_owned(now, index),
             Place::Standby if has_owner => self.move_copy(index),
@@ -171,7 +173,11 @@ impl Queues {
         let keeper = holders.iter().find(|holder| {
             confirmed & Self::bit(&holders, **holder) != 0 && self.takes_copies(**holder)
         });
-        let keeper = keeper.copied().or_else(|| self.placement.another(&holders));
+        // All of a key to one member.
+        let home = slot.key().and_then(|key| self.home_store(slot.queue, key));
+        let keeper = home
+            .or(keeper.copied())
+            .or_else(|| self.placement.another(&holders));
         let keeper = keeper.or_else(|| {
             let others = holders.iter().filter(|holder| **holder != self.me);
             others.copied().find(|holder| self.takes_copies(*holder))

@@ -57,7 +57,7 @@ impl Queues {
         let key = QueueKey(place.unwrap_or(self.shelves.len() as u32));
         let name: Arc<str> = name.into();
         let mut shelf = Shelf::new(name.clone(), key);
-        shelf.rules = self.book.rules(split(&name).0);
+        shelf.set_rules(self.book.rules(split(&name).0));
         shelf.of = of;
         match self.shelves.get_mut(key.0 as usize) {
             Some(vacant) => *vacant = shelf,

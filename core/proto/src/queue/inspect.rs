@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use super::Queues;
 use super::delivery::Glimpse;
 use super::length::Load;
-use super::slot::Place;
+use super::slot::{Place, Slot};
 use crate::base::{MessageId, Stamp};
 
 impl Queues {
@@ -94,6 +94,7 @@ impl Queues {
         let mut ready: BTreeMap<u32, usize> = BTreeMap::new();
         let mut loads: BTreeMap<u32, Load> = BTreeMap::new();
         let mut held: BTreeMap<u32, u32> = BTreeMap::new();
+        let mut leased: BTreeMap<(u32, &str), usize> = BTreeMap::new();
         let (mut count, mut bytes) = (0, 0);
         for index in 0..self.slab.end() {
             let Some(slot) = self.slab.get(index) else {
@@ -105,46 +106,17 @@ impl Queues {
             count += 1;
             bytes += slot.weight();
             *held.entry(slot.queue.0).or_default() += 1;
-            if self.index.get(slot.id) != Some(index) {
-                return Err(format!("{} is not in the index", slot.id));
-            }
-            if self.is_done(slot.id) {
-                return Err(format!("{} is held and done", slot.id));
-            }
+            self.audit_slot(index, slot)?;
             if self.counts(slot) {
                 let load = loads.entry(slot.queue.0).or_default();
                 load.messages += 1;
                 load.bytes += slot.body.len() as u64;
             }
+            if let Some(key) = slot.key().filter(|_| slot.place == Place::Leased) {
+                *leased.entry((slot.queue.0, key)).or_default() += 1;
+            }
             if slot.place == Place::Ready {
                 *ready.entry(slot.queue.0).or_default() += 1;
-            }
-            let expires = slot.terms.as_ref().is_some_and(|terms| terms.expires != 0);
-            let is_timed = match slot.place {
-                Place::Leased | Place::Delayed => true,
-                Place::Ready | Place::Standby => expires,
-                // Between two tries.
-                Place::Dying => self.wheel.at(index).is_some(),
-                _ => false,
-            };
-            if is_timed != self.wheel.at(index).is_some() {
-                return Err(format!(
-                    "{} is {:?} with a wrong deadline",
-                    slot.id, slot.place
-                ));
-            }
-            let is_owned = slot.own.store == self.me.store;
-            if !is_owned && !matches!(slot.place, Place::Standby | Place::Moving) {
-                return Err(format!(
-                    "{} is {:?} here but owned elsewhere",
-                    slot.id, slot.place
-                ));
-            }
-            if is_owned && slot.place == Place::Standby {
-                return Err(format!("{} is owned here but stands by", slot.id));
-            }
-            if !slot.holders.contains(&self.me) {
-                return Err(format!("{} is held by one who is no holder", slot.id));
             }
         }
         if count != self.slab.len() || bytes + self.aside_bytes() != self.memory.used() {
@@ -159,7 +131,45 @@ impl Queues {
             }
         }
         self.audit_loads(&loads)?;
+        self.audit_keys(leased)?;
         self.audit_shelves(&ready)
+    }
+
+    fn audit_slot(&self, index: u32, slot: &Slot) -> Result<(), String> {
+        if self.index.get(slot.id) != Some(index) {
+            return Err(format!("{} is not in the index", slot.id));
+        }
+        if self.is_done(slot.id) {
+            return Err(format!("{} is held and done", slot.id));
+        }
+        let expires = slot.terms.as_ref().is_some_and(|terms| terms.expires != 0);
+        let is_timed = match slot.place {
+            Place::Leased | Place::Delayed => true,
+            Place::Ready | Place::Standby => expires,
+            // Between two tries.
+            Place::Dying => self.wheel.at(index).is_some(),
+            _ => false,
+        };
+        if is_timed != self.wheel.at(index).is_some() {
+            return Err(format!(
+                "{} is {:?} with a wrong deadline",
+                slot.id, slot.place
+            ));
+        }
+        let is_owned = slot.own.store == self.me.store;
+        if !is_owned && !matches!(slot.place, Place::Standby | Place::Moving) {
+            return Err(format!(
+                "{} is {:?} here but owned elsewhere",
+                slot.id, slot.place
+            ));
+        }
+        if is_owned && slot.place == Place::Standby {
+            return Err(format!("{} is owned here but stands by", slot.id));
+        }
+        if !slot.holders.contains(&self.me) {
+            return Err(format!("{} is held by one who is no holder", slot.id));
+        }
+        Ok(())
     }
 
     fn audit_loads(&self, loads: &BTreeMap<u32, Load>) -> Result<(), String> {
@@ -175,15 +185,31 @@ impl Queues {
         Ok(())
     }
 
+    /// Of one key no more are on lease at a time than may be.
+    fn audit_keys(&self, leased: BTreeMap<(u32, &str), usize>) -> Result<(), String> {
+        for ((queue, key), count) in leased {
+            let shelf = self.shelves.get(queue as usize);
+            let lines = shelf.and_then(|shelf| shelf.ready.lines());
+            let most = lines.map_or(1, |lines| lines.peak(key));
+            if count > most {
+                return Err(format!("{count} of key {key} are on lease, {most} may be"));
+            }
+        }
+        Ok(())
+    }
+
     fn audit_shelves(&self, ready: &BTreeMap<u32, usize>) -> Result<(), String> {
         for (queue, shelf) in self.shelves.iter().enumerate() {
             let expected = ready.get(&(queue as u32)).copied().unwrap_or(0);
-            if shelf.ready.count() != expected {
+            let counted = shelf.ready.count() + shelf.ready.behind();
+            if counted != expected {
                 return Err(format!(
-                    "{} counts {} ready, has {expected}",
-                    shelf.name,
-                    shelf.ready.count()
+                    "{} counts {counted} ready, has {expected}",
+                    shelf.name
                 ));
+            }
+            if let Some(Err(what)) = shelf.ready.lines().map(super::lines::Lines::audit) {
+                return Err(format!("{}: {what}", shelf.name));
             }
             let under_way = self
                 .asked

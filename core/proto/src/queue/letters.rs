@@ -357,14 +357,15 @@ fn way_of<'a>(slot: &'a Slot, asked: &'a Redrive) -> Option<Way<'a>> {
     })
 }
 
-/// What holds for it where it goes: of a letter only its priority, the rest was its queue's.
+/// What holds for it where it goes: of a letter only its priority and its key, the rest was its queue's.
 fn terms_of(slot: &Slot) -> Terms {
-    let terms = slot.terms.as_deref().copied().unwrap_or_default();
+    let terms = slot.terms.as_deref().cloned().unwrap_or_default();
     if !terms.is_dead_letter {
         return terms;
     }
     Terms {
         priority: terms.priority,
+        key: terms.key,
         ..Terms::default()
     }
 }

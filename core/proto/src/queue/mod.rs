@@ -2,7 +2,7 @@
 //! delivery, acks that only grow.
 //!
 //! The room's own door is [`Queues`]; its methods stand in one file a concern: `enqueue` and `batch`
-//! (admission, copies), `forward` (what another member is to take), `keep` (copies of others), `give` (leases), `fetch` (demands between members), `session` (subscriptions),
+//! (admission, copies), `forward` and `stead` (what another member is to take), `keep` (copies of others), `give` (leases), `fetch` (demands between members), `session` (subscriptions),
 //! `kept` (their leases, extended), `hint` (what holders know of leases),
 //! `life` (this store under another name),
 //! `groups` (who gets a message),
@@ -12,6 +12,7 @@
 //! `settle` (nack, release, extend, reject), `terms` and `dead` (dates, limits, dead letters), `redrive`, `letters`
 //! and `onward` (their way back), `ack` and `round` (the end of a message), `takeover` and
 //! `handover` (owners that went or go), `repair` (copies that went), `rules` (what a queue is told to do),
+//! `keyed`, `lines` and `ready` (what goes next, and keys in turn),
 //! `length` and `purge` (too much of it, and all of it), `memory` (too much of all of them), `idle` (queues that nobody uses). It knows members only as [`Peer`]s that the engine tells it
 //! of, and says what it wants as [`Out`]s.
 
@@ -41,15 +42,18 @@ mod inspect;
 mod inventory;
 mod keep;
 mod kept;
+mod keyed;
 mod length;
 mod letters;
 mod life;
+mod lines;
 mod memory;
 mod message;
 mod onward;
 mod page;
 mod peers;
 mod purge;
+mod ready;
 mod redrive;
 mod repair;
 mod round;
@@ -60,6 +64,7 @@ mod settle;
 mod shelf;
 mod slot;
 mod span;
+mod stead;
 mod takeover;
 mod terms;
 #[cfg(test)]
@@ -74,7 +79,6 @@ pub use delivery::{
     OnShort, Receipt, Reply, Response,
 };
 pub use facts::{Code, Examine, Examined, Facts, Finding};
-pub use forward::{EnqueueFor, Taken};
 pub use groups::Group;
 pub use hint::{HintOk, LeaseHint};
 pub use inventory::{Differ, Inventory};
@@ -85,6 +89,7 @@ pub use page::{After, Browse, Browsed, NewBrowse, Page, Shown, Spot, State};
 pub use peers::Peer;
 pub use redrive::{Letter, NewRedrive, Redrive, Redriven};
 pub use rules::{SETTINGS, check_setting};
+pub use stead::{EnqueueFor, Taken};
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -216,6 +221,8 @@ enum Alarm {
     Purge,
     /// A shelf has more than it may, still.
     Trim(QueueKey),
+    /// Lines of keys hear of another bound.
+    Lines(QueueKey),
     /// Leases that began a little while ago are told of.
     Hint,
     /// What is held here is summed up for those who count it, too.
@@ -294,6 +301,8 @@ pub struct Queues {
     book: rules::Book,
     /// Where the look for purged messages stands.
     purge_cursor: u32,
+    /// Shelves where the next of a key may be given.
+    freed: BTreeSet<QueueKey>,
     /// How long queues are that have a maximum.
     lengths: length::Lengths,
     /// Some message here may have fewer copies than were asked for.
@@ -372,6 +381,7 @@ impl Queues {
             groups: groups::Pass::default(),
             book: rules::Book::default(),
             purge_cursor: 0,
+            freed: BTreeSet::new(),
             lengths: length::Lengths::default(),
             has_short: false,
             memory: memory::Memory::new(settings.memory_bytes_max),
@@ -460,6 +470,7 @@ impl Queues {
             Alarm::Rules => self.rules_step(now),
             Alarm::Purge => self.purge_step(now),
             Alarm::Trim(queue) => self.trim(now, queue),
+            Alarm::Lines(queue) => self.rebound(now, queue),
             Alarm::Hint => self.hint_step(now),
             Alarm::Inventory => self.inventory_step(now),
             Alarm::Compare(member, is_owners) => self.compare_step(now, member, is_owners),

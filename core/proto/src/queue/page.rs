@@ -152,6 +152,8 @@ pub struct Shown {
     pub attempts: u32,
     /// Its priority, 0 to 9.
     pub priority: u8,
+    /// Its key; "" for none.
+    pub key: String,
     /// Stores that are known to hold it.
     pub copies: u32,
     /// Of a delayed one, when it is ready, in wall-clock milliseconds since 1970; else 0.
@@ -164,6 +166,8 @@ pub struct Shown {
 
 /// What a message takes in an answer beside its body and headers, at most.
 const SHOWN_BYTES: usize = 128;
+/// Beside a priority: a key follows the headers. Only where it was asked for.
+const HAS_KEY: u8 = 0x80;
 /// What one takes at least.
 const SHOWN_BYTES_MIN: usize = 44;
 
@@ -178,14 +182,15 @@ impl Shown {
     pub(super) fn weight(&self) -> usize {
         let headers = self.headers.as_ref();
         let headers = headers.map_or(0, |headers| weigh(headers) + headers.len() * 6);
-        SHOWN_BYTES + self.body.len() + headers
+        SHOWN_BYTES + self.body.len() + headers + self.key.len()
     }
 
     fn write(&self, out: &mut BytesMut) {
         write_spot(self.spot, out);
         write_own(self.own, out);
         out.put_u8(self.state as u8);
-        out.put_u8(self.priority);
+        let has_key = if self.key.is_empty() { 0 } else { HAS_KEY };
+        out.put_u8(self.priority | has_key);
         out.put_varint(u64::from(self.attempts));
         out.put_varint(u64::from(self.copies));
         out.put_varint(self.ready_at_ms);
@@ -197,6 +202,9 @@ impl Shown {
             Some(headers) => write_headers(headers, out),
             None => out.put_varint(0),
         }
+        if has_key != 0 {
+            out.put_slice_with_length(self.key.as_bytes());
+        }
     }
 
     fn read(reader: &mut Reader) -> Result<Self> {
@@ -204,11 +212,12 @@ impl Shown {
         let spot = read_spot(reader)?;
         let own = read_own(reader)?;
         let state = State::of(reader.u8()?).ok_or_else(|| wrong("a state that is none"))?;
-        let priority = reader.u8()?;
+        let flagged = reader.u8()?;
+        let (priority, has_key) = (flagged & !HAS_KEY, flagged & HAS_KEY != 0);
         if priority > 9 {
             return Err(wrong("a priority is out of its range"));
         }
-        let shown = Self {
+        let mut shown = Self {
             spot,
             owner: MemberId::default(),
             own,
@@ -222,7 +231,11 @@ impl Shown {
             body_bytes: reader.varint()?,
             body: own_body(reader)?,
             headers: Some(read_headers(reader)?).filter(|headers| !headers.is_empty()),
+            key: String::new(),
         };
+        if has_key {
+            shown.key = reader.string()?;
+        }
         if shown.body.len() as u64 > shown.body_bytes {
             return Err(wrong("a body is longer than it says"));
         }
@@ -276,6 +289,9 @@ pub struct Browse {
     /// After so long nobody waits for the answer, in ms.
     #[prost(uint64, tag = "9")]
     pub wait_ms: u64,
+    /// Keys are wanted: a member of an earlier version could not read them.
+    #[prost(bool, tag = "10")]
+    pub shows_keys: bool,
 }
 
 /// A [`Spot`] in a [`Browse`].
@@ -454,6 +470,7 @@ mod tests {
             headers: None,
             attempts: 0,
             priority: 0,
+            key: String::new(),
             copies: 0,
             ready_at_ms: 0,
             expires_ms: 0,

@@ -31,6 +31,7 @@ pub const SETTINGS: &[&str] = &[
     "bytes_max",
     "overflow",
     "takeover_after_ms",
+    "key_concurrency",
     "paused",
 ];
 
@@ -57,6 +58,8 @@ pub(super) struct Rules {
     pub(super) drops_oldest: bool,
     /// How long an owner may be out of reach before another member takes over.
     pub(super) takeover_after: Option<Millis>,
+    /// So many messages of one key may be out at a time.
+    pub(super) key_concurrency: Option<u32>,
     pub(super) is_paused_in: bool,
     pub(super) is_paused_out: bool,
     /// What is stamped so or earlier is over.
@@ -98,6 +101,10 @@ impl Rules {
             "bytes_max" => self.bytes_max = Some(whole(key, value, 1, u64::MAX)?),
             "overflow" => self.drops_oldest = one_of(key, value, ["refuse", "drop_oldest"])? == 1,
             "takeover_after_ms" => self.takeover_after = Some(whole(key, value, 0, day)?),
+            "key_concurrency" => {
+                let most = limits::KEY_CONCURRENCY_MAX.into();
+                self.key_concurrency = Some(whole(key, value, 1, most)? as u32);
+            }
             "paused" => {
                 let which = one_of(key, value, ["none", "in", "out", "both"])?;
                 (self.is_paused_in, self.is_paused_out) = (which & 1 == 1, which & 2 == 2);
@@ -290,10 +297,17 @@ impl Queues {
             return;
         };
         let rules = self.book.rules(split(&shelf.name).0);
-        let old = core::mem::replace(&mut shelf.rules, rules);
-        if old == shelf.rules {
-            return;
+        let old = shelf.rules.clone();
+        if shelf.set_rules(rules) {
+            self.alarms.set_earlier(Alarm::Lines(key), now.mono);
         }
+        let Some(shelf) = self
+            .shelves
+            .get(key.0 as usize)
+            .filter(|shelf| shelf.rules != old)
+        else {
+            return;
+        };
         let purged = |rules: &Option<Arc<Rules>>| {
             let rules = rules.as_ref();
             rules.map_or(Stamp(0), |rules| rules.purged_before)
@@ -344,7 +358,7 @@ impl Queues {
     pub(super) fn forget_rules(&mut self) {
         self.book = Book::default();
         for shelf in &mut self.shelves {
-            shelf.rules = None;
+            shelf.set_rules(None);
         }
     }
 }
@@ -386,6 +400,7 @@ mod tests {
             ("bytes_max", "1"),
             ("overflow", "drop_oldest"),
             ("takeover_after_ms", "60000"),
+            ("key_concurrency", "1000"),
             ("paused", "both"),
         ];
         assert_eq!(good.map(|(key, _)| key).as_slice(), SETTINGS);

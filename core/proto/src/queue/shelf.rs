@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 
 use super::groups::{Branch, GroupOf, split};
 use super::length::Load;
+use super::ready::Ready;
 use super::rules::Rules;
-use super::slot::Ready;
 use crate::base::{Instant, MemberId, MessageId, Millis, QueueKey, SessionId, Ticket};
 use crate::copies::Own;
 
@@ -66,6 +66,13 @@ impl Shelf {
             wanted: BTreeSet::new(),
             was_stocked: false,
         }
+    }
+
+    /// Does from now on what is settled for its queue. True when the lines of its keys have to hear of it.
+    pub(super) fn set_rules(&mut self, rules: Option<Arc<Rules>>) -> bool {
+        self.rules = rules;
+        let most = self.rules.as_ref().and_then(|rules| rules.key_concurrency);
+        self.ready.bound(most.unwrap_or(1) as usize)
     }
 
     /// True while nothing goes out of it.

@@ -82,7 +82,20 @@ impl Slot {
     /// Where its priority stands: 0 is given out first.
     pub(super) fn turn(&self) -> u8 {
         let asked = self.terms.as_ref().and_then(|terms| terms.priority);
-        turn(asked.unwrap_or(limits::PRIORITY))
+        super::ready::turn(asked.unwrap_or(limits::PRIORITY))
+    }
+
+    /// The key by which it stands in line; none for most. A dead letter has its message's to tell, and
+    /// stands in none.
+    #[inline]
+    pub(super) fn key(&self) -> Option<&str> {
+        let terms = self.terms.as_ref()?;
+        (!terms.key.is_empty() && !terms.is_dead_letter).then_some(terms.key.as_str())
+    }
+
+    /// Its place among others of its key.
+    pub(super) fn spot(&self) -> super::lines::Spot {
+        (self.stamp, self.id)
     }
 
     /// True from the date on that its producer gave.
@@ -365,142 +378,6 @@ impl Index {
             self.others.remove(&id.origin);
         }
         index
-    }
-}
-
-/// A priority's turn: the highest comes first.
-const fn turn(priority: u32) -> u8 {
-    9_u8.saturating_sub(priority as u8)
-}
-
-/// The turn of nearly all messages.
-const USUAL: u8 = turn(limits::PRIORITY);
-
-/// The order in which a queue's messages are given: by priority, then by stamp, as far as that is
-/// known.
-#[derive(Debug)]
-pub(super) struct Ready {
-    /// Whose messages: a slot may have gone to another queue's since an entry was made.
-    queue: QueueKey,
-    /// Those of the usual priority that came in order: nearly all.
-    fresh: VecDeque<(Stamp, u32)>,
-    /// Those that came back, came from another owner, or have another priority.
-    again: BTreeMap<(u8, Stamp, MessageId), u32>,
-    count: usize,
-}
-
-impl Ready {
-    pub(super) fn new(queue: QueueKey) -> Self {
-        Self {
-            queue,
-            fresh: VecDeque::new(),
-            again: BTreeMap::new(),
-            count: 0,
-        }
-    }
-
-    /// Whether an entry still stands for a ready message of this queue.
-    fn is_live(&self, slab: &Slab, stamp: Stamp, index: u32) -> bool {
-        slab.get(index).is_some_and(|slot| {
-            slot.place == Place::Ready && slot.stamp == stamp && slot.queue == self.queue
-        })
-    }
-
-    pub(super) fn count(&self) -> usize {
-        self.count
-    }
-
-    pub(super) fn push(&mut self, turn: u8, stamp: Stamp, id: MessageId, index: u32) {
-        self.count += 1;
-        let is_next = self.fresh.back().is_none_or(|(last, _)| *last <= stamp);
-        if turn == USUAL && is_next {
-            self.fresh.push_back((stamp, index));
-        } else {
-            self.again.insert((turn, stamp, id), index);
-        }
-    }
-
-    /// The next one; the caller moves it out of [`Place::Ready`].
-    pub(super) fn pop(&mut self, slab: &Slab) -> Option<u32> {
-        loop {
-            let fresh = self.fresh.front().map(|(stamp, _)| (USUAL, *stamp));
-            let again = self.again.first_key_value();
-            let again = again.map(|((turn, stamp, _), _)| (*turn, *stamp));
-            let is_again = match (fresh, again) {
-                (None, None) => return None,
-                (Some(fresh), Some(again)) => again < fresh,
-                (fresh, _) => fresh.is_none(),
-            };
-            let (stamp, index) = if is_again {
-                let ((_, stamp, _), index) = self.again.pop_first()?;
-                (stamp, index)
-            } else {
-                self.fresh.pop_front()?
-            };
-            // An entry is not taken out when its message ends; it is passed over here.
-            if self.is_live(slab, stamp, index) {
-                self.count -= 1;
-                return Some(index);
-            }
-        }
-    }
-
-    /// The oldest one of the lowest priority; the caller moves it out of [`Place::Ready`].
-    pub(super) fn pop_oldest(&mut self, slab: &Slab) -> Option<u32> {
-        loop {
-            let last = self.again.last_key_value().map(|((turn, ..), _)| *turn);
-            let turn = match (self.fresh.is_empty(), last) {
-                (true, None) => return None,
-                (true, Some(last)) => last,
-                (false, last) => last.unwrap_or(USUAL).max(USUAL),
-            };
-            let first = (turn, Stamp(0), MessageId::default());
-            let again = self.again.range(first..).next();
-            let again = again.map(|(key, index)| (*key, *index));
-            let fresh = self.fresh.front().filter(|_| turn == USUAL).copied();
-            let (stamp, index) = match (fresh, again) {
-                (Some(fresh), Some((key, _))) if fresh.0 <= key.1 => self.fresh.pop_front()?,
-                (_, Some((key, index))) => {
-                    self.again.remove(&key);
-                    (key.1, index)
-                }
-                _ => self.fresh.pop_front()?,
-            };
-            if self.is_live(slab, stamp, index) {
-                self.count -= 1;
-                return Some(index);
-            }
-        }
-    }
-
-    /// Gives back the room for messages, where there are none.
-    pub(super) fn spare(&mut self) {
-        if self.count == 0 {
-            // What is left are entries of messages that ended.
-            self.fresh = VecDeque::new();
-            self.again.clear();
-        }
-    }
-
-    /// True when something is kept for messages that may come.
-    #[cfg(test)]
-    pub(super) fn has_room(&self) -> bool {
-        self.fresh.capacity() > 0
-    }
-
-    /// A ready message ended without being given.
-    pub(super) fn lost_one(&mut self, slab: &Slab) {
-        self.count = self.count.saturating_sub(1);
-        if self.fresh.len() > 2 * self.count + 64 {
-            let mut fresh = core::mem::take(&mut self.fresh);
-            fresh.retain(|(stamp, index)| self.is_live(slab, *stamp, *index));
-            self.fresh = fresh;
-        }
-        if self.again.len() > 2 * self.count + 64 {
-            let mut again = core::mem::take(&mut self.again);
-            again.retain(|(_, stamp, _), index| self.is_live(slab, *stamp, *index));
-            self.again = again;
-        }
     }
 }
 

@@ -194,6 +194,7 @@ impl Queues {
             self.wheel.set(index, until.min(slot.expiry(now)));
             self.counters.takeovers_leased += 1;
         }
+        self.hold_in_line(index);
     }
 
     /// Tells a claim to every linked holder but this member and `except`.
@@ -332,16 +333,12 @@ impl Queues {
         };
         let place = core::mem::replace(&mut slot.place, Place::Standby);
         let lessee = core::mem::take(&mut slot.lessee);
-        let (queue, batch, confirmed) = (slot.queue, slot.batch, slot.confirmed);
-        let id = slot.id;
+        let (id, batch, confirmed) = (slot.id, slot.batch, slot.confirmed);
         self.wheel.clear(index);
+        if place == Place::Ready || slot.key().is_some() {
+            self.delist_at(index, place);
+        }
         match place {
-            Place::Ready => {
-                if let Some(shelf) = self.shelves.get_mut(queue.0 as usize) {
-                    shelf.ready.lost_one(&self.slab);
-                }
-                self.note_stock(queue);
-            }
             Place::Replicating => self.batch_moved_one(now, batch, confirmed),
             Place::Dying => drop(self.dying.remove(&id)),
             Place::Leased => {

@@ -105,6 +105,8 @@ impl Room {
     }
 
     pub(super) fn look(&mut self) {
+        let now = self.now();
+        self.queues.serve_freed(now);
         self.queues.audit().unwrap();
         let mut out = Vec::new();
         self.queues.swap_out(&mut out);

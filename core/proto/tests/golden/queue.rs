@@ -66,7 +66,7 @@ pub(super) fn forwards() -> Vec<(&'static str, Message)> {
     let queue = |message: Queue| Message::Queue(message.into());
     let headers = Arc::new(vec![("n".into(), "v".into())]);
     let terms = Terms {
-        priority: Some(9),
+        key: "ada".into(),
         ..Terms::default()
     };
     let taken = Taken {
@@ -77,10 +77,7 @@ pub(super) fn forwards() -> Vec<(&'static str, Message)> {
         copies: vec![3, 2],
         code: 204,
         reason: "the queue is paused".into(),
-        context: vec![QueueHeader {
-            name: "queue".into(),
-            value: "jobs".into(),
-        }],
+        context: vec![QueueHeader::default()],
         is_leaving: true,
     };
     vec![

@@ -84,6 +84,7 @@ fn check(browsed: &Browsed, words: &[Word]) -> Told<()> {
             Some("state") => browsed.state.name() == word.text(),
             Some("attempts") => browsed.attempts.to_string() == word.text(),
             Some("priority") => browsed.priority.to_string() == word.text(),
+            Some("key") => browsed.key.as_deref() == Some(word.text().as_str()),
             Some("copies") => browsed.copies.to_string() == word.text(),
             Some("bytes") => browsed.body_bytes.to_string() == word.text(),
             Some("group") => browsed.group.as_deref() == Some(word.text().as_str()),

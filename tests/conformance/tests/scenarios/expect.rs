@@ -97,6 +97,15 @@ pub fn check_delivery(delivery: &Delivery, words: &[Word]) -> Result<(), String>
                     ));
                 }
             }
+            Some("key") => {
+                if delivery.key() != Some(word.text().as_str()) {
+                    return Err(format!(
+                        "wanted key={}, got {:?}",
+                        word.text(),
+                        delivery.key()
+                    ));
+                }
+            }
             Some(key) => {
                 let name = key
                     .strip_prefix("header.")

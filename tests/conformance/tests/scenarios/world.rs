@@ -167,6 +167,7 @@ impl World {
             max_attempts: number(step, "max_attempts")?,
             at_most_once: flag(step, "at_most_once"),
             if_no_group: if_no_group(step)?,
+            key: text(step, "key"),
             ..EnqueueOptions::default()
         };
         options.copies = number(step, "copies")?;

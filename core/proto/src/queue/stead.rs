@@ -1,0 +1,261 @@
+//! What members say where one accepts messages in another's stead (protocol.md 4.8, ENQUEUE_FOR).
+
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use bytes::{BufMut, BytesMut};
+use prost::Message as _;
+
+use super::delivery::{Headers, IfNoGroup, OnShort, Receipt};
+use super::limits;
+use super::message::Header;
+use crate::base::{BootId, Error, ErrorKind, MessageId, Millis, Result};
+use crate::copies::{Terms, own_body, read_headers, read_terms, weigh, write_headers};
+use crate::wire::{Put, Reader, SEQUENCE_MAX};
+
+/// A frame's head: all but its messages, at most.
+const HEAD_BYTES: usize = 1 << 10;
+
+const HAS_HEADERS: u8 = 1;
+/// The names of values that an enqueue's error may carry.
+const NAMES: &[&str] = &[
+    "bytes",
+    "bytes_max",
+    "bytes_used",
+    "copies",
+    "copies_max",
+    "got",
+    "group",
+    "headers",
+    "headers_max",
+    "least",
+    "member",
+    "memory_bytes_max",
+    "messages",
+    "messages_max",
+    "most",
+    "queue",
+    "queues_max",
+    "reachable",
+    "wanted",
+];
+
+/// "Accept these as if you were called." Answered by one [`Taken`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct EnqueueFor {
+    /// Names this at its sender, ever higher in one life of it.
+    pub number: u64,
+    /// The queue's name.
+    pub queue: String,
+    /// How long the caller waits for its copies, in ms.
+    pub wait_ms: Millis,
+    /// Copies wanted; none for what the taker would make.
+    pub copies: Option<u16>,
+    /// What to do with fewer; none for what the taker would do.
+    pub on_short: Option<OnShort>,
+    /// What becomes of them where the taker knows of no group.
+    pub if_no_group: IfNoGroup,
+    /// Their terms, with the dates that they had when they were asked for.
+    pub terms: Option<Arc<Terms>>,
+    /// All are accepted, or none.
+    pub messages: Vec<(bytes::Bytes, Option<Headers>)>,
+}
+
+/// What became of an [`EnqueueFor`].
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct Taken {
+    /// Which.
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
+    /// 0, or an error's number.
+    #[prost(uint32, tag = "2")]
+    pub code: u32,
+    /// What happened, as a phrase.
+    #[prost(string, tag = "3")]
+    pub reason: String,
+    /// The values that matter.
+    #[prost(message, repeated, tag = "4")]
+    pub context: Vec<Header>,
+    /// The receiver leaves: nothing was done, another may do it.
+    #[prost(bool, tag = "5")]
+    pub is_leaving: bool,
+    /// The origin of the messages.
+    #[prost(fixed64, tag = "6")]
+    pub origin: u64,
+    /// The first one's sequence; the others follow.
+    #[prost(uint64, tag = "7")]
+    pub first: u64,
+    /// Copies that were asked for.
+    #[prost(uint32, tag = "8")]
+    pub wanted: u32,
+    /// Copies of each.
+    #[prost(uint32, repeated, tag = "9")]
+    pub copies: Vec<u32>,
+}
+
+impl EnqueueFor {
+    pub(super) fn weight(&self) -> usize {
+        let messages = self.messages.iter();
+        let messages = messages.map(|(body, headers)| {
+            // A length beside each part.
+            let headers = headers
+                .as_ref()
+                .map_or(0, |headers| weigh(headers) + 4 * headers.len() + 4);
+            body.len() + headers + 5
+        });
+        HEAD_BYTES + messages.sum::<usize>()
+    }
+
+    /// Appends it.
+    pub fn write(&self, out: &mut BytesMut) {
+        out.put_varint(self.number);
+        out.put_slice_with_length(self.queue.as_bytes());
+        out.put_varint(self.wait_ms);
+        out.put_varint(u64::from(self.copies.unwrap_or(0)));
+        out.put_u8(self.on_short.map_or(0, |on_short| on_short as u8 + 1));
+        out.put_u8(self.if_no_group as u8);
+        let terms = self
+            .terms
+            .as_ref()
+            .map_or_else(Vec::new, |terms| terms.encode_to_vec());
+        out.put_slice_with_length(&terms);
+        out.put_varint(self.messages.len() as u64);
+        for (body, headers) in &self.messages {
+            out.put_u8(if headers.is_some() { HAS_HEADERS } else { 0 });
+            if let Some(headers) = headers {
+                write_headers(headers, out);
+            }
+            out.put_slice_with_length(body);
+        }
+    }
+
+    /// Reads one. Errors: 503.
+    pub fn read(reader: &mut Reader) -> Result<Self> {
+        let number = reader.varint()?;
+        let queue = reader.string()?;
+        let wait_ms = reader.varint()?.min(limits::WAIT_MS_MAX);
+        let copies = reader.varint32()?;
+        let on_short = match reader.u8()? {
+            0 => None,
+            1 => Some(OnShort::Degrade),
+            2 => Some(OnShort::Fail),
+            3 => Some(OnShort::Wait),
+            _ => return Err(corrupt("an unknown way to deal with too few copies")),
+        };
+        let if_no_group = match reader.u8()? {
+            0 => IfNoGroup::Hold,
+            1 => IfNoGroup::Drop,
+            2 => IfNoGroup::Refuse,
+            _ => return Err(corrupt("an unknown way to deal with no group")),
+        };
+        let terms = read_terms(reader)?;
+        let count = reader.count(2)?;
+        if count > limits::BATCH_MAX {
+            return Err(corrupt("too many messages in one enqueue"));
+        }
+        let mut messages = Vec::with_capacity(count);
+        for _ in 0..count {
+            let has_headers = reader.u8()? & HAS_HEADERS != 0;
+            let headers = has_headers.then(|| read_headers(reader)).transpose()?;
+            messages.push((own_body(reader)?, headers));
+        }
+        Ok(Self {
+            number,
+            queue,
+            wait_ms,
+            copies: (copies > 0).then(|| copies.min(u32::from(u16::MAX)) as u16),
+            on_short,
+            if_no_group,
+            terms: (*terms != Terms::default()).then_some(terms),
+            messages,
+        })
+    }
+}
+
+fn corrupt(why: &str) -> Error {
+    Error::new(ErrorKind::Corrupt).because(why)
+}
+
+impl Taken {
+    pub(super) fn weight(&self) -> usize {
+        let context = self.context.iter();
+        let context = context.map(|one| one.name.len() + one.value.len() + 6);
+        48 + self.reason.len() + context.sum::<usize>() + self.copies.len() * 2
+    }
+
+    /// What was decoded, when it is within the limits. Errors: 503.
+    pub fn checked(self) -> Result<Self> {
+        let is_within = self.copies.len() <= limits::BATCH_MAX
+            && self.first <= SEQUENCE_MAX
+            && self.context.len() <= limits::HEADERS_MAX
+            && self.weight() <= limits::HEADER_BYTES_MAX;
+        if is_within {
+            return Ok(self);
+        }
+        Err(corrupt("the answer to an enqueue is over the limit"))
+    }
+
+    /// The error in it.
+    pub(super) fn to_error(&self) -> Error {
+        let kind = u16::try_from(self.code).ok();
+        let kind = kind.and_then(ErrorKind::from_number);
+        let error = Error::new(kind.unwrap_or(ErrorKind::Internal));
+        let mut reason = self.reason.clone();
+        let mut context = Vec::new();
+        for one in &self.context {
+            match NAMES.iter().find(|name| **name == one.name) {
+                Some(name) => context.push((*name, &one.value)),
+                // A later version's: hosts make atoms of names, so they are none but those known here.
+                None => reason += &format!(" ({} = {})", one.name, one.value),
+            }
+        }
+        let error = error.because(reason);
+        let context = context.into_iter();
+        context.fold(error, |error, (name, value)| error.with(name, value))
+    }
+
+    /// The receipts in it.
+    pub(super) fn receipts(&self) -> Vec<Receipt> {
+        let receipts = (self.first..).zip(&self.copies);
+        let receipts = receipts.map(|(sequence, copies)| Receipt {
+            id: MessageId {
+                origin: BootId(self.origin),
+                sequence,
+            },
+            copies: *copies as u16,
+            durable_copies: 0,
+            wanted: self.wanted as u16,
+        });
+        receipts.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(name: &str) -> Header {
+        Header {
+            name: name.into(),
+            value: "7".into(),
+        }
+    }
+
+    #[test]
+    fn an_error_survives_its_way() {
+        let taken = Taken {
+            code: 201,
+            reason: "full".into(),
+            context: ["messages_max", "moon"].map(header).into(),
+            ..Taken::default()
+        };
+        let error = taken.to_error().to_string();
+        assert_eq!(error, "201 Full: full (moon = 7) (messages_max = 7)");
+        let unknown = Taken {
+            code: 7,
+            ..Taken::default()
+        };
+        assert_eq!(unknown.to_error().number(), 599);
+    }
+}
