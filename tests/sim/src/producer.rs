@@ -172,11 +172,13 @@ impl World {
                     self.sometimes.hit("enqueue refused");
                     Kind::Fail
                 };
-                if number == 203 {
+                // The way to the home of a key may be full, too.
+                let is_way_full = self.plan.has_keys && self.plan.has(Class::Pressure);
+                if number == 203 && !is_way_full {
                     self.sometimes.hit("refused for want of memory");
                 }
-                let may_lack_memory = number != 203 || !self.plan.budgets.is_empty();
-                if !matches!(number, 201..=203 | 301 | 302) || !may_lack_memory {
+                let may_be_short = number != 203 || is_way_full || !self.plan.budgets.is_empty();
+                if !matches!(number, 201..=203 | 301 | 302) || !may_be_short {
                     self.odd_answer(seat, "enqueue", &error);
                 }
                 for value in values {

@@ -112,7 +112,8 @@ impl Queues {
             // What is wrong with it is said before that nobody takes it.
             Way::Nowhere => {
                 let checked = self.check_all(&messages);
-                let error = checked.map_or_else(|error| error, |_| nobody_takes());
+                let checked = checked.and_then(|_| self.check_paused(queue));
+                let error = checked.map_or_else(|error| error, |()| nobody_takes());
                 self.fail(caller, error);
             }
         }
