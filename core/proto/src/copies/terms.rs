@@ -67,14 +67,16 @@ impl Asked {
         let attempts = self.max_attempts.unwrap_or(1);
         within("max_attempts", attempts.into(), 1, u32::MAX.into())?;
         let due = self.delay.filter(|delay| *delay > 0);
-        Ok(Some(Arc::new(Terms {
+        let terms = Terms {
             priority: priority.filter(|priority| *priority != limits::PRIORITY),
             not_before: due.map_or(self.at.unwrap_or(0), |delay| now.wall_ms + delay),
             expires: self.ttl.map_or(0, |ttl| now.wall_ms + ttl),
             max_attempts: self.max_attempts.unwrap_or(0),
             is_at_most_once: self.is_at_most_once,
             is_dead_letter: false,
-        })))
+        };
+        // What asks for the usual by name asks for nothing: it is the same at whoever accepts it.
+        Ok((terms != Terms::default()).then(|| Arc::new(terms)))
     }
 }
 
@@ -134,6 +136,12 @@ mod tests {
     #[test]
     fn who_asks_for_nothing_has_no_terms() {
         assert_eq!(Asked::default().terms(NOW).unwrap(), None);
+        let usual = Asked {
+            priority: Some(limits::PRIORITY as u8),
+            delay: Some(0),
+            ..Asked::default()
+        };
+        assert_eq!(usual.terms(NOW).unwrap(), None);
     }
 
     #[test]
