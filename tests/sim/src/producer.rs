@@ -223,6 +223,7 @@ impl World {
         if !self.ledger.acked.contains(&receipt.id) {
             self.ledger.open.insert(receipt.id, value);
         }
+        self.lapse_if_given(seat, receipt.id);
         self.note_accepted(queue, receipt.id, value);
     }
 }

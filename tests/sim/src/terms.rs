@@ -34,6 +34,8 @@ pub(crate) struct TermsBook {
     ahead_ms: i64,
     /// What the owner's clock showed, and the latest that it had shown, when it gave a lease.
     walls: BTreeMap<LeaseName, (u64, u64)>,
+    /// What was given out at most once.
+    once: BTreeSet<MessageId>,
     /// What one boot has accepted into a queue, may give out, and has not: by its place in the order.
     ready: BTreeMap<(BootId, usize), BTreeSet<Place>>,
     /// Where each of those is.
@@ -50,6 +52,7 @@ impl TermsBook {
             shown: BTreeMap::new(),
             ahead_ms: 0,
             walls: BTreeMap::new(),
+            once: BTreeSet::new(),
             ready: BTreeMap::new(),
             places: BTreeMap::new(),
             moving: BTreeMap::new(),
@@ -194,6 +197,7 @@ impl World {
         if lease == 0 {
             // Finished: it may be lost on its way.
             self.sometimes.hit("given out at most once");
+            self.terms.once.insert(id);
             self.lapse(seat, id);
         }
         let Some((queue, place)) = self.terms.places.get(&id).copied() else {
@@ -271,6 +275,13 @@ impl World {
     pub fn account_moving(&mut self) {
         for value in std::mem::take(&mut self.terms.moving).into_values() {
             self.remark(0, value, Verb::Lapsed);
+        }
+    }
+
+    /// A receipt came: its message may have been given out before, by the member that it was forwarded to.
+    pub fn lapse_if_given(&mut self, seat: usize, id: MessageId) {
+        if self.terms.once.contains(&id) {
+            self.lapse(seat, id);
         }
     }
 
