@@ -241,15 +241,35 @@ impl World {
         })
     }
 
-    /// True for a message that waits in the queue no more because it went into its groups.
-    pub fn went_into_groups(&self, id: MessageId) -> bool {
-        if !self.plan.has_groups {
-            return false;
-        }
+    /// Notes what a member has put into its groups. That may be dropped by a forced leave, or set aside,
+    /// while an older copy of the message itself, set aside at another member, is still to come back:
+    /// who knows that it is over says so then.
+    pub fn note_in_groups(&mut self, seat: usize) {
+        let Some(life) = self.life(seat).filter(|_| self.plan.has_groups) else {
+            return;
+        };
+        let open = self.ledger.open.keys();
+        let over = open.filter(|id| life.engine.is_done(**id));
+        let put = over.filter(|id| !self.ledger.in_groups.contains(id) && self.is_in_groups(**id));
+        let put: Vec<MessageId> = put.copied().collect();
+        self.ledger.in_groups.extend(put);
+    }
+
+    fn is_over_somewhere(&self, id: MessageId) -> bool {
+        self.living().any(|(_, life)| life.engine.is_done(id))
+    }
+
+    fn is_in_groups(&self, id: MessageId) -> bool {
         let mut ids = self.ids_in_groups(self.plan.queues, id);
         ids.any(|id| {
             let mut living = self.living();
             living.any(|(_, life)| life.engine.holds(id) || life.engine.is_done(id))
         })
+    }
+
+    /// True for a message that waits in the queue no more because it went into its groups.
+    pub fn went_into_groups(&self, id: MessageId) -> bool {
+        let was_seen = self.ledger.in_groups.contains(&id) && self.is_over_somewhere(id);
+        self.plan.has_groups && (was_seen || self.is_in_groups(id))
     }
 }

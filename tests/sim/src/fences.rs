@@ -9,7 +9,7 @@ use primer_proto::membership::Hello;
 
 use crate::plan::Class;
 use crate::users::What;
-use crate::world::World;
+use crate::world::{Life, World};
 
 /// A life of a member's copies.
 type Living = (MemberId, StoreId);
@@ -17,8 +17,9 @@ type Living = (MemberId, StoreId);
 /// What went out of the set, and may not come back into it.
 #[derive(Default)]
 pub(crate) struct Fences {
-    /// Lives that ended for good: their members left, or were evicted and know it.
-    ended: BTreeSet<Living>,
+    /// Lives that ended for good, as their members left, or were evicted and know it: by the memories
+    /// that know of it, their own among them.
+    ended: BTreeMap<Living, BTreeSet<Memory>>,
     /// Members that left, and that nobody has asked back since: their seats, and the life they have.
     apart: BTreeMap<usize, Apart>,
     /// What each member's memory has seen in the set, and what it saw go without a fence.
@@ -27,6 +28,10 @@ pub(crate) struct Fences {
 
 /// A seat, its life, and how often that began anew.
 type Memory = (usize, u32, u32);
+
+fn memory_of(seat: usize, life: &Life) -> Memory {
+    (seat, life.number, life.wipes)
+}
 
 #[derive(Default)]
 struct Seen {
@@ -44,9 +49,32 @@ impl World {
     /// These stores of a member ended for good.
     pub fn ended_for_good(&mut self, seat: usize, stores: &[StoreId]) {
         let member = self.seats[seat].member;
-        let ended = stores.iter().map(|store| (member, *store));
-        self.fences.ended.extend(ended);
+        let own = self.life(seat).map(|life| memory_of(seat, life));
+        for store in stores {
+            let knowing = self.fences.ended.entry((member, *store)).or_default();
+            knowing.extend(own);
+        }
         self.asked_back();
+    }
+
+    /// Who knows of a life's end by now.
+    fn note_knowing(&mut self) {
+        let mut ended = std::mem::take(&mut self.fences.ended);
+        for ((member, store), knowing) in &mut ended {
+            let told = self
+                .living()
+                .filter(|(_, life)| life.engine.is_fenced(*member, u64::MAX, *store));
+            knowing.extend(told.map(|(seat, life)| memory_of(seat, life)));
+        }
+        self.fences.ended = ended;
+    }
+
+    /// Whether a life ended, and somebody is there still who knows of it. Of one that left out of
+    /// everybody's reach, and then crashed for good, nobody does: to the others it is away.
+    fn is_known_to_have_ended(&self, living: Living) -> bool {
+        let knowing = self.fences.ended.get(&living);
+        let mut there = self.living().map(|(seat, life)| memory_of(seat, life));
+        knowing.is_some_and(|knowing| there.any(|memory| knowing.contains(&memory)))
     }
 
     /// A member has left: nobody may have it in the set before somebody joins.
@@ -64,7 +92,7 @@ impl World {
         };
         let before = (seat, life.number, life.wipes.saturating_sub(1));
         let others = self.living().filter(|(other, life)| {
-            let theirs = (*other, life.number, life.wipes);
+            let theirs = memory_of(*other, life);
             *other != seat && has(*other, before) && has(seat, theirs)
         });
         let former = others.map(|(other, life)| (other, life.number)).collect();
@@ -91,7 +119,7 @@ impl World {
     /// A member saw another one go.
     pub fn saw_leave(&mut self, seat: usize, event: &Event) {
         let Some(life) = self.life(seat) else { return };
-        let memory = (seat, life.number, life.wipes);
+        let memory = memory_of(seat, life);
         let seen = self.fences.seen.get(&memory);
         let Some(store) = seen.and_then(|seen| seen.there.get(&event.member).copied()) else {
             return;
@@ -116,6 +144,7 @@ impl World {
         if is_joining {
             self.asked_back();
         }
+        self.note_knowing();
         let mut broken = Vec::new();
         for (seat, life) in self.living() {
             // What a member that stands still wants hung up is not hung up yet.
@@ -143,7 +172,7 @@ impl World {
                     .engine
                     .lives()
                     .map(|(member, _, store)| (member, store));
-                ((seat, life.number, life.wipes), lives.collect())
+                (memory_of(seat, life), lives.collect())
             })
             .collect();
         for (memory, there) in noted {
@@ -156,9 +185,9 @@ impl World {
         let mut broken = Vec::new();
         let mut has_returned = false;
         for (seat, life) in self.living() {
-            let seen = self.fences.seen.get(&(seat, life.number, life.wipes));
+            let seen = self.fences.seen.get(&memory_of(seat, life));
             for (member, _, store) in life.engine.lives() {
-                if self.fences.ended.contains(&(member, store)) {
+                if self.is_known_to_have_ended((member, store)) {
                     broken.push(format!("m{seat} has an ended life of {member}"));
                 }
                 // An add that a retirement did not see wins over it. What was forgotten about that

@@ -37,6 +37,8 @@ pub(crate) struct Ledger {
     pub ended: BTreeSet<StoreId>,
     /// Messages that evicted members have set aside, and which.
     pub aside: BTreeMap<MessageId, Vec<usize>>,
+    /// Messages with a receipt that were seen to go on into the groups of their queue.
+    pub in_groups: BTreeSet<MessageId>,
     /// What each message is, as far as a receipt or a delivery has said.
     pub values: BTreeMap<MessageId, Value>,
     /// (seat, life, wipes of it, message): done there, and so it must stay.

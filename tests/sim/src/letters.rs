@@ -50,13 +50,13 @@ impl LettersBook {
 
 /// What a dead letter's headers say of its source.
 #[derive(Debug, Default)]
-struct Death {
-    cause: String,
-    queue: String,
+pub(crate) struct Death {
+    pub(crate) cause: String,
+    pub(crate) queue: String,
     group: String,
-    id: String,
-    attempts: String,
-    reason: String,
+    pub(crate) id: String,
+    pub(crate) attempts: String,
+    pub(crate) reason: String,
 }
 
 /// The headers of a message before it died, if it did.
@@ -65,7 +65,7 @@ pub(crate) fn without_death(headers: Option<&Headers>) -> Option<Headers> {
 }
 
 /// The headers of a source, and what was added when it died.
-fn parted(headers: Option<&Headers>) -> (Option<Headers>, Death) {
+pub(crate) fn parted(headers: Option<&Headers>) -> (Option<Headers>, Death) {
     let mut death = Death::default();
     let mut own = Vec::new();
     for (key, value) in headers.into_iter().flat_map(|headers| headers.iter()) {

@@ -10,6 +10,7 @@ use primer_proto::engine::{
 
 use crate::fan::Owed;
 use crate::ledger::id_of;
+use crate::plan::Class;
 use crate::users::{Act, What, short_of};
 use crate::world::{Phase, World};
 

@@ -9,12 +9,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use primer_proto::Input;
-use primer_proto::base::{QueueKey, Ticket, limits};
+use primer_proto::base::{MessageId, QueueKey, Ticket, limits};
 use primer_proto::engine::{
-    Answer, Command, EnqueueOptions, Leased, NewMessage, NewRedrive, Redriven, Reply,
+    Answer, Command, EnqueueOptions, Headers, Leased, NewMessage, NewRedrive, Redriven, Reply,
 };
 
 use crate::agenda::{MS, SECOND};
+use crate::letters::parted;
 use crate::users::{Act, What};
 use crate::world::{Local, Phase, World};
 
@@ -23,6 +24,8 @@ const QUEUE: &str = "letters";
 const DEAD: &str = "letters.dead";
 /// What their producers say of them.
 const HEADER: (&str, &str) = ("kind", "letter");
+/// What consumers say that refuse one.
+const REASON: &str = "no";
 
 /// What one of these users does next.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +65,27 @@ pub(crate) struct Returns {
 fn number_of(leased: &Leased) -> Option<u64> {
     let text = std::str::from_utf8(&leased.body).ok()?;
     text.strip_prefix("letter ")?.parse().ok()
+}
+
+/// Whether headers are what they must be: in its queue a message has its own alone, and among the dead
+/// letters, where `attempts_max` says how often it was given out at most, one death besides.
+fn is_its_story(headers: Option<&Headers>, attempts_max: Option<u32>) -> bool {
+    let (own, death) = parted(headers);
+    let own = own.as_deref().map_or(&[][..], Vec::as_slice);
+    let is_own = matches!(own, [(key, value)] if (key.as_str(), value.as_str()) == HEADER);
+    let told = headers.map_or(0, |headers| headers.len()) - own.len();
+    let Some(attempts_max) = attempts_max else {
+        return is_own && told == 0;
+    };
+    let attempts: u32 = death.attempts.parse().unwrap_or_default();
+    let is_death = match death.cause.as_str() {
+        // Who let its lease run out gave no reason.
+        "attempts" => told == 4 && attempts >= attempts_max,
+        "rejected" => told == 5 && attempts > 0 && death.reason == REASON,
+        _ => false,
+    };
+    let has_source = death.id.parse::<MessageId>().is_ok();
+    is_own && is_death && has_source && death.queue == QUEUE
 }
 
 impl World {
@@ -243,12 +267,9 @@ impl World {
     /// A delivery: what it is, and what becomes of it.
     fn judge_one(&mut self, seat: usize, turn: Turn, leased: Leased) {
         let number = number_of(&leased).filter(|number| *number <= self.returns.last);
-        let headers = leased.headers.as_deref().map_or(&[][..], Vec::as_slice);
-        let (key, value) = HEADER;
-        let is_own = headers.first().is_some_and(|(k, v)| k == key && v == value);
-        // In its queue it has its own headers alone, in that of the dead letters one story.
-        let count = if matches!(turn, Turn::Peek) { 6 } else { 1 };
-        let Some(number) = number.filter(|_| is_own && headers.len() == count) else {
+        let headers = leased.headers.as_ref();
+        let attempts_max = matches!(turn, Turn::Peek).then_some(self.plan.max_attempts);
+        let Some(number) = number.filter(|_| is_its_story(headers, attempts_max)) else {
             let detail = format!("m{seat}: {:?} came with {headers:?}", leased.body);
             return self.violation("redrive", detail);
         };
@@ -257,7 +278,7 @@ impl World {
             Turn::Peek if dice.coin() => return,
             Turn::Peek => (Command::Release(leased.handle), None),
             Turn::Drain => (Command::Ack(leased.handle), Some(number)),
-            _ if dice.percent(55) => (Command::Reject(leased.handle, "no".into()), None),
+            _ if dice.percent(55) => (Command::Reject(leased.handle, REASON.into()), None),
             _ => (Command::Ack(leased.handle), Some(number)),
         };
         if acked.is_some() && self.plan.is_pristine && self.returns.acked.contains_key(&number) {
@@ -284,5 +305,54 @@ impl World {
         if !lost.is_empty() {
             self.violation("lost", format!("letters {lost:?} were never acked"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(told: &[(&str, &str)]) -> Headers {
+        let told = told.iter();
+        told.map(|(key, value)| ((*key).into(), (*value).into()))
+            .collect::<Vec<_>>()
+            .into()
+    }
+
+    #[test]
+    fn a_dead_letter_tells_one_death_of_two_and_what_came_back_tells_none() {
+        let source = [
+            HEADER,
+            ("primer-queue", QUEUE),
+            ("primer-id", "6ac1634640128481-350"),
+            ("primer-attempts", "2"),
+        ];
+        let died = |more: &[(&str, &str)]| headers(&[&source, more].concat());
+        let lapsed = died(&[("primer-cause", "attempts")]);
+        let refused = died(&[("primer-cause", "rejected"), ("primer-reason", REASON)]);
+        let (own, plain) = (headers(&[HEADER]), headers(&[]));
+        for (told, may_live, may_be_dead) in [
+            (&own, true, false),
+            (&plain, false, false),
+            (&headers(&[HEADER, HEADER]), false, false),
+            (&lapsed, false, true),
+            (&refused, false, true),
+            (&died(&[]), false, false),
+            (&died(&[("primer-cause", "overflow")]), false, false),
+            (&died(&[("primer-cause", "rejected")]), false, false),
+            (
+                &died(&[("primer-cause", "attempts"), ("primer-reason", REASON)]),
+                false,
+                false,
+            ),
+            (&headers(&source[1..]), false, false),
+        ] {
+            assert_eq!(is_its_story(Some(told), None), may_live, "{told:?}");
+            assert_eq!(is_its_story(Some(told), Some(2)), may_be_dead, "{told:?}");
+        }
+        // One that was given out too seldom to die of it.
+        assert!(!is_its_story(Some(&lapsed), Some(3)));
+        assert!(is_its_story(Some(&refused), Some(3)));
+        assert!(!is_its_story(None, None));
     }
 }

@@ -84,6 +84,7 @@ impl Asked {
             is_dead_letter: false,
             key: key.unwrap_or_default().into(),
         };
+        // What asks for the usual by name asks for nothing: it is the same at whoever accepts it.
         Ok((terms != Terms::default()).then(|| Arc::new(terms)))
     }
 }
@@ -169,6 +170,12 @@ mod tests {
     #[test]
     fn who_asks_for_nothing_has_no_terms() {
         assert_eq!(Asked::default().terms(NOW).unwrap(), None);
+        let usual = Asked {
+            priority: Some(limits::PRIORITY as u8),
+            delay: Some(0),
+            ..Asked::default()
+        };
+        assert_eq!(usual.terms(NOW).unwrap(), None);
     }
 
     #[test]

@@ -375,6 +375,31 @@ fn many_go_in_steps_and_what_is_put_in_meanwhile_is_another_redrives() {
 }
 
 #[test]
+fn who_only_counts_waits_for_its_turn_and_moves_nothing_for_another() {
+    let mut ring = Ring::new(2);
+    for _ in 0..3 * limits::REDRIVE_STEP_MAX {
+        ring.letter(0, "body");
+    }
+    let redrive = ring.redrive_of(0);
+    ring.tell(0, Command::Redrive(redrive.clone()));
+    ring.settle();
+    let moved = ring.count("redriven");
+    assert!(moved > 0);
+    let count = NewRedrive {
+        is_dry_run: true,
+        ..redrive
+    };
+    let ticket = ring.tell(1, Command::Redrive(count));
+    ring.settle();
+    assert_eq!(ring.count("redriven"), moved, "in the step of the count");
+    for _ in 0..20 {
+        ring.pass(10);
+    }
+    assert!(ring.count("redriven") > moved);
+    assert!(ring.answers.remove(&ticket).is_some_and(|one| one.is_ok()));
+}
+
+#[test]
 fn who_does_not_answer_is_missing_and_keeps_nobody_from_moving() {
     let mut ring = Ring::new(3);
     for seat in 0..3 {

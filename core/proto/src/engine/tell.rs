@@ -71,8 +71,12 @@ impl Engine {
             }
             Out::Birth(birth) => self.judge_birth(now, birth),
             Out::Left(ticket) => self.part(now, ticket),
-            // What it heard of itself meanwhile counts from here on: it may have been evicted.
-            Out::Stayed => self.mind_own_entry(now),
+            // What it heard of itself meanwhile counts from here on: it may have been evicted, and
+            // what it holds is set aside before any of it is given out.
+            Out::Stayed => {
+                self.mind_own_entry(now);
+                self.queues.resume(now);
+            }
         }
     }
 

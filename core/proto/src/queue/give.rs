@@ -379,10 +379,7 @@ impl Queues {
             match slot.place {
                 Place::Leased => {
                     self.counters.redeliveries_lease += 1;
-                    if let Lessee::Here(Some(session)) = slot.lessee {
-                        let id = slot.id;
-                        self.let_go(session, id);
-                    }
+                    self.lease_is_over(now, index);
                 }
                 Place::Delayed => {}
                 Place::Ready | Place::Standby => {

@@ -49,7 +49,7 @@ impl Queues {
         });
         if self.peers.is_empty() && self.slab.len() > 0 {
             // Nobody is there to hand anything to: waiting would not help.
-            return self.leave_is_late(now);
+            return self.leave_is_late();
         }
         self.handover_step(now);
     }
@@ -76,7 +76,7 @@ impl Queues {
     /// ran, leases may be over at the same moment.
     pub(super) fn is_leave_due(&self, now: Now) -> bool {
         let leaving = self.leaving.as_ref();
-        leaving.is_some_and(|leaving| now.mono >= leaving.deadline)
+        self.is_resuming || leaving.is_some_and(|leaving| now.mono >= leaving.deadline)
     }
 
     pub(super) fn handover_step(&mut self, now: Now) {
@@ -90,7 +90,7 @@ impl Queues {
             leaving.is_closing = true;
         }
         if now.mono >= deadline {
-            return self.leave_is_late(now);
+            return self.leave_is_late();
         }
         if self.is_filling() && now.mono < patience {
             // What has gone elsewhere would look as if it had never been put into its group.
@@ -335,7 +335,7 @@ impl Queues {
         self.send_claim(&claim, None);
     }
 
-    fn leave_is_late(&mut self, now: Now) {
+    fn leave_is_late(&mut self) {
         let Some(leaving) = self.leaving.take() else {
             return;
         };
@@ -343,7 +343,20 @@ impl Queues {
             self.leaving = Some(leaving);
             return self.left();
         }
-        let behind = self.slab.len();
+        let error = Error::new(ErrorKind::LeftBehind)
+            .because("not every copy could be handed over in time; this member stays")
+            .with("copies", self.slab.len());
+        self.reply(leaving.ticket, Err(error));
+        self.is_resuming = true;
+        self.out.push(Out::Stayed);
+    }
+
+    /// After a leave in vain this member goes on with what it holds, unless it was evicted meanwhile:
+    /// then there is nothing left.
+    pub fn resume(&mut self, now: Now) {
+        if !core::mem::take(&mut self.is_resuming) {
+            return;
+        }
         for index in 0..self.slab.end() {
             let is_moving = self
                 .slab
@@ -358,11 +371,6 @@ impl Queues {
         self.resync_all(now);
         let queues = 0..self.shelves.len() as u32;
         queues.for_each(|queue| self.serve(now, crate::base::QueueKey(queue)));
-        let error = Error::new(ErrorKind::LeftBehind)
-            .because("not every copy could be handed over in time; this member stays")
-            .with("copies", behind);
-        self.reply(leaving.ticket, Err(error));
-        self.out.push(Out::Stayed);
     }
 
     fn left(&mut self) {
@@ -392,7 +400,7 @@ impl Queues {
             }
             self.take_out(now, id);
         }
-        self.is_parting = false;
+        (self.is_parting, self.is_resuming) = (false, false);
         self.forget_groups();
         self.forget_rules();
         self.reset_lengths();

@@ -32,6 +32,8 @@ struct Room {
     sent: Vec<(MemberId, Message)>,
     answers: BTreeMap<Ticket, Answer>,
     has_left: bool,
+    /// It is told so when its leave was in vain.
+    is_evicted: bool,
 }
 
 impl Room {
@@ -61,6 +63,7 @@ impl Room {
             sent: Vec::new(),
             answers: BTreeMap::new(),
             has_left: false,
+            is_evicted: false,
         };
         for other in others {
             let (now, other) = (room.now(), holder(*other));
@@ -91,8 +94,19 @@ impl Room {
                     assert!(self.answers.insert(ticket, answer).is_none());
                 }
                 Out::Left(_) => self.has_left = true,
+                Out::Stayed => {
+                    let now = self.now();
+                    if self.is_evicted {
+                        self.queues.set_aside();
+                        self.queues.reset(now, StoreId(9));
+                    }
+                    self.queues.resume(now);
+                }
                 _ => {}
             }
+        }
+        if self.queues.has_out() {
+            self.look();
         }
     }
 
@@ -416,5 +430,26 @@ fn what_a_forced_leave_is_about_to_drop_is_given_to_nobody() {
             Some(Ok(Reply::Deliveries(given))) => assert_eq!((given.len(), is_forced), (1, false)),
             other => panic!("{other:?}"),
         }
+    }
+}
+
+#[test]
+fn who_was_evicted_while_it_left_in_vain_gives_nothing_out() {
+    for is_evicted in [false, true] {
+        let mut room = Room::new(&[ANN]);
+        room.is_evicted = is_evicted;
+        room.enqueue(1, 1);
+        let (now, queue) = (room.now(), room.queue);
+        room.queues
+            .receive(now, Ticket(5), queue, 1, 0, Some(2_000));
+        room.queues.receive(now, Ticket(6), queue, 1, 60_000, None);
+        room.queues.peer_unlinked(now, holder(ANN).member);
+        room.queues.leave(now, Ticket(2), Some(2_000), false);
+        room.look();
+        room.pass(room.now + 2_000);
+        assert!(matches!(&room.answers[&Ticket(2)], Err(error) if error.number() == 205));
+        let given = room.answers.remove(&Ticket(6));
+        assert_eq!(given.is_none(), is_evicted, "{given:?}");
+        assert_eq!(room.queues.aside(), usize::from(is_evicted));
     }
 }

@@ -132,8 +132,13 @@ impl Queues {
             until: now.mono + asked.wait_ms,
             asked,
         };
-        self.redrives.letters.works.insert(number, work);
-        self.redrive_step(now);
+        let works = &mut self.redrives.letters.works;
+        // Who asked first goes on in the next step: a count that came meanwhile moves nothing for it.
+        let is_stepping = works.values().any(|work| !work.is_through());
+        works.insert(number, work);
+        if !is_stepping {
+            self.redrive_step(now);
+        }
     }
 
     fn say(&mut self, now: Now, asker: MemberId, said: Redriven) {

@@ -314,6 +314,8 @@ pub struct Queues {
     leaving: Option<Leaving>,
     /// Everything is handed over: nothing is taken until [`Queues::reset`], or it would be lost.
     is_parting: bool,
+    /// A leave was in vain, and [`Queues::resume`] is still to come: nothing is given before.
+    is_resuming: bool,
     /// What this member held when it was evicted.
     aside: Vec<life::Aside>,
     /// It is given out again as soon as this member has left.
@@ -388,6 +390,7 @@ impl Queues {
             idle: idle::Idle::default(),
             leaving: None,
             is_parting: false,
+            is_resuming: false,
             aside: Vec::new(),
             reclaims: false,
             is_announcing: false,

@@ -3,6 +3,7 @@
 
 use super::delivery::{Flow, Handle, Leased, Reply};
 use super::shelf::{Held, Session};
+use super::slot::Lessee;
 use super::{Alarm, Queues, limits};
 use crate::base::{
     Error, ErrorKind, MemberId, MessageId, Millis, Now, QueueKey, SessionId, Ticket,
@@ -204,6 +205,27 @@ impl Queues {
         }
     }
 
+    /// A lease given here is over. A consumer that has the message under another owner's lease by now
+    /// has that one still: its credit is free when it is settled or has run out.
+    pub(super) fn lease_is_over(&mut self, now: Now, index: u32) {
+        let Some(slot) = self.slab.get(index) else {
+            return;
+        };
+        let Lessee::Here(Some(session)) = slot.lessee else {
+            return;
+        };
+        let (id, own, lease) = (slot.id, slot.own, slot.lease);
+        let held = self
+            .sessions
+            .get(&session)
+            .and_then(|session| session.held.get(&id));
+        match held {
+            Some(held) if held.lease == lease && held.own == own => self.let_go(session, id),
+            Some(_) => self.look_at_session(now, session),
+            None => {}
+        }
+    }
+
     pub(super) fn let_go(&mut self, id: SessionId, message: MessageId) {
         if let Some(session) = self.sessions.get_mut(&id) {
             session.let_go(message);
@@ -229,3 +251,7 @@ impl Queues {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

@@ -5,7 +5,7 @@ use alloc::string::String;
 use super::dead::Cause;
 use super::delivery::{Handle, Reply};
 use super::message::{Message, Settle, Settled};
-use super::slot::{Lessee, Place};
+use super::slot::Place;
 use super::{Alarm, Queues, limits};
 use crate::base::{BootId, Error, ErrorKind, MemberId, MessageId, Millis, Now, Result, Ticket};
 
@@ -182,9 +182,7 @@ impl Queues {
             self.note_lease(now, index);
             return Ok(());
         }
-        if let Lessee::Here(Some(session)) = slot.lessee {
-            self.let_go(session, id);
-        }
+        self.lease_is_over(now, index);
         match settle.verb {
             REJECT if !self.is_dead_letter(index) => {
                 self.die(now, index, Cause::Rejected(settle.reason.clone()));

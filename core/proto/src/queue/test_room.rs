@@ -7,7 +7,7 @@ use super::message::Message;
 use super::{Out, Queues, Settings, limits};
 use crate::base::{BootId, Chance, Instant, MemberId, MessageId, Now, QueueKey, StoreId, Ticket};
 use crate::copies::{Holder, Holders, Item, Own, Repl, Section, rank};
-use crate::queue::{Answer, EnqueueOptions, LeaseHint, NewMessage, OnShort, Reply};
+use crate::queue::{Answer, EnqueueOptions, LeaseHint, Leased, NewMessage, OnShort, Reply};
 use crate::wire::Ids;
 
 pub(super) const ME: u64 = 1;
@@ -37,6 +37,8 @@ pub(super) struct Room {
     pub(super) tickets: u64,
     pub(super) sent: Vec<(MemberId, Message)>,
     pub(super) answers: BTreeMap<Ticket, Answer>,
+    /// What came to subscriptions.
+    pub(super) pushed: Vec<Leased>,
 }
 
 impl Room {
@@ -72,6 +74,7 @@ impl Room {
             tickets: 0,
             sent: Vec::new(),
             answers: BTreeMap::new(),
+            pushed: Vec::new(),
         };
         for other in [ANN, BOB] {
             room.link(other, other);
@@ -116,6 +119,7 @@ impl Room {
                 Out::Reply(ticket, answer) => {
                     assert!(self.answers.insert(ticket, answer).is_none());
                 }
+                Out::Deliver(_, leased) => self.pushed.extend(leased),
                 _ => {}
             }
         }
