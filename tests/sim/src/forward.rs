@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use primer_check::{Value, Verb};
+use primer_check::{Hex, Value, Verb};
 use primer_proto::base::{BootId, MessageId};
 use primer_proto::engine::Message;
 use primer_proto::membership::MINOR_TAKES;
@@ -25,6 +25,8 @@ pub(crate) struct ForwardBook {
     owed: BTreeMap<MessageId, Owed>,
     /// Who took what the receipts at hand are for, if another member did.
     taker: Option<BootId>,
+    /// Which stores held what, when the member that took it said so.
+    stores: BTreeMap<MessageId, Vec<Hex>>,
 }
 
 impl World {
@@ -64,6 +66,31 @@ impl World {
             }
             _ => {}
         }
+    }
+
+    /// A member answers that it has accepted what another was asked for: that is when its receipts are given.
+    pub fn note_taking(&mut self, message: &Message) {
+        let Message::Queue(message) = message else {
+            return;
+        };
+        if let QueueMessage::Taken(taken) = message.as_ref() {
+            let ids = (taken.first..).zip(&taken.copies);
+            let ids = ids.map(|(sequence, _)| MessageId {
+                origin: BootId(taken.origin),
+                sequence,
+            });
+            let ids: Vec<MessageId> = ids.collect();
+            for id in ids {
+                let stores = self.stores_of(id);
+                self.forwards.stores.insert(id, stores);
+            }
+        }
+    }
+
+    /// The stores that held a message when its receipt was given.
+    pub fn stores_at_receipt(&mut self, id: MessageId) -> Vec<Hex> {
+        let noted = self.forwards.stores.remove(&id);
+        noted.unwrap_or_else(|| self.stores_of(id))
     }
 
     /// The groups that messages went into, the first of which has that id: as their taker knew them, or

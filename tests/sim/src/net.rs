@@ -301,6 +301,7 @@ impl World {
         if self.leaks(&message) {
             return;
         }
+        self.note_taking(&message);
         let (link, side) = place(id);
         let lag = if self.plan.has(Class::Lag) && self.phase == Phase::Load {
             5_000

@@ -51,9 +51,17 @@ impl Line {
         before.take(most.saturating_sub(self.out.len()))
     }
 
+    /// Those that came back and may go: more than the bound may be out, where another owner had given some
+    /// of them, and then the first of them wait for each other, too.
+    fn back(&self, most: usize) -> impl Iterator<Item = (Spot, (u32, u8))> + '_ {
+        let held = self.out.len().saturating_sub(self.again.len());
+        let again = self.again.iter().map(|(spot, at)| (*spot, *at));
+        again.take(most.saturating_sub(held))
+    }
+
     fn next(&self, most: usize) -> Option<(Spot, (u32, u8))> {
-        let again = self.again.first_key_value().map(|(spot, at)| (*spot, *at));
-        again.or_else(|| self.free(most).next())
+        let back = self.back(most).next();
+        back.or_else(|| self.free(most).next())
     }
 }
 
@@ -253,7 +261,7 @@ impl Lines {
         let line = self.lines.entry(name.clone()).or_default();
         let was_listed = line.listed;
         change(line);
-        let offered = line.again.len() + line.free(self.most).count();
+        let offered = line.back(self.most).count() + line.free(self.most).count();
         self.count = (self.count + offered).saturating_sub(line.offered);
         line.offered = offered;
         let turn = line.next(self.most).map(|(_, (_, turn))| turn);

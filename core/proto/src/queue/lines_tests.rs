@@ -49,6 +49,24 @@ fn what_comes_back_is_not_overtaken() {
 }
 
 #[test]
+fn where_another_owner_had_given_one_as_well_they_wait_for_each_other() {
+    let mut lines = lines(1, &[("a", 2), ("a", 3)]);
+    assert_eq!(all(&mut lines), [2]);
+    // It is taken over while its consumer has it.
+    lines.hold("a", spot(1).1);
+    lines.push("a", (spot(2), 5), 2);
+    assert_eq!((lines.count(), lines.ready()), (0, 2));
+    assert_eq!(all(&mut lines), [0_u32; 0]);
+    // That lease ends before the one of the other: the first goes first.
+    lines.push("a", (spot(1), 5), 1);
+    assert_eq!(all(&mut lines), [1]);
+    lines.leave("a", spot(1));
+    assert_eq!(all(&mut lines), [2]);
+    lines.leave("a", spot(2));
+    assert_eq!(all(&mut lines), [3]);
+}
+
+#[test]
 fn what_is_on_its_way_holds_up_what_came_after_it() {
     let mut lines = Lines::new(1);
     lines.expect("a", spot(1));
