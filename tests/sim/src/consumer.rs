@@ -105,6 +105,7 @@ impl World {
                     }
                 }
             }
+            QueueMessage::Taken(taken) => self.note_receipts(taken),
             QueueMessage::Repl(repl) => {
                 let ids = self.ids_of(repl);
                 // Sent is sent, also to one whose process is gone.

@@ -1,14 +1,16 @@
-//! Enqueues that another member takes: whose groups decided where the messages went.
+//! Enqueues that another member takes: whose groups decided where the messages went, and who had copies
+//! when it said so.
 //!
 //! Into which groups a message goes is the taker's to know when it accepts it, and no receipt says so. So
 //! what it knows is noted when the frame comes to it, and found by the ids in its answer.
 
 use std::collections::BTreeMap;
 
-use primer_proto::base::MessageId;
+use primer_check::Hex;
+use primer_proto::base::{BootId, MessageId};
 use primer_proto::engine::Message;
 use primer_proto::membership::MINOR_TAKES;
-use primer_proto::queue::Message as QueueMessage;
+use primer_proto::queue::{Message as QueueMessage, Taken};
 
 use crate::fan::Owed;
 use crate::world::World;
@@ -22,6 +24,8 @@ pub(crate) struct ForwardBook {
     taken: BTreeMap<Name, Owed>,
     /// By the first id of each answer.
     owed: BTreeMap<MessageId, Owed>,
+    /// Which stores had each message when its taker said so.
+    stores: BTreeMap<MessageId, Vec<Hex>>,
 }
 
 impl World {
@@ -54,13 +58,37 @@ impl World {
                     return;
                 };
                 let id = MessageId {
-                    origin: primer_proto::base::BootId(taken.origin),
+                    origin: BootId(taken.origin),
                     sequence: taken.first,
                 };
                 self.forwards.owed.insert(id, owed.clone());
             }
             _ => {}
         }
+    }
+
+    /// A member says that it took messages, and how many copies there are: that is true now, and need not
+    /// be so any more when their producer hears it.
+    pub fn note_receipts(&mut self, taken: &Taken) {
+        let origin = BootId(taken.origin);
+        for place in 0..taken.copies.len() as u64 {
+            let sequence = taken.first + place;
+            let id = MessageId { origin, sequence };
+            let ids: Vec<MessageId> = self
+                .ids_in_groups(self.plan.queues, id)
+                .chain([id])
+                .collect();
+            for id in ids {
+                let stores = self.stores_of(id);
+                self.forwards.stores.entry(id).or_insert(stores);
+            }
+        }
+    }
+
+    /// The stores of a message when its receipt was given: here, or where it was accepted.
+    pub fn stores_at_receipt(&mut self, id: MessageId) -> Vec<Hex> {
+        let said = self.forwards.stores.remove(&id);
+        said.unwrap_or_else(|| self.stores_of(id))
     }
 
     /// The groups that messages went into, the first of which has that id: as their taker knew them, or

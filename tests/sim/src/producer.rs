@@ -208,7 +208,7 @@ impl World {
         }
         // What is over by its own terms, or went on as a dead letter, needs no copies any more.
         let is_over = self.may_have_expired(value) || self.is_dead(receipt.id, value);
-        let stores: Option<Vec<Hex>> = (!is_over).then(|| self.stores_of(receipt.id));
+        let stores: Option<Vec<Hex>> = (!is_over).then(|| self.stores_at_receipt(receipt.id));
         let about = self.about(seat, client, queue, value);
         let extra = Extra {
             id: Some(id_of(receipt.id)),
