@@ -105,12 +105,15 @@ impl World {
                     }
                 }
             }
+            QueueMessage::Taken(taken) => self.note_receipts(taken),
             QueueMessage::Repl(repl) => {
+                let ids = self.ids_of(repl);
+                // Sent is sent, also to one whose process is gone.
+                ids.iter().for_each(|id| self.note_moved(*id));
                 let Some(store) = self.store_behind(link) else {
                     return;
                 };
-                for id in self.ids_of(repl) {
-                    self.note_moved(id);
+                for id in ids {
                     let stores = self.ledger.sent.entry(id).or_default();
                     if !stores.contains(&store) {
                         stores.push(store);

@@ -1,4 +1,5 @@
-//! Enqueues that another member takes: whose groups decided where the messages went.
+//! Enqueues that another member takes: whose groups decided where the messages went, and who had copies
+//! when it said so.
 //!
 //! Into which groups a message goes is the taker's to know when it accepts it, and no receipt says so. So
 //! what it knows is noted when the frame comes to it, and found by the ids in its answer.
@@ -9,7 +10,7 @@ use primer_check::{Hex, Value, Verb};
 use primer_proto::base::{BootId, MessageId};
 use primer_proto::engine::Message;
 use primer_proto::membership::MINOR_TAKES;
-use primer_proto::queue::Message as QueueMessage;
+use primer_proto::queue::{Message as QueueMessage, Taken};
 
 use crate::fan::Owed;
 use crate::world::{Life, World};
@@ -25,7 +26,7 @@ pub(crate) struct ForwardBook {
     owed: BTreeMap<MessageId, Owed>,
     /// Who took what the receipts at hand are for, if another member did.
     taker: Option<BootId>,
-    /// Which stores held what, when the member that took it said so.
+    /// Which stores had each message when its taker said so.
     stores: BTreeMap<MessageId, Vec<Hex>>,
 }
 
@@ -68,29 +69,28 @@ impl World {
         }
     }
 
-    /// A member answers that it has accepted what another was asked for: that is when its receipts are given.
-    pub fn note_taking(&mut self, message: &Message) {
-        let Message::Queue(message) = message else {
-            return;
-        };
-        if let QueueMessage::Taken(taken) = message.as_ref() {
-            let ids = (taken.first..).zip(&taken.copies);
-            let ids = ids.map(|(sequence, _)| MessageId {
-                origin: BootId(taken.origin),
-                sequence,
-            });
-            let ids: Vec<MessageId> = ids.collect();
+    /// A member says that it took messages, and how many copies there are: that is true now, and need not
+    /// be so any more when their producer hears it.
+    pub fn note_receipts(&mut self, taken: &Taken) {
+        let origin = BootId(taken.origin);
+        for place in 0..taken.copies.len() as u64 {
+            let sequence = taken.first + place;
+            let id = MessageId { origin, sequence };
+            let ids: Vec<MessageId> = self
+                .ids_in_groups(self.plan.queues, id)
+                .chain([id])
+                .collect();
             for id in ids {
                 let stores = self.stores_of(id);
-                self.forwards.stores.insert(id, stores);
+                self.forwards.stores.entry(id).or_insert(stores);
             }
         }
     }
 
-    /// The stores that held a message when its receipt was given.
+    /// The stores of a message when its receipt was given: here, or where it was accepted.
     pub fn stores_at_receipt(&mut self, id: MessageId) -> Vec<Hex> {
-        let noted = self.forwards.stores.remove(&id);
-        noted.unwrap_or_else(|| self.stores_of(id))
+        let said = self.forwards.stores.remove(&id);
+        said.unwrap_or_else(|| self.stores_of(id))
     }
 
     /// The groups that messages went into, the first of which has that id: as their taker knew them, or

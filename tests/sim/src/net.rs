@@ -301,7 +301,6 @@ impl World {
         if self.leaks(&message) {
             return;
         }
-        self.note_taking(&message);
         let (link, side) = place(id);
         let lag = if self.plan.has(Class::Lag) && self.phase == Phase::Load {
             5_000
