@@ -4,7 +4,7 @@
 //! Into which groups a message goes is the taker's to know when it accepts it, and no receipt says so. So
 //! what it knows is noted when the frame comes to it, and found by the ids in its answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use primer_check::Hex;
 use primer_proto::base::{BootId, MessageId};
@@ -26,6 +26,22 @@ pub(crate) struct ForwardBook {
     owed: BTreeMap<MessageId, Owed>,
     /// Which stores had each message when its taker said so.
     stores: BTreeMap<MessageId, Vec<Hex>>,
+    /// Those of them whose last copy is destroyed.
+    doomed: BTreeSet<MessageId>,
+}
+
+impl ForwardBook {
+    /// Messages whose receipts are on their way to who asked.
+    pub fn answered(&self) -> impl Iterator<Item = &MessageId> {
+        self.stores.keys()
+    }
+
+    /// The last copy of a message is destroyed.
+    pub fn doom(&mut self, id: MessageId) {
+        if self.stores.contains_key(&id) {
+            self.doomed.insert(id);
+        }
+    }
 }
 
 impl World {
@@ -89,6 +105,13 @@ impl World {
     pub fn stores_at_receipt(&mut self, id: MessageId) -> Vec<Hex> {
         let said = self.forwards.stores.remove(&id);
         said.unwrap_or_else(|| self.stores_of(id))
+    }
+
+    /// A receipt came: the last copy of its message may have been destroyed since it was given.
+    pub fn doom_if_destroyed(&mut self, seat: usize, id: MessageId) {
+        if self.forwards.doomed.remove(&id) {
+            self.doom(id, seat);
+        }
     }
 
     /// The groups that messages went into, the first of which has that id: as their taker knew them, or

@@ -208,7 +208,8 @@ impl World {
         }
         // What is over by its own terms, or went on as a dead letter, needs no copies any more.
         let is_over = self.may_have_expired(value) || self.is_dead(receipt.id, value);
-        let stores: Option<Vec<Hex>> = (!is_over).then(|| self.stores_at_receipt(receipt.id));
+        let stores = self.stores_at_receipt(receipt.id);
+        let stores: Option<Vec<Hex>> = (!is_over).then_some(stores);
         let about = self.about(seat, client, queue, value);
         let extra = Extra {
             id: Some(id_of(receipt.id)),
@@ -224,6 +225,7 @@ impl World {
             self.ledger.open.insert(receipt.id, value);
         }
         self.lapse_if_given(seat, receipt.id);
+        self.doom_if_destroyed(seat, receipt.id);
         self.note_accepted(queue, receipt.id, value);
     }
 }
