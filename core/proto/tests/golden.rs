@@ -384,7 +384,7 @@ fn control() -> Vec<(&'static str, Message)> {
         ),
         (
             "rival",
-            Message::Rival(Rival::of(1_795_000_000_000, ORIGIN)),
+            Message::Rival(Rival::of(holder(3).member, 1_795_000_000_000, ORIGIN)),
         ),
         (
             "demand",

@@ -233,6 +233,11 @@ fn lengths(queues: Vec<String>, chance: &mut Chance) -> Vec<Length> {
     lengths.collect()
 }
 
+fn rival(pool: &Pool, chance: &mut Chance) -> Rival {
+    let member = pick(&pool.holders, chance).member;
+    Rival::of(member, number(chance), boot(pool, chance))
+}
+
 fn settle(pool: &Pool, chance: &mut Chance) -> Settle {
     Settle {
         number: number(chance),
@@ -462,7 +467,7 @@ pub(crate) fn message(pool: &Pool, chance: &mut Chance) -> Message {
         6 => Message::Broadcast(Box::new(broadcast(member, chance))),
         7 => Message::Cards(cards(pool, chance)),
         8 => Message::Probe(Probe::of(member).answer(chance.percent(50).then(|| number(chance)))),
-        9 => Message::Rival(Rival::of(number(chance), boot(pool, chance))),
+        9 => Message::Rival(rival(pool, chance)),
         _ => Message::Queue(Box::new(queue(pool, chance))),
     }
 }

@@ -4,16 +4,16 @@
 //! Into which groups a message goes is the taker's to know when it accepts it, and no receipt says so. So
 //! what it knows is noted when the frame comes to it, and found by the ids in its answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use primer_check::{Hex, Value, Verb};
+use primer_check::Hex;
 use primer_proto::base::{BootId, MessageId};
 use primer_proto::engine::Message;
 use primer_proto::membership::MINOR_TAKES;
 use primer_proto::queue::{Message as QueueMessage, Taken};
 
 use crate::fan::Owed;
-use crate::world::{Life, World};
+use crate::world::World;
 
 /// Who asked, and which life of it; who took, and which life; the number.
 type Name = ((usize, u32), (usize, u32), u64);
@@ -24,10 +24,24 @@ pub(crate) struct ForwardBook {
     taken: BTreeMap<Name, Owed>,
     /// By the first id of each answer.
     owed: BTreeMap<MessageId, Owed>,
-    /// Who took what the receipts at hand are for, if another member did.
-    taker: Option<BootId>,
     /// Which stores had each message when its taker said so.
     stores: BTreeMap<MessageId, Vec<Hex>>,
+    /// Those of them whose last copy is destroyed.
+    doomed: BTreeSet<MessageId>,
+}
+
+impl ForwardBook {
+    /// Messages whose receipts are on their way to who asked.
+    pub fn answered(&self) -> impl Iterator<Item = &MessageId> {
+        self.stores.keys()
+    }
+
+    /// The last copy of a message is destroyed.
+    pub fn doom(&mut self, id: MessageId) {
+        if self.stores.contains_key(&id) {
+            self.doomed.insert(id);
+        }
+    }
 }
 
 impl World {
@@ -93,26 +107,17 @@ impl World {
         said.unwrap_or_else(|| self.stores_of(id))
     }
 
-    /// The groups that messages went into, the first of which has that id: as their taker knew them, or
-    /// as their producer's own member did.
-    pub fn owed_by(&mut self, first: MessageId, own: &Owed) -> Owed {
-        let taken = self.forwards.owed.get(&first);
-        self.forwards.taker = taken.map(|_| first.origin);
-        taken.unwrap_or(own).clone()
+    /// A receipt came: the last copy of its message may have been destroyed since it was given.
+    pub fn doom_if_destroyed(&mut self, seat: usize, id: MessageId) {
+        if self.forwards.doomed.remove(&id) {
+            self.doom(id, seat);
+        }
     }
 
-    /// A receipt comes for what another member took, whose process has ended since, and with it all who held
-    /// it: no crash could be spared for what nobody knew to be accepted.
-    pub fn was_doomed(&mut self, seat: usize, id: MessageId, value: Value) -> bool {
-        let taker = self.forwards.taker.filter(|taker| {
-            let mut living = self.living();
-            !living.any(|(_, life)| life.engine.hello().boot() == *taker)
-        });
-        let is_known = |(_, life): (usize, &Life)| life.engine.holds(id) || life.engine.is_done(id);
-        let is_doomed = taker.is_some() && !self.living().any(is_known);
-        if is_doomed {
-            self.remark(seat, value, Verb::Doomed);
-        }
-        is_doomed
+    /// The groups that messages went into, the first of which has that id: as their taker knew them, or
+    /// as their producer's own member did.
+    pub fn owed_by(&self, first: MessageId, own: &Owed) -> Owed {
+        let taken = self.forwards.owed.get(&first);
+        taken.unwrap_or(own).clone()
     }
 }

@@ -149,13 +149,15 @@ impl World {
         let Some(own) = self.life(seat) else {
             return Vec::new();
         };
-        let open = self.ledger.open.keys().copied();
-        open.filter(|id| own.engine.holds(*id) && !self.is_somewhere(*id, seat))
+        let open = self.ledger.open.keys().chain(self.forwards.answered());
+        open.filter(|id| own.engine.holds(**id) && !self.is_somewhere(**id, seat))
+            .copied()
             .collect()
     }
 
     /// The harness destroys the last copy of a message.
     pub fn doom(&mut self, id: MessageId, seat: usize) {
+        self.forwards.doom(id);
         if let Some(value) = self.ledger.open.remove(&id) {
             self.remark(seat, value, Verb::Doomed);
         }

@@ -215,7 +215,8 @@ impl World {
         }
         // What is over by its own terms, or went on as a dead letter, needs no copies any more.
         let is_over = self.may_have_expired(value) || self.is_dead(receipt.id, value);
-        let stores: Option<Vec<Hex>> = (!is_over).then(|| self.stores_at_receipt(receipt.id));
+        let stores = self.stores_at_receipt(receipt.id);
+        let stores: Option<Vec<Hex>> = (!is_over).then_some(stores);
         let about = self.about(seat, client, queue, value);
         let extra = Extra {
             id: Some(id_of(receipt.id)),
@@ -227,12 +228,12 @@ impl World {
         };
         self.record(&about, Verb::Enqueue, Kind::Ok, extra);
         self.ledger.values.insert(receipt.id, value);
-        let is_over = self.ledger.acked.contains(&receipt.id)
-            || self.has_lapsed(seat, receipt.id, value)
-            || self.was_doomed(seat, receipt.id, value);
+        let is_over =
+            self.ledger.acked.contains(&receipt.id) || self.has_lapsed(seat, receipt.id, value);
         if !is_over {
             self.ledger.open.insert(receipt.id, value);
         }
+        self.doom_if_destroyed(seat, receipt.id);
         self.note_accepted(queue, receipt.id, value);
     }
 }

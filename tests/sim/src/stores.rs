@@ -44,6 +44,7 @@ impl World {
         // Those whose producers were told nothing certain are known by having been sent.
         let held: BTreeSet<MessageId> = unfinished
             .chain(self.ledger.sent.keys())
+            .chain(self.forwards.answered())
             .filter(|id| life.engine.holds(**id))
             .copied()
             .collect();

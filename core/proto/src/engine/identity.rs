@@ -22,10 +22,6 @@ const NEWCOMERS_MAX: usize = 16;
 /// A leaver waits this long for its peers to hang up: that is how they echo its removal.
 const ECHO_MS: Millis = 5_000;
 
-/// A fresh identity has no rival for so long: what is said of one is late. Guess: a handshake's time,
-/// twice.
-const SETTLED_MS: Millis = 10_000;
-
 /// What is kept of a cluster that this member left.
 #[derive(Debug)]
 pub(super) struct Departure {
@@ -62,9 +58,10 @@ impl Engine {
         let theirs = (hello.incarnation, hello.boot());
         if member == self.me {
             // Both say who they are, and the lower one goes.
-            self.tell_of_rival(link, self.config.incarnation, self.config.boot);
-            let rival = Rival::of(hello.incarnation, hello.boot());
-            self.hear_of_rival(now, &rival);
+            let own = Rival::of(member, self.config.incarnation, self.config.boot);
+            self.send(link, Message::Rival(own));
+            let rival = Rival::of(member, hello.incarnation, hello.boot());
+            self.hear_of_rival(now, link, &rival);
             return Err(rivals(member));
         }
         let Some((older, incarnation, boot)) = self.older_life(now, hello) else {
@@ -74,9 +71,10 @@ impl Engine {
             // One that has other members beside it comes from across a split; then the lower goes,
             // else the newcomer.
             if hello.members > 1 && theirs > (incarnation, boot) {
-                self.tell_of_rival(older, theirs.0, theirs.1);
+                let newer = Rival::of(member, theirs.0, theirs.1);
+                self.send(older, Message::Rival(newer));
             }
-            self.tell_of_rival(link, incarnation, boot);
+            self.send(link, Message::Rival(Rival::of(member, incarnation, boot)));
         }
         Err(rivals(member))
     }
@@ -121,16 +119,15 @@ impl Engine {
         }
     }
 
-    fn tell_of_rival(&mut self, link: LinkId, incarnation: u64, boot: BootId) {
-        self.send(link, Message::Rival(Rival::of(incarnation, boot)));
-    }
-
     /// Another live process has this identity. Of two that come from a split, the lower goes on
     /// under a fresh one; a newcomer stays out.
-    pub(super) fn hear_of_rival(&mut self, now: Now, rival: &Rival) {
-        if now.mono < self.settled_at {
-            // Said of the identity that this member had before, as links under way still are.
-            return;
+    pub(super) fn hear_of_rival(&mut self, now: Now, link: LinkId, rival: &Rival) {
+        if rival.member() != self.me {
+            // The handshake was under way when this member took another identity: over there the link
+            // stands for the former one, and would for as long as it lives.
+            let error = Error::new(ErrorKind::IdentityConflict)
+                .because("this member has another identity now");
+            return self.out.push(Effect::Hangup(link, error));
         }
         self.counters.rivals += 1;
         let is_lower =
@@ -144,7 +141,6 @@ impl Engine {
 
     /// Goes on under another identity with the same copies.
     fn take_fresh_identity(&mut self, now: Now) {
-        self.settled_at = now.mono + SETTLED_MS;
         let old = self.me;
         let wide = u128::from(self.chance.bits()) << 64 | u128::from(self.chance.bits() | 1);
         self.me = MemberId(wide);

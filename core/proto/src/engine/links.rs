@@ -318,7 +318,7 @@ impl Engine {
             Message::Cards(list) => self.hear_cards(now, &list),
             Message::Probe(probe) => self.probe(now, link, &probe),
             Message::Host(part) => self.hear_host(link, from, *part),
-            Message::Rival(rival) => self.hear_of_rival(now, &rival),
+            Message::Rival(rival) => self.hear_of_rival(now, link, &rival),
             Message::Stock(mut stock) => {
                 let lengths = core::mem::take(&mut stock.lengths);
                 self.hear_lengths(now, from, stock.is_whole, lengths);

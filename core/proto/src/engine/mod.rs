@@ -125,8 +125,6 @@ pub struct Engine {
     has_entry: bool,
     /// Another store that the map named in this member's entry, and its incarnation.
     own_entry_rival: Option<(StoreId, u64)>,
-    /// Until then no word of a rival can be meant for the identity that this member has.
-    settled_at: Instant,
     /// Others have been in the set beside this member since it began: it is no newcomer, also where
     /// it has taken all of them for gone since.
     has_had_company: bool,
@@ -192,7 +190,6 @@ impl Engine {
             joined: Vec::new(),
             parting: None,
             has_entry: false,
-            settled_at: Instant::default(),
             has_had_company: false,
             own_entry_rival: None,
             own_card_rival: None,

@@ -7,7 +7,7 @@ use super::super::command::Command;
 use super::super::{Config, Input};
 use super::*;
 use crate::base::{BootId, ClusterId, LinkId, StoreId, limits};
-use crate::membership::{Card, CardList};
+use crate::membership::{Card, CardList, Rival};
 use crate::queue::{EnqueueOptions, NewMessage};
 
 const LINK: LinkId = LinkId(7);
@@ -129,6 +129,25 @@ fn a_twin_hears_the_incarnation_that_the_other_one_has_by_now() {
         .collect();
     // The newer one is the lower by now, and goes; told 10, it would have stayed, as the other does.
     assert_eq!(told, [(LinkId(9), 60)]);
+}
+
+#[test]
+fn a_link_that_stands_for_a_former_identity_is_hung_up_and_the_present_one_kept() {
+    let (mut one, two) = (engine(1), engine(2));
+    link(&mut one, &two, false);
+    // Its handshake went out before this member took another identity, of which the peer knows nothing.
+    let rival = |member| Input::Message {
+        link: LINK,
+        message: Message::Rival(Rival::of(MemberId(member), u64::MAX, BootId(9))),
+    };
+    let out = give(&mut one, 0, rival(77));
+    assert!(matches!(&out[..], [Effect::Hangup(LINK, _)]), "{out:?}");
+    assert_eq!(one.identity().0, MemberId(1));
+    // What is said of the present one is heard.
+    let mut one = engine(1);
+    link(&mut one, &two, false);
+    give(&mut one, 0, rival(1));
+    assert_ne!(one.identity().0, MemberId(1));
 }
 
 #[test]

@@ -83,23 +83,34 @@ impl Probe {
 }
 
 /// "Another live process has your identity": who, so that the lower of the two goes.
-#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+#[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct Rival {
     /// Its incarnation.
     #[prost(uint64, tag = "1")]
     pub incarnation: u64,
     #[prost(fixed64, tag = "2")]
     boot: u64,
+    /// The identity, 16 bytes: a link that was made under a former one speaks of that.
+    #[prost(bytes = "vec", tag = "3")]
+    member: Vec<u8>,
 }
 
 impl Rival {
-    /// A process.
+    /// A process that has the identity of `member`.
     #[must_use]
-    pub fn of(incarnation: u64, boot: BootId) -> Self {
+    pub fn of(member: MemberId, incarnation: u64, boot: BootId) -> Self {
         Self {
             incarnation,
             boot: boot.0,
+            member: member.0.to_le_bytes().to_vec(),
         }
+    }
+
+    /// Whose identity it has; zero when malformed.
+    #[must_use]
+    pub fn member(&self) -> MemberId {
+        let wide = self.member.as_slice().try_into();
+        MemberId(wide.map_or(0, u128::from_le_bytes))
     }
 
     /// Its boot.
