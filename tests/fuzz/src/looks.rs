@@ -192,7 +192,8 @@ fn enqueue_for(pool: &Pool, chance: &mut Chance) -> EnqueueFor {
             &[IfNoGroup::Hold, IfNoGroup::Drop, IfNoGroup::Refuse],
             chance,
         ),
-        terms: chance.percent(40).then(|| Arc::new(terms)),
+        // Terms that say nothing are none.
+        terms: (chance.percent(40) && terms != Terms::default()).then(|| Arc::new(terms)),
         messages,
     }
 }
