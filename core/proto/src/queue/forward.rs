@@ -16,7 +16,7 @@ use super::enqueue::check_count;
 use super::message::{Header, Message};
 use super::stead::{EnqueueFor, Taken};
 use super::{Alarm, Queues, limits};
-use crate::base::{Error, ErrorKind, Instant, MemberId, Millis, Now, QueueKey, Result, id};
+use crate::base::{BootId, Error, ErrorKind, Instant, MemberId, Millis, Now, QueueKey, Result, id};
 use crate::copies::Asked;
 
 /// Of the time that a caller waits the taker has all but this part: its answer has a way to go.
@@ -71,11 +71,27 @@ pub(super) struct Forwards {
     open: BTreeMap<u64, Forward>,
     /// Of these.
     bytes: usize,
-    last_number: u64,
+    made: u64,
+    /// Numbers begin behind this one, another in each life of the process: whoever took something for the
+    /// former life may answer the present one.
+    first_number: u64,
     heard: BTreeMap<MemberId, Heard>,
 }
 
 impl Forwards {
+    pub(super) fn new(boot: BootId) -> Self {
+        Self {
+            // So much of it that it stays short on the wire.
+            first_number: boot.0 >> 16,
+            ..Self::default()
+        }
+    }
+
+    fn next_number(&mut self) -> u64 {
+        self.made += 1;
+        self.first_number + self.made
+    }
+
     /// Enqueues without an answer yet.
     pub(super) fn len(&self) -> usize {
         self.open.len()
@@ -167,8 +183,7 @@ impl Queues {
         };
         self.check_forward(to, &asked)?;
         self.counters.enqueues_forwarded += asked.messages.len() as u64;
-        self.forwards.last_number += 1;
-        let number = self.forwards.last_number;
+        let number = self.forwards.next_number();
         let ends = now.mono + timeout;
         self.alarms.set(Alarm::Forward(number), ends);
         let forward = Forward {
@@ -216,7 +231,7 @@ impl Queues {
             peer.is_open() && !peer.is_full && peer.takes_enqueues && !tried.contains(*member)
         });
         let able: Vec<MemberId> = able.map(|(member, _)| *member).collect();
-        let turn = self.forwards.last_number.checked_rem(able.len() as u64)?;
+        let turn = self.forwards.made.checked_rem(able.len() as u64)?;
         able.get(turn as usize).copied()
     }
 
@@ -419,6 +434,17 @@ fn nobody_takes() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_number_is_that_of_an_enqueue_of_a_former_life() {
+        let lives = [3 << 40, 5 << 40].map(|boot| {
+            let mut forwards = Forwards::new(BootId(boot));
+            [forwards.next_number(), forwards.next_number()]
+        });
+        let [former, present] = lives;
+        assert_eq!(former[1], former[0] + 1);
+        assert!(!former.iter().any(|number| present.contains(number)));
+    }
 
     #[test]
     fn a_number_is_taken_once_and_none_that_is_too_old_to_tell() {

@@ -367,7 +367,7 @@ impl Queues {
             doctor: doctor::Doctor::default(),
             asked: BTreeMap::new(),
             given_up: BTreeSet::new(),
-            forwards: forward::Forwards::default(),
+            forwards: forward::Forwards::new(settings.boot),
             settles: BTreeMap::new(),
             sessions: BTreeMap::new(),
             keeping: Alarms::default(),
