@@ -105,6 +105,7 @@ impl World {
                     }
                 }
             }
+            QueueMessage::SetDone(done) | QueueMessage::DoneOk(done) => self.ended_late(&done.ids),
             QueueMessage::Taken(taken) => self.note_receipts(taken),
             QueueMessage::Repl(repl) => {
                 let ids = self.ids_of(repl);

@@ -5,6 +5,8 @@
 //! member knows at that moment. What a member accepts before it knows of any group waits in the queue
 //! itself, and goes into the groups when it hears of them.
 
+use std::collections::BTreeSet;
+
 use primer_check::{Extra, Kind, Short, Value, Verb};
 use primer_proto::base::{BootId, MessageId, QueueKey};
 use primer_proto::copies::{Fan, Repl};
@@ -12,10 +14,10 @@ use primer_proto::engine::{InGroup, Receipt};
 
 use crate::agenda::MS;
 use crate::users::{Act, Role};
-use crate::world::World;
+use crate::world::{Local, World};
 
 /// Its groups.
-const GROUPS: [&str; 2] = ["audit", "mailer"];
+pub(crate) const GROUPS: [&str; 2] = ["audit", "mailer"];
 /// What a value's process has more in the first group, and twice that in the second one.
 const PROCESS_STEP: u64 = 1_000_000;
 
@@ -125,7 +127,9 @@ impl World {
                     Role::Subscriber
                 };
                 let client = self.users.add(seat, base + 1 + group, role);
-                self.later(seat, 300 * MS, Act::Consume(client));
+                let late = self.plan.groups_at[group].saturating_sub(self.now);
+                let at = self.now + late + self.user_dice.below(300 * MS);
+                self.local_now(at, seat, Local::User(Act::Consume(client)));
             }
         }
     }
@@ -190,6 +194,9 @@ impl World {
         receipt: Receipt,
     ) {
         if owed.is_empty() {
+            if self.is_fanned(queue) {
+                self.note_ungrouped(value, receipt);
+            }
             return self.accepted((seat, client, queue), value, on_short, receipt);
         }
         self.sometimes.hit("put into groups");
@@ -241,6 +248,26 @@ impl World {
         })
     }
 
+    /// What it is called in one group of that queue, as some member knows the group.
+    pub fn ids_in_group(&self, name: &str, id: MessageId) -> impl Iterator<Item = MessageId> {
+        let queue = crate::process::queue_name(self.plan.queues);
+        let entries = self
+            .living()
+            .flat_map(move |(_, life)| life.engine.groups(&queue))
+            .filter(move |entry| entry.name == name);
+        let ids = entries.flat_map(|entry| entry.births).map(move |birth| {
+            let fan = Fan {
+                source: id.origin,
+                birth,
+            };
+            MessageId {
+                origin: fan.origin(),
+                ..id
+            }
+        });
+        ids.collect::<BTreeSet<MessageId>>().into_iter()
+    }
+
     /// Notes what a member has put into its groups. That may be dropped by a forced leave, or set aside,
     /// while an older copy of the message itself, set aside at another member, is still to come back:
     /// who knows that it is over says so then.
@@ -255,7 +282,7 @@ impl World {
         self.ledger.in_groups.extend(put);
     }
 
-    fn is_over_somewhere(&self, id: MessageId) -> bool {
+    pub fn is_over_somewhere(&self, id: MessageId) -> bool {
         self.living().any(|(_, life)| life.engine.is_done(id))
     }
 

@@ -21,6 +21,7 @@ mod fan;
 mod faults;
 mod fences;
 mod forward;
+mod late;
 mod ledger;
 mod letters;
 mod lines;

@@ -20,7 +20,8 @@ const USAGE: &str = "primer-sim --seeds N [--from S] | --seed N [--trace] [--his
                 young_context join_only_on_equal_roots clamp_stamp coalesce_without_contexts reuse_dot
                 keep_context_of_damaged no_fingerprint at_most_once_again at_most_once_copied
                 aborted_after_takeover fresh_dead_letter added_group_lost purge_forgets_time
-                pause_ignored overflow_lost budget_ignored key_ignored";
+                pause_ignored overflow_lost budget_ignored key_ignored
+                late_group_ends_at_once";
 
 const HEADING: &str = "| members | joined ms | frames/s | bytes/s | KiB | work ms/s | write ms p50 | p99 | heal ms | death ms |";
 
@@ -101,6 +102,7 @@ fn canary_named(name: &str) -> Option<Canary> {
         "aborted_after_takeover" => Canary::Queue(QueueCanary::AbortedAfterTakeover),
         "fresh_dead_letter" => Canary::Queue(QueueCanary::FreshDeadLetter),
         "added_group_lost" => Canary::Queue(QueueCanary::AddedGroupLost),
+        "late_group_ends_at_once" => Canary::Queue(QueueCanary::LateGroupEndsAtOnce),
         "purge_forgets_time" => Canary::Queue(QueueCanary::PurgeForgetsTime),
         "pause_ignored" => Canary::Queue(QueueCanary::PauseIgnored),
         "overflow_lost" => Canary::Queue(QueueCanary::OverflowLost),

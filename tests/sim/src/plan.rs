@@ -243,6 +243,8 @@ pub(crate) struct Plan {
     pub zones: usize,
     /// One more queue, with groups.
     pub has_groups: bool,
+    /// Nobody consumes from each of its groups before, and it is created then.
+    pub groups_at: [Micros; 2],
     /// Away for this long means retired, where that class is on.
     pub retire_after: Millis,
     /// One split in halves that outlasts `retire_after` twice, with load all the while: the shape of
@@ -301,6 +303,7 @@ impl Plan {
             is_split: false,
             has_queues: true,
             has_groups: false,
+            groups_at: [0; 2],
             has_older: classes.has(Class::Mixed) && Dice::new(seed, 22).coin(),
             has_browsers: false,
             has_terms: false,
@@ -348,6 +351,13 @@ impl Plan {
         plan
     }
 
+    /// In one of three runs with groups these come while there is load. Where nothing fails producers would wait for them.
+    fn draw_late_groups(&mut self, dice: &mut Dice) {
+        if self.has_groups && dice.percent(35) && !self.is_pristine {
+            self.groups_at = [0; 2].map(|_: Micros| dice.range(1_000, 15_000) * MS);
+        }
+    }
+
     /// What is done with queues, each drawn by itself.
     fn draw_uses(&mut self, seed: u64) {
         if !self.has_queues {
@@ -355,6 +365,7 @@ impl Plan {
             return;
         }
         self.has_groups = Dice::new(seed, 9).percent(40);
+        self.draw_late_groups(&mut Dice::new(seed, 37));
         self.has_browsers = Dice::new(seed, 13).percent(6);
         self.has_terms = Dice::new(seed, 15).percent(40);
         self.draw_letters(&mut Dice::new(seed, 17));
@@ -522,6 +533,7 @@ impl fmt::Display for Plan {
             (self.is_mourned, " mourned"),
             (self.is_split, " split"),
             (self.has_groups, " groups"),
+            (self.groups_at != [0; 2], " late"),
             (self.has_terms, " terms"),
             (self.has_keys, " keyed"),
             (self.has_letters, " letters"),

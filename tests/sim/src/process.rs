@@ -165,6 +165,7 @@ impl World {
         }
         // While what went into groups since the last look can still be seen to have gone there.
         self.watch_copies();
+        self.spend_late_copies(seat);
         for id in self.only_holder(seat) {
             self.sometimes.hit("crash took the last copy");
             self.doom(id, seat);

@@ -14,6 +14,7 @@ pub const SOMETIMES: &[&str] = &[
     "call replied",
     "clock jumped",
     "consumer died",
+    "counted in a late group",
     "copies reclaimed",
     "copies set aside",
     "copies short",

@@ -210,6 +210,7 @@ impl World {
     /// Everything acknowledged and unfinished is somewhere (Q1).
     pub fn watch_copies(&mut self) {
         (0..self.seats.len()).for_each(|seat| self.note_in_groups(seat));
+        self.watch_late_copies();
         let open = self.ledger.open.keys().copied();
         let gone: Vec<MessageId> = open
             .filter(|id| {

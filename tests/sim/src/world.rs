@@ -17,6 +17,7 @@ use crate::agenda::{Agenda, Micros};
 use crate::dice::Dice;
 use crate::fences::Fences;
 use crate::forward::ForwardBook;
+use crate::late::LateBook;
 use crate::ledger::Ledger;
 use crate::letters::LettersBook;
 use crate::lines::LinesBook;
@@ -189,6 +190,7 @@ pub(crate) struct World {
     /// Which processes speak an earlier version.
     pub older_dice: Dice,
     pub letters: LettersBook,
+    pub late: LateBook,
     pub twins: Twins,
     /// The identity of the seat that is empty until a twin takes it.
     pub spare_member: MemberId,
@@ -274,6 +276,7 @@ impl World {
             talk: Talk::default(),
             terms: TermsBook::new(seed),
             letters: LettersBook::new(seed),
+            late: LateBook::default(),
             twins: Twins::default(),
             spare_member: MemberId(0),
             sent: vec![(0, 0); members],

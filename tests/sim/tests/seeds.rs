@@ -123,6 +123,7 @@ fn every_planted_bug_of_the_queue_is_caught_for_what_it_is() {
         (QueueCanary::AbortedAfterTakeover, ["aborted-delivered"; 2]),
         (QueueCanary::FreshDeadLetter, ["does not follow", "lost"]),
         (QueueCanary::AddedGroupLost, ["held by nobody"; 2]),
+        (QueueCanary::LateGroupEndsAtOnce, ["went into"; 2]),
         (QueueCanary::PurgeForgetsTime, ["no purge was after"; 2]),
         (QueueCanary::PauseIgnored, ["out of a paused queue"; 2]),
         (QueueCanary::OverflowLost, ["no purge was after"; 2]),

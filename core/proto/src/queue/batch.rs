@@ -30,6 +30,8 @@ pub(super) enum Caller {
     For(MemberId, u64),
     /// The message that this one was.
     Source(MessageId, Onward),
+    /// Messages that go into groups which came late.
+    Groups,
 }
 
 /// An enqueue whose copies are on their way.
@@ -400,8 +402,10 @@ impl Queues {
         if open.needed < open.wanted {
             self.plan_repair(now.mono + SETTLE_DOWN_MS);
         }
-        if let Caller::Source(source, onward) = open.caller {
-            self.went_on(now, source, onward);
+        match open.caller {
+            Caller::Source(source, onward) => self.went_on(now, source, onward),
+            Caller::Groups => self.joined(now, &open.span),
+            _ => {}
         }
         for queue in open.queues {
             self.serve(now, queue);
@@ -411,6 +415,9 @@ impl Queues {
     fn close_batch(&mut self, batch: u32) -> Option<Batch> {
         let open = self.batches.get_mut(batch as usize)?.take()?;
         self.batch_wheel.clear(batch);
+        if open.caller == Caller::Groups {
+            self.groups.joins.closed(batch);
+        }
         self.free_batches.push(batch);
         Some(open)
     }
@@ -436,7 +443,7 @@ impl Queues {
                 let receipts = receipts.collect();
                 self.give_receipts(caller, receipts);
             }
-            Caller::Source(..) => {}
+            Caller::Source(..) | Caller::Groups => {}
         }
     }
 

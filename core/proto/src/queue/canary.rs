@@ -19,6 +19,8 @@ pub enum QueueCanary {
     FreshDeadLetter,
     /// What waits in a queue leaves it for a new group, and does not come there.
     AddedGroupLost,
+    /// It ends there at once, when what it is in the group has one copy yet.
+    LateGroupEndsAtOnce,
     /// A purge also ends what is accepted after it.
     PurgeForgetsTime,
     /// Who asks from another member gets messages of a queue that is paused.

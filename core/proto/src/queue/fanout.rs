@@ -140,7 +140,7 @@ impl Queues {
             Caller::One(ticket) | Caller::Many(ticket) => self.refuse(ticket, error),
             Caller::For(member, number) => self.refuse_for(member, number, &error),
             // What goes on is content with fewer copies: it does not come to this.
-            Caller::Source(..) => {}
+            Caller::Source(..) | Caller::Groups => {}
         }
     }
 
@@ -154,7 +154,7 @@ impl Queues {
             }
             Caller::Many(ticket) => self.reply(ticket, Ok(Reply::Receipts(receipts))),
             Caller::For(member, number) => self.took_for(member, number, &receipts),
-            Caller::Source(..) => {}
+            Caller::Source(..) | Caller::Groups => {}
         }
     }
 }

@@ -9,11 +9,11 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use smallvec::SmallVec;
 
 use super::canary::QueueCanary;
-use super::message::Ending;
-use super::repair::SETTLE_DOWN_MS;
-use super::slot::{Lessee, Place, Slot};
+use super::joins::{Join, Joins};
+use super::slot::Place;
 use super::{Alarm, Out, Queues, limits};
 use crate::base::{Birth, BootId, MessageId, Millis, Now, QueueKey, Result, Stamp, id};
 use crate::copies::{Fan, Owed, is_derived};
@@ -22,6 +22,8 @@ use crate::copies::{Fan, Owed, is_derived};
 pub(super) const SEPARATOR: char = '\u{1f}';
 /// Pause before messages are looked at again that could not go to a group yet.
 const AGAIN_MS: Millis = 200;
+/// The same while as many as may be are on their way.
+const FULL_MS: Millis = 10;
 /// Groups that copies came for and that nobody here has heard of.
 const DOUBTFUL_MAX: usize = 4_096;
 
@@ -78,15 +80,16 @@ pub(super) struct Pass {
     /// The origins of all groups' ids of what is accepted here.
     own_origins: BTreeSet<BootId>,
     cursor: u32,
-    has_open: bool,
+    pub(super) has_open: bool,
+    pub(super) joins: Joins,
 }
 
 /// What one step found.
 #[derive(Default)]
 struct Found {
     dropped: Vec<MessageId>,
-    grown: Vec<(u32, QueueKey)>,
-    moved: Vec<MessageId>,
+    joins: Vec<Join>,
+    bytes: u64,
 }
 
 /// The name of a group's shelf.
@@ -281,7 +284,7 @@ impl Queues {
 
     /// True while messages held here are still put into groups that came late.
     pub(super) fn is_filling(&self) -> bool {
-        !self.groups.fills.is_empty()
+        !self.groups.fills.is_empty() || self.groups.joins.is_open()
     }
 
     fn look_at_groups(&mut self, now: Now) {
@@ -296,9 +299,12 @@ impl Queues {
         let cursor = self.groups.cursor;
         let step = limits::STEP_MESSAGES_MAX as u32;
         let end = self.slab.end().min(cursor.saturating_add(step));
+        let (messages, bytes) = self.groups.joins.room();
         let mut found = Found::default();
-        for index in cursor..end {
-            self.look_at_slot(index, &mut found);
+        let mut next = cursor;
+        while next < end && found.joins.len() < messages && found.bytes < bytes {
+            self.look_at_slot(next, &mut found);
+            next += 1;
         }
         for id in found.dropped {
             self.counters.dropped_with_group += 1;
@@ -308,20 +314,17 @@ impl Queues {
         // Some of it has gone elsewhere: what is still to be put into groups would go there twice.
         if self.is_handing_over(now) {
             self.groups.fills.clear();
-            (found.grown, found.moved) = Default::default();
+            found.joins.clear();
         }
         if self.planted.is(QueueCanary::AddedGroupLost) {
-            found.grown.clear();
+            found.joins.iter_mut().for_each(|join| join.keys.clear());
         }
-        for (index, key) in found.grown {
-            self.fan_out(now, index, key);
-        }
-        for id in found.moved {
-            self.move_into_groups(now, id);
-        }
-        if end < self.slab.end() {
-            self.groups.cursor = end;
-            return self.alarms.set_earlier(Alarm::Groups, now.mono);
+        self.join_groups(now, found.joins);
+        if next < self.slab.end() {
+            self.groups.cursor = next;
+            let is_full = next < end && self.groups.joins.is_open();
+            let pause = if is_full { FULL_MS } else { 0 };
+            return self.alarms.set_earlier(Alarm::Groups, now.mono + pause);
         }
         self.groups.cursor = 0;
         if core::mem::take(&mut self.groups.has_open) {
@@ -348,20 +351,21 @@ impl Queues {
         if slot.own.store != self.me.store || is_letter {
             return;
         }
-        let base = self.base_of(slot.queue);
+        let (base, source) = (self.base_of(slot.queue), self.source_of(slot.id));
         // What was accepted in an earlier life went to the groups of then, which are forgotten.
-        let is_accepted_here =
-            self.source_of(slot.id).origin == self.settings.boot && slot.stamp >= self.began;
+        let is_accepted_here = source.origin == self.settings.boot && slot.stamp >= self.began;
+        let mut keys = SmallVec::new();
         let mut moves = false;
         for (key, fill) in &self.groups.fills {
             let is_for = self.base_of(*key) == base && slot.queue != *key;
             if !is_for || slot.stamp < fill.since || !(is_accepted_here || fill.takes_others) {
                 continue;
             }
+            let is_there = self.is_into(*key, source);
             match slot.place {
                 // Whether it is accepted is not known yet.
-                Place::Replicating => self.groups.has_open = true,
-                Place::Ready | Place::Delayed | Place::Leased => found.grown.push((index, *key)),
+                Place::Replicating => self.groups.has_open |= !is_there,
+                Place::Ready | Place::Delayed | Place::Leased if !is_there => keys.push(*key),
                 _ => {}
             }
             // Its owner had not heard of the group: it was meant for groups alone.
@@ -369,8 +373,17 @@ impl Queues {
             moves |=
                 is_waiting && is_accepted_here && slot.queue == base && slot.stamp >= fill.created;
         }
-        if moves {
-            found.moved.push(slot.id);
+        if moves || !keys.is_empty() {
+            let weight = slot.weight();
+            found.bytes += weight;
+            found.joins.push(Join {
+                id: slot.id,
+                source,
+                keys,
+                moves,
+                weight,
+                wanted: self.copies_to_join(slot),
+            });
         }
     }
 
@@ -391,71 +404,6 @@ impl Queues {
             .fan(id.origin)
             .map_or(id.origin, |fan| fan.source);
         MessageId { origin, ..id }
-    }
-
-    /// A message held here goes to one more group, unless it did already.
-    fn fan_out(&mut self, now: Now, index: u32, key: QueueKey) {
-        let shelf = self.shelves.get(key.0 as usize);
-        let of = shelf.and_then(|shelf| shelf.of.clone());
-        let (Some(of), Some(slot)) = (of, self.slab.get(index)) else {
-            return;
-        };
-        let source = self.source_of(slot.id);
-        let in_group = |birth: &Birth| {
-            let fan = Fan {
-                source: source.origin,
-                birth: *birth,
-            };
-            let origin = fan.origin();
-            (fan, MessageId { origin, ..source })
-        };
-        let mut known = of.births.iter().map(in_group);
-        if known.any(|(_, id)| self.index.get(id).is_some() || self.is_done(id)) {
-            return;
-        }
-        if self.check_memory(slot.weight()).is_err() {
-            self.groups.has_open = true;
-            return;
-        }
-        let Some((fan, id)) = of.births.iter().min().map(in_group) else {
-            return;
-        };
-        let slot = Slot {
-            id,
-            stamp: slot.stamp,
-            body: slot.body.clone(),
-            headers: slot.headers.clone(),
-            terms: slot.terms.clone(),
-            holders: self.alone.clone(),
-            confirmed: 1,
-            own: self.alone_own(id),
-            lessee: Lessee::Nobody,
-            queue: key,
-            batch: 0,
-            attempts: 0,
-            lease: 0,
-            wanted: slot.wanted,
-            announced: 0,
-            place: Place::Delayed,
-        };
-        self.counters.joined_groups += 1;
-        let index = self.keep(slot);
-        self.index.note_fan(id.origin, fan);
-        self.make_ready(now, index);
-        self.plan_repair(now.mono + SETTLE_DOWN_MS);
-        self.serve(now, key);
-    }
-
-    /// A message is in the groups that it was meant for, and waits in the queue itself no more.
-    fn move_into_groups(&mut self, now: Now, id: MessageId) {
-        // Where a group had no room for it yet it is looked at again.
-        if self.groups.has_open {
-            return;
-        }
-        if let Some(slot) = self.take_out(now, id) {
-            let span = (id.origin, id.sequence, id.sequence);
-            self.bury(now, span, &slot.holders, Ending::Acked, true);
-        }
     }
 
     /// The groups that a copy is owed to, as they travel; none for the queue itself.
@@ -513,6 +461,7 @@ impl Queues {
     pub(super) fn forget_groups(&mut self) {
         self.groups = Pass::default();
         self.alarms.clear(&Alarm::Groups);
+        self.alarms.clear(&Alarm::Joins);
         for shelf in &mut self.shelves {
             shelf.branches.clear();
             if let Some(of) = &mut shelf.of {

@@ -5,7 +5,7 @@
 //! (admission, copies), `forward` and `stead` (what another member is to take), `keep` (copies of others), `give` (leases), `fetch` (demands between members), `session` (subscriptions),
 //! `kept` (their leases, extended), `hint` (what holders know of leases),
 //! `life` (this store under another name),
-//! `groups` (who gets a message),
+//! `groups` and `joins` (who gets a message, and who gets it late),
 //! `calls` (replies),
 //! `browse` and `page` (looking without taking), `explain` and `account` (what is known of one), `doctor` and `facts` (why
 //! nothing is delivered),
@@ -40,6 +40,7 @@ mod hint;
 mod idle;
 mod inspect;
 mod inventory;
+mod joins;
 mod keep;
 mod kept;
 mod keyed;
@@ -215,6 +216,8 @@ enum Alarm {
     Repair,
     /// The next look for messages of groups that came or went.
     Groups,
+    /// The next look for messages that end when their groups have them.
+    Joins,
     /// The next shelves hear of changed policies.
     Rules,
     /// The next look for messages of queues that were purged.
@@ -470,6 +473,7 @@ impl Queues {
             Alarm::Handover => self.handover_step(now),
             Alarm::Repair => self.repair(now),
             Alarm::Groups => self.groups_step(now),
+            Alarm::Joins => self.partings_step(now),
             Alarm::Rules => self.rules_step(now),
             Alarm::Purge => self.purge_step(now),
             Alarm::Trim(queue) => self.trim(now, queue),

@@ -143,13 +143,21 @@ impl Room {
 
     /// One message with a copy at each of the others, all of them confirmed.
     pub(super) fn enqueue(&mut self) -> MessageId {
+        self.enqueue_body(0)
+    }
+
+    /// The same of a body of so many bytes.
+    pub(super) fn enqueue_body(&mut self, bytes: usize) -> MessageId {
         let (now, queue) = (self.now(), self.queue);
         self.tickets += 1;
         let options = EnqueueOptions {
             copies: Some(3),
             ..EnqueueOptions::default()
         };
-        let message = NewMessage::default();
+        let message = NewMessage {
+            body: alloc::vec![0; bytes].into(),
+            headers: None,
+        };
         self.queues
             .enqueue(now, Ticket(self.tickets), queue, message, options);
         self.look();
