@@ -41,9 +41,12 @@ impl World {
             return Vec::new();
         }
         let unfinished = self.ledger.open.keys().chain(self.ledger.closing.keys());
-        // Those whose producers were told nothing certain are known by having been sent.
+        // Those whose producers were told nothing certain are known by having been sent, and what went
+        // into a group late, by a consumer that may settle it yet.
+        let delivered = self.users.held.values().map(|held| &held.handle.id);
         let held: BTreeSet<MessageId> = unfinished
             .chain(self.ledger.sent.keys())
+            .chain(delivered)
             .chain(self.forwards.answered())
             .filter(|id| life.engine.holds(**id))
             .copied()
