@@ -489,7 +489,7 @@ impl World {
         life.engine.handle(now, input, &mut effects);
         self.after_look(seat, before);
         self.track_identity(seat, &effects);
-        self.track_store(seat, &effects, &held);
+        self.track_store(seat, &effects, held.as_deref());
         for effect in effects.drain(..) {
             self.apply(seat, effect);
         }
