@@ -7,7 +7,7 @@
 use std::fmt;
 
 use primer_proto::base::{Millis, limits};
-use primer_proto::engine::{Config, OnShort};
+use primer_proto::engine::{Config, OnShort, Placing};
 
 use crate::agenda::{MS, Micros, SECOND};
 use crate::dice::Dice;
@@ -241,6 +241,8 @@ pub(crate) struct Plan {
     pub budgets: Vec<u64>,
     /// Members are in so many zones; none says so where it is 0.
     pub zones: usize,
+    /// Holders are chosen anew for each batch.
+    pub shuffles_each: bool,
     /// One more queue, with groups.
     pub has_groups: bool,
     /// Away for this long means retired, where that class is on.
@@ -312,6 +314,7 @@ impl Plan {
             inventory_after: limits::INVENTORY_MS,
             has_told: false,
             zones: 0,
+            shuffles_each: false,
             budgets: Vec::new(),
             retire_after: dice.range(4_000, 12_000),
             is_pristine,
@@ -371,6 +374,7 @@ impl Plan {
         } else {
             0
         };
+        self.shuffles_each = Dice::new(seed, 44).percent(10);
         self.draw_budgets(&mut Dice::new(seed, 24));
         self.has_keys = Dice::new(seed, 26).percent(35);
     }
@@ -468,6 +472,9 @@ impl Plan {
         if self.zones > 0 {
             config.zone = format!("zone-{}", seat % self.zones);
         }
+        if self.shuffles_each {
+            config.placing = Placing::ShuffleEach;
+        }
         if let Some(budget) = self.budgets.get(seat) {
             config.memory_bytes_max = *budget;
         }
@@ -529,6 +536,7 @@ impl fmt::Display for Plan {
             (self.has_leaks, " leaks"),
             (self.has_told, " told"),
             (self.zones > 0, " zones"),
+            (self.shuffles_each, " shuffled"),
             (!self.budgets.is_empty(), " little-memory"),
         ] {
             if is {

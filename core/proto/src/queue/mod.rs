@@ -100,7 +100,7 @@ use crate::base::{
     Alarms, Birth, BootId, Chance, Clock, Instant, MemberId, MessageId, Millis, Now, QueueKey,
     Result, SessionId, Stamp, StoreId, Ticket, Wheel, id, limits,
 };
-use crate::copies::{Holder, Holders, Own, Placement, Zone};
+use crate::copies::{Holder, Holders, Own, Placement, Placing, Zone};
 use batch::Batch;
 use counters::Counters;
 use dead::Cause;
@@ -158,6 +158,8 @@ pub struct Settings {
     pub inventory_after: Millis,
     /// Where this member is: copies go elsewhere first.
     pub zone: Zone,
+    /// How it chooses who gets copies.
+    pub placing: Placing,
     /// Budget for held messages.
     pub memory_bytes_max: u64,
     /// Given out this often, a message is a dead letter.
@@ -327,6 +329,14 @@ pub struct Queues {
     pub(crate) counters: Counters,
 }
 
+/// What comes round in each room.
+fn first_alarms(settings: &Settings, now: Now) -> Alarms<Alarm> {
+    let mut alarms = Alarms::default();
+    alarms.set(Alarm::Age, now.mono + limits::FORGET_GRACE_MS);
+    alarms.set(Alarm::Inventory, inventory::next_look(settings, now));
+    alarms
+}
+
 impl Queues {
     /// An empty room.
     #[must_use]
@@ -334,10 +344,8 @@ impl Queues {
         let me = settings.me;
         let mut clock = Clock::default();
         let began = clock.next(now);
-        let placement = Placement::new(me, settings.zone, Chance::new(chance.bits()));
-        let mut alarms = Alarms::default();
-        alarms.set(Alarm::Age, now.mono + limits::FORGET_GRACE_MS);
-        alarms.set(Alarm::Inventory, inventory::next_look(&settings, now));
+        let (zone, placing) = (settings.zone, settings.placing);
+        let placement = Placement::new(me, zone, placing, Chance::new(chance.bits()));
         Self {
             me,
             alone: [me].into(),
@@ -376,7 +384,7 @@ impl Queues {
             kept: BTreeMap::new(),
             dying: BTreeMap::new(),
             next_number: 1,
-            alarms,
+            alarms: first_alarms(&settings, now),
             sweeps: BTreeMap::new(),
             pass: repair::Pass::default(),
             began,
