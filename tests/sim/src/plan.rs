@@ -7,7 +7,7 @@
 use std::fmt;
 
 use primer_proto::base::{Millis, limits};
-use primer_proto::engine::{Config, OnShort};
+use primer_proto::engine::{Config, OnShort, Placing};
 
 use crate::agenda::{MS, Micros, SECOND};
 use crate::dice::Dice;
@@ -206,6 +206,19 @@ const ON_SHORT: [OnShort; 4] = [
     OnShort::Wait,
 ];
 
+/// A process that is slow at times: what is sent to it waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stall {
+    pub seat: usize,
+    /// One begins so often, the first one then.
+    pub every: Micros,
+    pub first: Micros,
+    /// It lasts so long.
+    pub lasts: Micros,
+    /// What arrives meanwhile is so much later.
+    pub by: Micros,
+}
+
 /// Everything that a seed decides before its run begins.
 #[derive(Clone)]
 pub(crate) struct Plan {
@@ -224,6 +237,8 @@ pub(crate) struct Plan {
     pub has_terms: bool,
     /// Messages have keys.
     pub has_keys: bool,
+    /// Who is slow, and when.
+    pub stalls: Vec<Stall>,
     /// Some batches are larger than a frame.
     pub has_large: bool,
     /// What fails too often, or is rejected, goes on as a dead letter.
@@ -243,6 +258,8 @@ pub(crate) struct Plan {
     pub budgets: Vec<u64>,
     /// Members are in so many zones; none says so where it is 0.
     pub zones: usize,
+    /// Holders are chosen anew for each batch.
+    pub shuffles_each: bool,
     /// One more queue, with groups.
     pub has_groups: bool,
     /// Away for this long means retired, where that class is on.
@@ -308,6 +325,7 @@ impl Plan {
             has_terms: false,
             has_keys: false,
             has_large: false,
+            stalls: Vec::new(),
             has_letters: false,
             max_attempts: u32::MAX,
             has_returns: false,
@@ -315,6 +333,7 @@ impl Plan {
             inventory_after: limits::INVENTORY_MS,
             has_told: false,
             zones: 0,
+            shuffles_each: false,
             budgets: Vec::new(),
             retire_after: dice.range(4_000, 12_000),
             is_pristine,
@@ -374,8 +393,10 @@ impl Plan {
         } else {
             0
         };
+        self.shuffles_each = Dice::new(seed, 44).percent(10);
         self.draw_budgets(&mut Dice::new(seed, 24));
         self.has_keys = Dice::new(seed, 26).percent(35);
+        self.draw_stalls(&mut Dice::new(seed, 42));
         self.has_large =
             self.has_keys && self.budgets.is_empty() && Dice::new(seed, 40).percent(10);
     }
@@ -411,6 +432,32 @@ impl Plan {
         }
     }
 
+    /// Each member has times in which it is slow, short ones and long ones, and never so slow that it is taken
+    /// for dead.
+    fn draw_stalls(&mut self, dice: &mut Dice) {
+        if !dice.percent(15) || self.is_calm {
+            return;
+        }
+        let stalls = (0..self.seats()).map(|seat| Stall {
+            seat,
+            every: dice.range(2, 10) * SECOND,
+            first: dice.range(0, 10) * SECOND,
+            lasts: dice.range(200, 2_000) * MS,
+            by: dice.range(100, 1_000) * MS,
+        });
+        self.stalls = stalls.collect();
+    }
+
+    /// How much later than otherwise a frame is that arrives at that member at that moment.
+    pub fn stall(&self, seat: usize, at: Micros) -> Micros {
+        let stalls = self.stalls.iter().filter(|stall| stall.seat == seat);
+        let open = stalls.filter(|stall| {
+            let since = at.checked_sub(stall.first);
+            since.is_some_and(|since| since % stall.every < stall.lasts)
+        });
+        open.map(|stall| stall.by).max().unwrap_or(0)
+    }
+
     fn draw_letters(&mut self, dice: &mut Dice) {
         self.has_letters = dice.percent(30);
         if self.has_letters {
@@ -444,6 +491,7 @@ impl Plan {
         (plan.has_terms, plan.has_letters, plan.has_returns) = (false, false, false);
         plan.has_told = false;
         plan.budgets.clear();
+        plan.stalls.clear();
         (plan.has_keys, plan.has_large) = (false, false);
         (plan.producers, plan.consumers) = (0, 0);
         (plan.has_deaf_member, plan.is_mourned) = (false, false);
@@ -472,6 +520,9 @@ impl Plan {
         config.inventory_after = self.inventory_after;
         if self.zones > 0 {
             config.zone = format!("zone-{}", seat % self.zones);
+        }
+        if self.shuffles_each {
+            config.placing = Placing::ShuffleEach;
         }
         if let Some(budget) = self.budgets.get(seat) {
             config.memory_bytes_max = *budget;
@@ -530,11 +581,13 @@ impl fmt::Display for Plan {
             (self.has_terms, " terms"),
             (self.has_keys, " keyed"),
             (self.has_large, " large"),
+            (!self.stalls.is_empty(), " stalls"),
             (self.has_letters, " letters"),
             (self.has_returns, " returns"),
             (self.has_leaks, " leaks"),
             (self.has_told, " told"),
             (self.zones > 0, " zones"),
+            (self.shuffles_each, " shuffled"),
             (!self.budgets.is_empty(), " little-memory"),
         ] {
             if is {

@@ -14,6 +14,8 @@ pub const SOMETIMES: &[&str] = &[
     "call replied",
     "clock jumped",
     "consumer died",
+    "copies late",
+    "copies late, and too many were",
     "copies reclaimed",
     "copies set aside",
     "copies short",
@@ -142,6 +144,8 @@ impl Sometimes {
             ("takeovers_leased", "takeover waited for a consumer"),
             ("memory_levels", "memory level changed"),
             ("queues_forgotten", "queue forgotten"),
+            ("hedges", "copies late"),
+            ("hedges_skipped", "copies late, and too many were"),
         ] {
             if stats.get(counter).is_some_and(|count| *count > 0) {
                 self.hit(what);

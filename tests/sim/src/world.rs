@@ -211,6 +211,8 @@ pub(crate) struct World {
     pub agreed_at: Option<Micros>,
     pub next_survey: Micros,
     pub surveys: u64,
+    /// How long calls took whose times are measured.
+    pub timed: Vec<Micros>,
     next_ticket: u64,
     effects: Vec<Effect>,
     is_broken: bool,
@@ -296,6 +298,7 @@ impl World {
             agreed_at: None,
             next_survey: 0,
             surveys: 0,
+            timed: Vec::new(),
             next_ticket: 0,
             effects: Vec::new(),
             is_broken: false,
@@ -491,7 +494,7 @@ impl World {
         life.engine.handle(now, input, &mut effects);
         self.after_look(seat, before);
         self.track_identity(seat, &effects);
-        self.track_store(seat, &effects, &held);
+        self.track_store(seat, &effects, held.as_deref());
         for effect in effects.drain(..) {
             self.apply(seat, effect);
         }

@@ -79,7 +79,7 @@ impl Queues {
         }
         let queues: SmallVec<[QueueKey; 1]> = branches.iter().map(|branch| branch.key).collect();
         if !is_here {
-            return self.open_batch(batch, caller, (span, queues), admitted);
+            return self.open_batch(now, batch, caller, (span, queues), admitted);
         }
         let receipts = span
             .sources()
