@@ -224,6 +224,8 @@ pub(crate) struct Plan {
     pub has_terms: bool,
     /// Messages have keys.
     pub has_keys: bool,
+    /// Some batches are larger than a frame.
+    pub has_large: bool,
     /// What fails too often, or is rejected, goes on as a dead letter.
     pub has_letters: bool,
     /// How often that is, where the producer does not say it.
@@ -307,6 +309,7 @@ impl Plan {
             has_browsers: false,
             has_terms: false,
             has_keys: false,
+            has_large: false,
             has_letters: false,
             max_attempts: u32::MAX,
             has_returns: false,
@@ -377,6 +380,8 @@ impl Plan {
         self.shuffles_each = Dice::new(seed, 44).percent(10);
         self.draw_budgets(&mut Dice::new(seed, 24));
         self.has_keys = Dice::new(seed, 26).percent(35);
+        self.has_large =
+            self.has_keys && self.budgets.is_empty() && Dice::new(seed, 40).percent(10);
     }
 
     /// Links that end would have everything said again, so in these runs none does. Nor does anybody leave:
@@ -443,7 +448,7 @@ impl Plan {
         (plan.has_terms, plan.has_letters, plan.has_returns) = (false, false, false);
         plan.has_told = false;
         plan.budgets.clear();
-        plan.has_keys = false;
+        (plan.has_keys, plan.has_large) = (false, false);
         (plan.producers, plan.consumers) = (0, 0);
         (plan.has_deaf_member, plan.is_mourned) = (false, false);
         plan.delay = 500;
@@ -531,6 +536,7 @@ impl fmt::Display for Plan {
             (self.has_groups, " groups"),
             (self.has_terms, " terms"),
             (self.has_keys, " keyed"),
+            (self.has_large, " large"),
             (self.has_letters, " letters"),
             (self.has_returns, " returns"),
             (self.has_leaks, " leaks"),

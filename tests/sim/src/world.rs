@@ -197,6 +197,7 @@ pub(crate) struct World {
     pub net_dice: Dice,
     pub fault_dice: Dice,
     pub user_dice: Dice,
+    pub large_dice: Dice,
     /// Who uses the queue with groups.
     pub fan_dice: Dice,
     pub browse_dice: Dice,
@@ -280,6 +281,7 @@ impl World {
             net_dice: Dice::new(seed, 2),
             fault_dice: Dice::new(seed, 3),
             user_dice: Dice::new(seed, 4),
+            large_dice: Dice::new(seed, 41),
             fan_dice: Dice::new(seed, 10),
             forwards: ForwardBook::default(),
             lines: LinesBook::new(seed),

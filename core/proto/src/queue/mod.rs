@@ -2,7 +2,7 @@
 //! delivery, acks that only grow.
 //!
 //! The room's own door is [`Queues`]; its methods stand in one file a concern: `enqueue` and `batch`
-//! (admission, copies), `forward` and `stead` (what another member is to take), `keep` (copies of others), `give` (leases), `fetch` (demands between members), `session` (subscriptions),
+//! (admission, copies), `forward`, `stead` and `parts` (what another member is to take), `keep` (copies of others), `give` (leases), `fetch` (demands between members), `session` (subscriptions),
 //! `kept` (their leases, extended), `hint` (what holders know of leases),
 //! `life` (this store under another name),
 //! `groups` (who gets a message),
@@ -51,6 +51,7 @@ mod memory;
 mod message;
 mod onward;
 mod page;
+mod parts;
 mod peers;
 mod purge;
 mod ready;
@@ -89,7 +90,7 @@ pub use page::{After, Browse, Browsed, NewBrowse, Page, Shown, Spot, State};
 pub use peers::Peer;
 pub use redrive::{Letter, NewRedrive, Redrive, Redriven};
 pub use rules::{SETTINGS, check_setting};
-pub use stead::{EnqueueFor, Taken};
+pub use stead::{EnqueueFor, EnqueuePart, Taken};
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -529,6 +530,7 @@ impl Queues {
             Message::Redrive(redrive) => self.on_redrive(now, from, redrive),
             Message::Redriven(redriven) => self.on_redriven(now, from, &redriven),
             Message::EnqueueFor(asked) => self.on_enqueue_for(now, from, asked),
+            Message::EnqueuePart(part) => self.on_enqueue_part(now, from, part),
             Message::Taken(taken) => self.on_taken(now, from, taken),
         }
     }
