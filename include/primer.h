@@ -2184,7 +2184,7 @@ uint64_t primer_event_at_ms(const struct primer_event_t *event);
 
 /**
  * What happened: "joined", "left", "suspect", "unreachable", "reachable", "split", "healed", "conflict",
- * "evicted" or "takeover"; later versions may add others. "" for a handle that is not live.
+ * "evicted", "takeover" or "refused"; later versions may add others. "" for a handle that is not live.
  */
 const char *primer_event_kind(const struct primer_event_t *event);
 

@@ -88,7 +88,7 @@
 -type event() :: #{
     at_ms := non_neg_integer(),
     kind :=
-        joined | left | suspect | unreachable | reachable | split | healed | conflict | evicted | takeover
+        joined | left | suspect | unreachable | reachable | split | healed | conflict | evicted | takeover | refused
         | atom(),
     member := binary(),
     name := binary(),

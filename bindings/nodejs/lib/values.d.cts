@@ -292,7 +292,7 @@ export interface Member {
 }
 
 export type EventKind =
-  | 'joined' | 'left' | 'suspect' | 'unreachable' | 'reachable' | 'split' | 'healed' | 'conflict' | 'evicted' | 'takeover'
+  | 'joined' | 'left' | 'suspect' | 'unreachable' | 'reachable' | 'split' | 'healed' | 'conflict' | 'evicted' | 'takeover' | 'refused'
 
 /** Something that happened to the cluster. */
 export interface Event {
