@@ -47,6 +47,8 @@ pub(super) struct Batch {
     /// Messages that have fewer than `needed`.
     short: u32,
     on_short: OnShort,
+    /// Who refused a copy of it.
+    refused: SmallVec<[Holder; 2]>,
     /// How long their copies take.
     pub(super) watch: Watch,
     /// The call has its receipts (only ever before its time in a planted bug).
@@ -105,6 +107,7 @@ impl Queues {
                 short: span.count() as u32,
                 on_short: admitted.on_short,
                 watch,
+                refused: SmallVec::new(),
                 is_answered: false,
             });
         }
@@ -247,6 +250,11 @@ impl Queues {
         let mut batches: Vec<u32> = batches.collect();
         batches.dedup();
         for batch in batches {
+            if let Some(Some(open)) = self.batches.get_mut(batch as usize)
+                && !open.refused.contains(&holder)
+            {
+                open.refused.push(holder);
+            }
             self.replace_target(now, holder, Some(batch));
         }
     }
@@ -305,16 +313,15 @@ impl Queues {
         if self.send_to_another(span) {
             return;
         }
-        let on_short = match self.batches.get(batch as usize) {
-            Some(Some(open)) => open.on_short,
-            _ => return,
+        let Some(Some(open)) = self.batches.get(batch as usize) else {
+            return;
         };
         let can_come = holders
             .iter()
-            .filter(|holder| self.is_linked(**holder))
+            .filter(|holder| self.is_linked(**holder) && !open.refused.contains(holder))
             .count()
             + 1;
-        match on_short {
+        match open.on_short {
             OnShort::Degrade => self.lower(now, batch, can_come as u16),
             OnShort::Fail => self.abort(now, batch),
             OnShort::Wait => {}
