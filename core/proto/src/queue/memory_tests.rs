@@ -219,6 +219,47 @@ fn headers_are_counted() {
 }
 
 #[test]
+fn a_key_is_counted_with_its_place_in_line_and_is_free_again_with_its_message() {
+    let mut room = room();
+    let key = "k".repeat(limits::KEY_BYTES_MAX);
+    let each = PERCENT + limits::LINE_OVERHEAD_BYTES + key.len() as u64;
+    let options = EnqueueOptions {
+        copies: Some(1),
+        terms: crate::copies::Asked {
+            key: Some(key.as_str().into()),
+            ..crate::copies::Asked::default()
+        },
+        ..EnqueueOptions::default()
+    };
+    let (now, queue) = (room.now(), room.queue);
+    let many = alloc::vec![message(); 3];
+    let put = |room: &mut Room, ticket, messages| {
+        let (ticket, caller) = (
+            Ticket(ticket),
+            super::super::batch::Caller::Many(Ticket(ticket)),
+        );
+        let options = options.clone();
+        room.queues
+            .enqueue_here(now, caller, queue, messages, options);
+        room.look();
+        room.answers.remove(&ticket).unwrap()
+    };
+    put(&mut room, 901, many.clone()).unwrap();
+    assert_eq!(room.queues.memory.used(), 3 * each);
+    // The key counts before anything is taken: without it these would fit.
+    let room_left = 100 * PERCENT - 3 * each;
+    let count = (room_left / PERCENT) as usize - 5;
+    assert!(count as u64 * each > room_left);
+    let error = put(&mut room, 902, alloc::vec![message(); count]).unwrap_err();
+    assert_eq!(error.number(), 203);
+    assert_eq!(room.queues.memory.used(), 3 * each);
+    room.finish(1);
+    room.finish(1);
+    room.finish(1);
+    assert_eq!(room.queues.memory.used(), 0);
+}
+
+#[test]
 fn what_dies_while_new_messages_are_refused_is_a_dead_letter_all_the_same() {
     let mut room = room();
     room.fill(95);
