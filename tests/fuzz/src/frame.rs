@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use primer_proto::base::{Chance, Error, limits};
 use primer_proto::copies::{Item, Section};
 use primer_proto::engine::{Message, Writer, cut, decode};
-use primer_proto::queue::{Account, Facts, Header, Letter, Message as Queue, Shown};
+use primer_proto::queue::{Account, EnqueueFor, Facts, Header, Letter, Message as Queue, Shown};
 use primer_proto::wire::{Ids, SEQUENCE_MAX};
 
 use crate::corpus::golden;
@@ -15,7 +15,7 @@ use crate::make::{self, Pool};
 const SPARE_BYTES: usize = 64 << 10;
 const FACTOR: usize = 48;
 /// The kinds there are (core/docs/wire.md), and a few that there are not.
-const KINDS: u64 = 40;
+const KINDS: u64 = 60;
 
 pub(crate) fn run(chance: &mut Chance) {
     let pool = Pool::new(chance);
@@ -225,6 +225,13 @@ fn feed(bytes: Vec<u8>, chance: &mut Chance) {
     assert_eq!((messages, failed), whole, "chunks made a difference");
 }
 
+fn asked_size(asked: &EnqueueFor) -> usize {
+    let messages = asked.messages.iter();
+    let headers = messages.filter_map(|(_, headers)| headers.as_ref());
+    let pairs: usize = headers.map(|headers| headers.len() * 48).sum();
+    asked.messages.capacity() * 40 + pairs
+}
+
 /// About what a decoded message takes in memory.
 fn footprint(message: &Message) -> usize {
     let section = |section: &Section| {
@@ -254,14 +261,8 @@ fn footprint(message: &Message) -> usize {
             Queue::Differ(differ) => differ.buckets.capacity() * 4,
             Queue::Claim(claim) => ids(&claim.ids),
             Queue::Replied(replied) => replied.headers.capacity() * size_of::<Header>(),
-            Queue::EnqueueFor(asked) => {
-                let headers = asked
-                    .messages
-                    .iter()
-                    .filter_map(|(_, headers)| headers.as_ref());
-                let pairs: usize = headers.map(|headers| headers.len() * 48).sum();
-                asked.messages.capacity() * 40 + pairs
-            }
+            Queue::EnqueueFor(asked) => asked_size(asked),
+            Queue::EnqueuePart(part) => asked_size(&part.asked),
             Queue::Taken(taken) => {
                 taken.copies.capacity() * 4 + taken.context.capacity() * size_of::<Header>()
             }

@@ -127,7 +127,7 @@ impl World {
                     Role::Subscriber
                 };
                 let client = self.users.add(seat, base + 1 + group, role);
-                let late = self.plan.groups_at[group].saturating_sub(self.now);
+                let late = self.late.groups_at[group].saturating_sub(self.now);
                 let at = self.now + late + self.user_dice.below(300 * MS);
                 self.local_now(at, seat, Local::User(Act::Consume(client)));
             }

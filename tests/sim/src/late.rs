@@ -12,13 +12,17 @@ use primer_proto::base::MessageId;
 use primer_proto::engine::Receipt;
 use primer_proto::wire::Ids;
 
+use crate::agenda::{MS, Micros};
+use crate::dice::Dice;
 use crate::fan::GROUPS;
-use crate::plan::Class;
+use crate::plan::{Class, Plan};
 use crate::world::World;
 
-/// Messages that were accepted for no group, and in how many stores each is to be.
+/// When groups come, messages that were accepted for none, and in how many stores each of these is to be.
 #[derive(Default)]
 pub(crate) struct LateBook {
+    /// Nobody consumes from each group before, and it is created then.
+    pub groups_at: [Micros; GROUPS.len()],
     waiting: BTreeMap<MessageId, Late>,
 }
 
@@ -30,6 +34,19 @@ struct Late {
     /// The groups that it was in when it was over in the queue itself. One that comes later still gets it
     /// from another group, which has its copies.
     groups: Option<Vec<&'static str>>,
+}
+
+impl LateBook {
+    /// In one of three runs with groups these come while there is load. Where nothing fails producers would
+    /// wait for them.
+    pub fn new(seed: u64, plan: &Plan) -> Self {
+        let mut dice = Dice::new(seed, 37);
+        let mut book = Self::default();
+        if plan.has_groups && dice.percent(35) && !plan.is_pristine {
+            book.groups_at = GROUPS.map(|_| dice.range(1_000, 15_000) * MS);
+        }
+        book
+    }
 }
 
 impl World {

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use primer_proto::base::{Millis, limits};
-use primer_proto::engine::{Config, OnShort};
+use primer_proto::engine::{Config, OnShort, Placing};
 
 use crate::agenda::{MS, Micros, SECOND};
 use crate::dice::Dice;
@@ -206,6 +206,19 @@ const ON_SHORT: [OnShort; 4] = [
     OnShort::Wait,
 ];
 
+/// A process that is slow at times: what is sent to it waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stall {
+    pub seat: usize,
+    /// One begins so often, the first one then.
+    pub every: Micros,
+    pub first: Micros,
+    /// It lasts so long.
+    pub lasts: Micros,
+    /// What arrives meanwhile is so much later.
+    pub by: Micros,
+}
+
 /// Everything that a seed decides before its run begins.
 #[derive(Clone)]
 pub(crate) struct Plan {
@@ -224,6 +237,10 @@ pub(crate) struct Plan {
     pub has_terms: bool,
     /// Messages have keys.
     pub has_keys: bool,
+    /// Who is slow, and when.
+    pub stalls: Vec<Stall>,
+    /// Some batches are larger than a frame.
+    pub has_large: bool,
     /// What fails too often, or is rejected, goes on as a dead letter.
     pub has_letters: bool,
     /// How often that is, where the producer does not say it.
@@ -241,10 +258,10 @@ pub(crate) struct Plan {
     pub budgets: Vec<u64>,
     /// Members are in so many zones; none says so where it is 0.
     pub zones: usize,
+    /// Holders are chosen anew for each batch.
+    pub shuffles_each: bool,
     /// One more queue, with groups.
     pub has_groups: bool,
-    /// Nobody consumes from each of its groups before, and it is created then.
-    pub groups_at: [Micros; 2],
     /// Away for this long means retired, where that class is on.
     pub retire_after: Millis,
     /// One split in halves that outlasts `retire_after` twice, with load all the while: the shape of
@@ -303,11 +320,12 @@ impl Plan {
             is_split: false,
             has_queues: true,
             has_groups: false,
-            groups_at: [0; 2],
             has_older: classes.has(Class::Mixed) && Dice::new(seed, 22).coin(),
             has_browsers: false,
             has_terms: false,
             has_keys: false,
+            has_large: false,
+            stalls: Vec::new(),
             has_letters: false,
             max_attempts: u32::MAX,
             has_returns: false,
@@ -315,6 +333,7 @@ impl Plan {
             inventory_after: limits::INVENTORY_MS,
             has_told: false,
             zones: 0,
+            shuffles_each: false,
             budgets: Vec::new(),
             retire_after: dice.range(4_000, 12_000),
             is_pristine,
@@ -351,13 +370,6 @@ impl Plan {
         plan
     }
 
-    /// In one of three runs with groups these come while there is load. Where nothing fails producers would wait for them.
-    fn draw_late_groups(&mut self, dice: &mut Dice) {
-        if self.has_groups && dice.percent(35) && !self.is_pristine {
-            self.groups_at = [0; 2].map(|_: Micros| dice.range(1_000, 15_000) * MS);
-        }
-    }
-
     /// What is done with queues, each drawn by itself.
     fn draw_uses(&mut self, seed: u64) {
         if !self.has_queues {
@@ -365,7 +377,6 @@ impl Plan {
             return;
         }
         self.has_groups = Dice::new(seed, 9).percent(40);
-        self.draw_late_groups(&mut Dice::new(seed, 37));
         self.has_browsers = Dice::new(seed, 13).percent(6);
         self.has_terms = Dice::new(seed, 15).percent(40);
         self.draw_letters(&mut Dice::new(seed, 17));
@@ -382,8 +393,12 @@ impl Plan {
         } else {
             0
         };
+        self.shuffles_each = Dice::new(seed, 44).percent(10);
         self.draw_budgets(&mut Dice::new(seed, 24));
         self.has_keys = Dice::new(seed, 26).percent(35);
+        self.draw_stalls(&mut Dice::new(seed, 42));
+        self.has_large =
+            self.has_keys && self.budgets.is_empty() && Dice::new(seed, 40).percent(10);
     }
 
     /// Links that end would have everything said again, so in these runs none does. Nor does anybody leave:
@@ -415,6 +430,32 @@ impl Plan {
             let seats = self.seats();
             self.budgets = (0..seats).map(|_| dice.range(120_000, 400_000)).collect();
         }
+    }
+
+    /// Each member has times in which it is slow, short ones and long ones, and never so slow that it is taken
+    /// for dead.
+    fn draw_stalls(&mut self, dice: &mut Dice) {
+        if !dice.percent(15) || self.is_calm {
+            return;
+        }
+        let stalls = (0..self.seats()).map(|seat| Stall {
+            seat,
+            every: dice.range(2, 10) * SECOND,
+            first: dice.range(0, 10) * SECOND,
+            lasts: dice.range(200, 2_000) * MS,
+            by: dice.range(100, 1_000) * MS,
+        });
+        self.stalls = stalls.collect();
+    }
+
+    /// How much later than otherwise a frame is that arrives at that member at that moment.
+    pub fn stall(&self, seat: usize, at: Micros) -> Micros {
+        let stalls = self.stalls.iter().filter(|stall| stall.seat == seat);
+        let open = stalls.filter(|stall| {
+            let since = at.checked_sub(stall.first);
+            since.is_some_and(|since| since % stall.every < stall.lasts)
+        });
+        open.map(|stall| stall.by).max().unwrap_or(0)
     }
 
     fn draw_letters(&mut self, dice: &mut Dice) {
@@ -450,7 +491,8 @@ impl Plan {
         (plan.has_terms, plan.has_letters, plan.has_returns) = (false, false, false);
         plan.has_told = false;
         plan.budgets.clear();
-        plan.has_keys = false;
+        plan.stalls.clear();
+        (plan.has_keys, plan.has_large) = (false, false);
         (plan.producers, plan.consumers) = (0, 0);
         (plan.has_deaf_member, plan.is_mourned) = (false, false);
         plan.delay = 500;
@@ -478,6 +520,9 @@ impl Plan {
         config.inventory_after = self.inventory_after;
         if self.zones > 0 {
             config.zone = format!("zone-{}", seat % self.zones);
+        }
+        if self.shuffles_each {
+            config.placing = Placing::ShuffleEach;
         }
         if let Some(budget) = self.budgets.get(seat) {
             config.memory_bytes_max = *budget;
@@ -533,14 +578,16 @@ impl fmt::Display for Plan {
             (self.is_mourned, " mourned"),
             (self.is_split, " split"),
             (self.has_groups, " groups"),
-            (self.groups_at != [0; 2], " late"),
             (self.has_terms, " terms"),
             (self.has_keys, " keyed"),
+            (self.has_large, " large"),
+            (!self.stalls.is_empty(), " stalls"),
             (self.has_letters, " letters"),
             (self.has_returns, " returns"),
             (self.has_leaks, " leaks"),
             (self.has_told, " told"),
             (self.zones > 0, " zones"),
+            (self.shuffles_each, " shuffled"),
             (!self.budgets.is_empty(), " little-memory"),
         ] {
             if is {

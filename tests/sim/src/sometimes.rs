@@ -14,6 +14,8 @@ pub const SOMETIMES: &[&str] = &[
     "call replied",
     "clock jumped",
     "consumer died",
+    "copies late",
+    "copies late, and too many were",
     "counted in a late group",
     "copies reclaimed",
     "copies set aside",
@@ -36,6 +38,7 @@ pub const SOMETIMES: &[&str] = &[
     "enqueue refused",
     "extended in time",
     "forced leave took the last copy",
+    "forwarded for want of memory",
     "frame duplicated",
     "frame lost",
     "frame overtook",
@@ -50,6 +53,7 @@ pub const SOMETIMES: &[&str] = &[
     "key removed",
     "key written",
     "lane full",
+    "large batch forwarded",
     "last copy stayed aside",
     "late ack counted",
     "later version met",
@@ -105,6 +109,7 @@ pub const SOMETIMES: &[&str] = &[
     "split for long",
     "split told",
     "subscription delivered",
+    "taker had no room",
     "takeover",
     "takeover waited for a consumer",
     "tombstones drained",
@@ -140,6 +145,8 @@ impl Sometimes {
             ("takeovers_leased", "takeover waited for a consumer"),
             ("memory_levels", "memory level changed"),
             ("queues_forgotten", "queue forgotten"),
+            ("hedges", "copies late"),
+            ("hedges_skipped", "copies late, and too many were"),
         ] {
             if stats.get(counter).is_some_and(|count| *count > 0) {
                 self.hit(what);

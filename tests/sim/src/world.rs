@@ -199,6 +199,7 @@ pub(crate) struct World {
     pub net_dice: Dice,
     pub fault_dice: Dice,
     pub user_dice: Dice,
+    pub large_dice: Dice,
     /// Who uses the queue with groups.
     pub fan_dice: Dice,
     pub browse_dice: Dice,
@@ -212,6 +213,8 @@ pub(crate) struct World {
     pub agreed_at: Option<Micros>,
     pub next_survey: Micros,
     pub surveys: u64,
+    /// How long calls took whose times are measured.
+    pub timed: Vec<Micros>,
     next_ticket: u64,
     effects: Vec<Effect>,
     is_broken: bool,
@@ -276,13 +279,14 @@ impl World {
             talk: Talk::default(),
             terms: TermsBook::new(seed),
             letters: LettersBook::new(seed),
-            late: LateBook::default(),
+            late: LateBook::new(seed, &plan),
             twins: Twins::default(),
             spare_member: MemberId(0),
             sent: vec![(0, 0); members],
             net_dice: Dice::new(seed, 2),
             fault_dice: Dice::new(seed, 3),
             user_dice: Dice::new(seed, 4),
+            large_dice: Dice::new(seed, 41),
             fan_dice: Dice::new(seed, 10),
             forwards: ForwardBook::default(),
             lines: LinesBook::new(seed),
@@ -297,6 +301,7 @@ impl World {
             agreed_at: None,
             next_survey: 0,
             surveys: 0,
+            timed: Vec::new(),
             next_ticket: 0,
             effects: Vec::new(),
             is_broken: false,
@@ -492,7 +497,7 @@ impl World {
         life.engine.handle(now, input, &mut effects);
         self.after_look(seat, before);
         self.track_identity(seat, &effects);
-        self.track_store(seat, &effects, &held);
+        self.track_store(seat, &effects, held.as_deref());
         for effect in effects.drain(..) {
             self.apply(seat, effect);
         }

@@ -6,7 +6,8 @@
 //! lose something; few copysets at a time make that rare (Cidon et al., ATC 2013). It also lets all
 //! messages of a copyset share one list of holders. Who is nearer to its memory budget comes later in each
 //! order: it gets copies only where there are too few others. Of the rest each further copy goes to another
-//! zone, and to this member's own last, so that what fails together takes as few of them as can be.
+//! zone, and to this member's own last, so that what fails together takes as few of them as can be. Who was late
+//! with copies comes after those that are as good otherwise.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -29,6 +30,17 @@ impl Zone {
     }
 }
 
+/// How holders are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Placing {
+    /// From few copysets at a time, so that few sets of members hold everything of some message.
+    #[default]
+    Sticky,
+    /// Anew for each batch: the load is spread evenly within moments, and any loss of as many members at
+    /// once as there are copies loses something.
+    ShuffleEach,
+}
+
 /// Who can take a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Candidate {
@@ -38,6 +50,8 @@ pub struct Candidate {
     pub level: u8,
     /// Where it is.
     pub zone: Zone,
+    /// It was late with copies, not long ago.
+    pub is_late: bool,
 }
 
 /// A member's copysets.
@@ -45,6 +59,7 @@ pub struct Candidate {
 pub struct Placement {
     me: Holder,
     zone: Zone,
+    placing: Placing,
     candidates: Vec<Candidate>,
     orders: Vec<Vec<Holder>>,
     /// Lists made so far from (order, copies), shared by all messages placed with them.
@@ -60,10 +75,11 @@ pub struct Placement {
 impl Placement {
     /// Copysets of `me` alone, which is in `zone`.
     #[must_use]
-    pub fn new(me: Holder, zone: Zone, chance: Chance) -> Self {
+    pub fn new(me: Holder, zone: Zone, placing: Placing, chance: Chance) -> Self {
         Self {
             me,
             zone,
+            placing,
             candidates: Vec::new(),
             orders: Vec::new(),
             made: BTreeMap::new(),
@@ -100,6 +116,10 @@ impl Placement {
 
     /// The holders of the next batch: this member first, then up to `copies - 1` others.
     pub fn pick(&mut self, now: Instant, copies: u16) -> Holders {
+        if self.placing == Placing::ShuffleEach {
+            let order = self.draw();
+            return self.choose(&order, copies).into();
+        }
         if now >= self.renew && !self.orders.is_empty() {
             self.oldest = (self.oldest + 1) % self.orders.len();
             let order = self.oldest;
@@ -119,19 +139,25 @@ impl Placement {
             return holders.clone();
         }
         let others = self.orders.get(self.turn).map_or(&[][..], Vec::as_slice);
-        let wanted = usize::from(copies.saturating_sub(1));
-        let mut chosen: Vec<Holder> = others.iter().take(wanted).copied().collect();
-        // Two orders may choose the same members: then they are one list, and one frame.
-        chosen.sort_unstable();
-        chosen.insert(0, self.me);
+        let chosen = self.choose(others, copies);
         let known = self.made.values().find(|made| ***made == *chosen).cloned();
         let holders = known.unwrap_or_else(|| chosen.into());
         self.made.insert(key, holders.clone());
         holders
     }
 
+    /// This member and the first of an order. Two orders may choose the same members: then they are one
+    /// list, and one frame.
+    fn choose(&self, order: &[Holder], copies: u16) -> Vec<Holder> {
+        let wanted = usize::from(copies.saturating_sub(1));
+        let mut chosen: Vec<Holder> = order.iter().take(wanted).copied().collect();
+        chosen.sort_unstable();
+        chosen.insert(0, self.me);
+        chosen
+    }
+
     /// A candidate that is not in `holders` yet, of those one with the most memory left, by levels, in the
-    /// zone that has the fewest of these.
+    /// zone that has the fewest of these; of those one that was not late.
     pub fn another(&mut self, holders: &Holders) -> Option<Holder> {
         let (known, fresh): (Vec<&Candidate>, Vec<&Candidate>) = self
             .candidates
@@ -142,7 +168,8 @@ impl Placement {
             zone if zone == self.zone => usize::MAX,
             zone => known.iter().filter(|other| other.zone == zone).count(),
         };
-        let place = |candidate: &Candidate| (candidate.level, crowd(candidate.zone));
+        let place =
+            |candidate: &Candidate| (candidate.level, crowd(candidate.zone), candidate.is_late);
         let best = fresh.iter().map(|candidate| place(candidate)).min();
         let best: Vec<Holder> = fresh
             .iter()
@@ -172,9 +199,10 @@ impl Placement {
     fn draw(&mut self) -> Vec<Holder> {
         let mut order = self.candidates.clone();
         self.chance.shuffle(&mut order);
+        order.sort_by_key(|one| one.is_late);
         // So many of its zone come before each.
         let mut crowds = BTreeMap::from([(self.zone, order.len())]);
-        let mut placed: Vec<(u8, usize, Holder)> = Vec::with_capacity(order.len());
+        let mut placed: Vec<((u8, usize, bool), Holder)> = Vec::with_capacity(order.len());
         for one in order {
             let crowd = match one.zone {
                 zone if zone == Zone::default() => 0,
@@ -184,10 +212,10 @@ impl Placement {
                     *crowd - 1
                 }
             };
-            placed.push((one.level, crowd, one.holder));
+            placed.push(((one.level, crowd, one.is_late), one.holder));
         }
-        placed.sort_by_key(|(level, crowd, _)| (*level, *crowd));
-        placed.into_iter().map(|(_, _, holder)| holder).collect()
+        placed.sort_by_key(|(place, _)| *place);
+        placed.into_iter().map(|(_, holder)| holder).collect()
     }
 }
 
@@ -209,11 +237,13 @@ mod tests {
             holder: holder(n),
             level,
             zone: Zone::of(zone),
+            is_late: false,
         }
     }
 
     fn placement(others: u64) -> Placement {
-        let mut placement = Placement::new(holder(0), Zone::of("here"), Chance::new(3));
+        let mut placement =
+            Placement::new(holder(0), Zone::of("here"), Placing::Sticky, Chance::new(3));
         let others = (1..=others).map(|n| candidate(n, 0, ""));
         placement.set_candidates(Instant(0), others.collect());
         placement
@@ -254,6 +284,30 @@ mod tests {
             .flatten()
             .collect();
         assert_eq!(long.len(), 7);
+    }
+
+    #[test]
+    fn each_batch_may_have_its_own_copyset() {
+        let mut placement = placement(6);
+        placement.placing = Placing::ShuffleEach;
+        let mut sets = BTreeSet::new();
+        for _ in 0..500 {
+            let holders = placement.pick(Instant(0), 3);
+            assert_eq!((holders.len(), holders[0]), (3, holder(0)));
+            assert!(holders[1] < holders[2]);
+            sets.insert(holders.to_vec());
+        }
+        // Every two of six.
+        assert_eq!(sets.len(), 15);
+        let candidates = [
+            candidate(1, 2, ""),
+            candidate(2, 0, ""),
+            candidate(3, 0, ""),
+        ];
+        placement.set_candidates(Instant(1), candidates.to_vec());
+        for _ in 0..50 {
+            assert!(!placement.pick(Instant(1), 3).contains(&holder(1)));
+        }
     }
 
     #[test]
@@ -330,6 +384,32 @@ mod tests {
             .map(|now| placement.pick(Instant(now * 1_000), 2)[1])
             .collect();
         assert_eq!(chosen, BTreeSet::from([holder(1), holder(2)]));
+    }
+
+    #[test]
+    fn who_was_late_comes_after_its_like_and_before_what_is_worse_otherwise() {
+        let mut placement = placement(0);
+        let late = |one: Candidate| Candidate {
+            is_late: true,
+            ..one
+        };
+        let candidates = [
+            late(candidate(1, 0, "there")),
+            candidate(2, 0, "there"),
+            late(candidate(3, 0, "yonder")),
+            candidate(4, 1, ""),
+            candidate(5, 0, "here"),
+        ];
+        placement.set_candidates(Instant(0), candidates.to_vec());
+        for now in 1..50 {
+            let mut chosen = |copies| placement.pick(Instant(now * 1_000), copies)[1..].to_vec();
+            assert_eq!(chosen(2), [holder(2)]);
+            assert_eq!(chosen(3), [holder(2), holder(3)]);
+            assert_eq!(chosen(4), [holder(1), holder(2), holder(3)]);
+            assert_eq!(chosen(5).last(), Some(&holder(5)));
+            let known = [holder(0), holder(3)].into();
+            assert_eq!(placement.another(&known), Some(holder(2)));
+        }
     }
 
     #[test]

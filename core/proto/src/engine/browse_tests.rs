@@ -17,6 +17,10 @@ pub(super) struct Ring {
     flight: VecDeque<(usize, Input)>,
     /// Who does not hear browses and redrives: a member that is slow, or too old to know them.
     pub(super) deaf: BTreeSet<usize>,
+    /// What those were sent that they did not hear, of enqueues.
+    unheard: BTreeMap<usize, u64>,
+    /// After so many parts of enqueues no further ones are heard.
+    pub(super) deaf_after: Option<u32>,
     /// Copies are on their way for ever.
     pub(super) is_stuck: bool,
     pub(super) answers: BTreeMap<Ticket, Answer>,
@@ -45,6 +49,8 @@ impl Ring {
             links: BTreeMap::new(),
             flight: VecDeque::new(),
             deaf: BTreeSet::new(),
+            unheard: BTreeMap::new(),
+            deaf_after: None,
             is_stuck: false,
             answers: BTreeMap::new(),
             shown: Vec::new(),
@@ -139,7 +145,14 @@ impl Ring {
                 {
                     return;
                 }
-                Queue::EnqueueFor(_) if self.deaf.contains(&to) => return,
+                Queue::EnqueueFor(_) if self.deaf.contains(&to) => {
+                    *self.unheard.entry(to).or_default() += 1;
+                    return;
+                }
+                Queue::EnqueuePart(_) if self.deaf_after == Some(0) => return,
+                Queue::EnqueuePart(_) => {
+                    self.deaf_after = self.deaf_after.map(|left| left - 1);
+                }
                 Queue::Repl(_) if self.is_stuck => return,
                 Queue::Browsed(browsed) => self.shown.push(browsed.clone()),
                 _ => {}
@@ -155,6 +168,11 @@ impl Ring {
             self.flight
                 .push_back((to, Input::Message { link, message }));
         }
+    }
+
+    /// How many enqueues of others a deaf member did not hear.
+    pub(super) fn unheard(&self, seat: usize) -> u64 {
+        self.unheard.get(&seat).copied().unwrap_or_default()
     }
 
     pub(super) fn settle(&mut self) {
@@ -770,5 +788,29 @@ impl Ring {
         page(self.answers.remove(&ticket).unwrap())
             .messages
             .remove(0)
+    }
+}
+
+#[test]
+fn a_page_that_ends_at_its_bytes_shows_nothing_beyond_its_cursor_whoever_answers_first() {
+    let mut ring = Ring::new(3);
+    let body = vec![7; limits::BROWSE_BODY_BYTES as usize];
+    let bodies = 2 * limits::BROWSE_BYTES_MAX / body.len();
+    for _ in 0..bodies {
+        ring.enqueue_with(1, body.clone(), &[], Asked::default());
+    }
+    ring.pass(10);
+    for seat in [0, 2] {
+        ring.enqueue_with(seat, vec![8], &[], Asked::default());
+    }
+    for seat in 0..3 {
+        let pages = ring.pages(seat, limits::BROWSE_DEFAULT, limits::BROWSE_BODY_BYTES);
+        let shown: Vec<_> = pages
+            .iter()
+            .flat_map(|page| &page.messages)
+            .map(|shown| shown.spot)
+            .collect();
+        assert_eq!(shown.len(), bodies + 2, "each of them once");
+        assert!(shown.is_sorted());
     }
 }

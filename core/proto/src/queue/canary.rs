@@ -31,6 +31,10 @@ pub enum QueueCanary {
     BudgetIgnored,
     /// Messages are given out without a look at their keys.
     KeyIgnored,
+    /// Copies that are late go to one more member however many do.
+    HedgesUnbounded,
+    /// A message that is given out at most once is sent to a second taker beside a first one that may be slow.
+    AtMostOnceHedged,
 }
 
 /// Which bug is planted here: never one in builds without the feature.

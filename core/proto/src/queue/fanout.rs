@@ -17,6 +17,7 @@ impl Queues {
     pub(super) fn has_choice(&self, queue: QueueKey, options: &EnqueueOptions) -> bool {
         let shelf = self.shelves.get(queue.0 as usize);
         self.is_leaving()
+            || self.would_forward()
             || options.terms.key.is_some()
             || options.if_no_group != IfNoGroup::Hold
             || shelf.is_some_and(|shelf| !shelf.branches.is_empty())
@@ -37,7 +38,7 @@ impl Queues {
         if branches.is_empty() {
             return self.enqueue_ungrouped(now, caller, queue, messages, options);
         }
-        let admitted = self.check_all(&messages).and_then(|bytes| {
+        let admitted = self.weigh(&messages, &options).and_then(|bytes| {
             self.check_length(queue, &messages)?;
             let bytes = bytes.saturating_mul(branches.len() as u64);
             self.admit(now, queue, bytes, messages.len(), options)
@@ -78,7 +79,7 @@ impl Queues {
         }
         let queues: SmallVec<[QueueKey; 1]> = branches.iter().map(|branch| branch.key).collect();
         if !is_here {
-            return self.open_batch(batch, caller, (span, queues), admitted);
+            return self.open_batch(now, batch, caller, (span, queues), admitted);
         }
         let receipts = span
             .sources()

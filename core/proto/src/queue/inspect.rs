@@ -55,7 +55,14 @@ impl Queues {
         stats.insert("sessions", self.sessions.len() as u64);
         stats.insert("forwards", self.forwards.len() as u64);
         stats.insert("demands", self.asked.len() as u64);
+        stats.insert("members_late", self.late_count() as u64);
         stats.insert("batches", self.batches.iter().flatten().count() as u64);
+    }
+
+    /// How many messages are held here.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.slab.len()
     }
 
     /// Where a message is; none when it is not held here.
@@ -130,6 +137,7 @@ impl Queues {
                 return Err(format!("{} counts {} held", shelf.name, shelf.held));
             }
         }
+        self.hedges.audit()?;
         self.audit_loads(&loads)?;
         self.audit_keys(leased)?;
         self.audit_shelves(&ready)

@@ -263,7 +263,7 @@ impl Queues {
         };
         let bytes = run.iter().map(|join| join.weight).sum();
         self.groups.joins.open.insert(batch, (run.len(), bytes));
-        self.open_batch(batch, Caller::Groups, (span, queues), &admitted);
+        self.open_batch(now, batch, Caller::Groups, (span, queues), &admitted);
     }
 
     /// Messages that were meant for groups alone are given to nobody else.

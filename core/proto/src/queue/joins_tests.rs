@@ -36,7 +36,7 @@ impl Room {
         self.pass(self.now + 1);
     }
 
-    fn confirm(&mut self, from: u64, id: MessageId) {
+    fn confirm_id(&mut self, from: u64, id: MessageId) {
         let ok = ReplOk {
             ids: Ids::one(id),
             store: StoreId(from),
@@ -94,11 +94,11 @@ fn what_moves_into_a_group_ends_when_it_has_as_many_copies_there() {
     room.hear_of_group(Stamp(1), false);
     assert_eq!(room.sent_copies(), 2, "as many copies as were asked for");
     assert!(room.take_of(false).is_empty(), "it is for the group alone");
-    room.confirm(ANN, in_group(id));
+    room.confirm_id(ANN, in_group(id));
     assert!(room.take_of(true).is_empty(), "a copy is on its way still");
     assert!(room.holds(id));
     assert_eq!(room.told_end(id), 0, "nobody drops a copy of what it was");
-    room.confirm(BOB, in_group(id));
+    room.confirm_id(BOB, in_group(id));
     assert!(!room.holds(id));
     assert_eq!(room.told_end(id), 2);
     assert_eq!(room.take_of(true), [in_group(id)]);
@@ -110,7 +110,7 @@ fn what_has_fewer_copies_in_the_group_is_given_there_and_ends_later() {
     let id = room.enqueue();
     room.lose(BOB);
     room.hear_of_group(Stamp(1), false);
-    room.confirm(ANN, in_group(id));
+    room.confirm_id(ANN, in_group(id));
     assert_eq!(room.take_of(true), [in_group(id)], "nobody else can be had");
     room.pass(room.now + 5_000);
     assert!(
@@ -120,7 +120,7 @@ fn what_has_fewer_copies_in_the_group_is_given_there_and_ends_later() {
     assert_eq!(room.told_end(id), 0);
     room.link(BOB, BOB);
     room.pass(room.now + 5_000);
-    room.confirm(BOB, in_group(id));
+    room.confirm_id(BOB, in_group(id));
     room.pass(room.now + 1_000);
     assert!(!room.holds(id));
     assert!(room.told_end(id) >= 2);
@@ -132,7 +132,7 @@ fn what_is_finished_in_the_group_ends_also_where_it_had_few_copies() {
     let id = room.enqueue();
     room.lose(BOB);
     room.hear_of_group(Stamp(1), false);
-    room.confirm(ANN, in_group(id));
+    room.confirm_id(ANN, in_group(id));
     let now = room.now();
     room.queues
         .end_all(now, &Ids::one(in_group(id)), crate::queue::Ending::Acked);
@@ -149,8 +149,8 @@ fn what_a_group_takes_of_the_backlog_stays_and_is_given_there_when_its_copies_ar
     assert_eq!(room.sent_copies(), 2);
     assert!(room.take_of(true).is_empty());
     assert_eq!(room.take_of(false), [id], "it is owed to whom it was owed");
-    room.confirm(ANN, in_group(id));
-    room.confirm(BOB, in_group(id));
+    room.confirm_id(ANN, in_group(id));
+    room.confirm_id(BOB, in_group(id));
     assert_eq!(room.take_of(true), [in_group(id)]);
     assert!(room.holds(id));
 }
@@ -162,7 +162,8 @@ fn neighbours_go_into_a_group_together() {
     room.hear_of_group(Stamp(1), false);
     assert_eq!(room.sent_copies(), 2, "one frame for each holder");
     for from in [ANN, BOB] {
-        ids.iter().for_each(|id| room.confirm(from, in_group(*id)));
+        ids.iter()
+            .for_each(|id| room.confirm_id(from, in_group(*id)));
     }
     assert!(ids.iter().all(|id| !room.holds(*id)));
     let expected: Vec<MessageId> = ids.iter().map(|id| in_group(*id)).collect();
@@ -182,8 +183,8 @@ fn no_more_go_at_a_time_than_may_be_on_their_way() {
         assert!((1..=9).contains(&going.len()), "{}", going.len());
         for id in &going {
             assert!(room.holds(*id));
-            room.confirm(ANN, in_group(*id));
-            room.confirm(BOB, in_group(*id));
+            room.confirm_id(ANN, in_group(*id));
+            room.confirm_id(BOB, in_group(*id));
         }
         room.pass(room.now + 20);
         ids = rest;

@@ -99,7 +99,7 @@ impl Queues {
     pub(super) fn aside_bytes(&self) -> u64 {
         let costs = self.aside.iter();
         costs
-            .map(|one| cost(one.body.len(), one.headers.as_ref()))
+            .map(|one| cost(one.body.len(), one.headers.as_ref(), one.terms.as_deref()))
             .sum()
     }
 

@@ -5,13 +5,20 @@
 //! where it began, so that one message more or less does not change what others were told. Others place
 //! copies by them: lower levels first, and none where copies are refused.
 
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
 use super::canary::QueueCanary;
-use super::delivery::Headers;
+use super::delivery::{EnqueueOptions, Headers};
 use super::{Alarm, Queues, limits};
 use crate::base::{Error, ErrorKind, Instant, MemberId, Now, Result};
+use crate::copies::Terms;
 
 /// From this level on others are asked to take what is new.
 const ELSEWHERE: u8 = 1;
+/// So many others are asked at most to take one enqueue before this member judges it itself: each of them had
+/// room a moment ago, by what it told.
+const TRIES_MAX: usize = 3;
 /// From this level on this member fetches little ahead, and keeps no room for what may come.
 pub(super) const SPARING: u8 = 2;
 /// From this level on new messages and copies are refused.
@@ -94,11 +101,31 @@ fn share(max: u64, percent: u64) -> u64 {
     u64::try_from(share).unwrap_or(u64::MAX)
 }
 
-/// What a message costs: its body, its headers, and what is kept beside them.
-pub(super) fn cost(body: usize, headers: Option<&Headers>) -> u64 {
+/// What a message costs: its body, its headers, its key, and what is kept beside them.
+pub(super) fn cost(body: usize, headers: Option<&Headers>, terms: Option<&Terms>) -> u64 {
     let headers = headers.into_iter().flat_map(|headers| headers.iter());
     let headers: usize = headers.map(|(key, value)| key.len() + value.len()).sum();
-    (body + headers) as u64 + limits::MESSAGE_OVERHEAD_BYTES
+    let key = terms.map_or("", |terms| terms.key.as_str());
+    (body + headers) as u64 + limits::MESSAGE_OVERHEAD_BYTES + cost_of_key(key)
+}
+
+/// What a message's key and its place in line cost; nothing without one.
+fn cost_of_key(key: &str) -> u64 {
+    match key.len() {
+        0 => 0,
+        bytes => bytes as u64 + limits::LINE_OVERHEAD_BYTES,
+    }
+}
+
+impl EnqueueOptions {
+    /// What each message that is put in with these costs beside its body and headers.
+    pub(super) fn cost(&self) -> u64 {
+        let key = match &self.dated {
+            Some(dated) => Some(dated.key.as_str()),
+            None => self.terms.key.as_deref(),
+        };
+        cost_of_key(key.unwrap_or_default())
+    }
 }
 
 impl Queues {
@@ -137,8 +164,8 @@ impl Queues {
             return Ok(());
         }
         let mut error = self.overloaded();
-        if let Some(member) = self.better_home() {
-            error = error.with("member_with_room", member);
+        if let Some(roomy) = self.placement.roomiest() {
+            error = error.with("member_with_room", roomy.member);
         }
         Err(error)
     }
@@ -162,14 +189,36 @@ impl Queues {
     }
 
     /// Who should rather take new work than this member, which is short of memory or leaving: one that is
-    /// neither. None where this one is as good as any.
+    /// neither, each in turn of those with the most room, by levels, and none of `tried`. None where this
+    /// one is as good as any; while it leaves, where there is no other.
     ///
     /// The one place where that is decided, for whatever sends work there.
-    pub(super) fn better_home(&self) -> Option<MemberId> {
-        if self.memory.level() < ELSEWHERE && !self.is_leaving() {
+    pub(super) fn better_home(&self, tried: &BTreeSet<MemberId>) -> Option<MemberId> {
+        let is_leaving = self.is_leaving();
+        if !is_leaving && (self.memory.level() < ELSEWHERE || tried.len() >= TRIES_MAX) {
             return None;
         }
-        self.placement.roomiest().map(|holder| holder.member)
+        let most = if is_leaving { u8::MAX } else { 0 };
+        let able: Vec<(u8, MemberId)> = self
+            .peers
+            .iter()
+            .filter(|(member, peer)| {
+                let is_able = peer.is_open() && !peer.is_full && peer.takes_enqueues;
+                is_able && peer.level <= most && !tried.contains(*member)
+            })
+            .map(|(member, peer)| (peer.level, *member))
+            .collect();
+        let least = able.iter().map(|(level, _)| *level).min()?;
+        let mut able = able.into_iter().filter(|(level, _)| *level == least);
+        let count = able.clone().count() as u64;
+        let turn = self.forwards.turn().checked_rem(count)?;
+        able.nth(turn as usize).map(|(_, member)| member)
+    }
+
+    /// True while others are to take what is new, if any of them has room.
+    #[inline]
+    pub(super) fn would_forward(&self) -> bool {
+        self.memory.level() >= ELSEWHERE
     }
 
     /// A member says how near it is to its memory budget.

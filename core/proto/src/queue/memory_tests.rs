@@ -219,6 +219,47 @@ fn headers_are_counted() {
 }
 
 #[test]
+fn a_key_is_counted_with_its_place_in_line_and_is_free_again_with_its_message() {
+    let mut room = room();
+    let key = "k".repeat(limits::KEY_BYTES_MAX);
+    let each = PERCENT + limits::LINE_OVERHEAD_BYTES + key.len() as u64;
+    let options = EnqueueOptions {
+        copies: Some(1),
+        terms: crate::copies::Asked {
+            key: Some(key.as_str().into()),
+            ..crate::copies::Asked::default()
+        },
+        ..EnqueueOptions::default()
+    };
+    let (now, queue) = (room.now(), room.queue);
+    let many = alloc::vec![message(); 3];
+    let put = |room: &mut Room, ticket, messages| {
+        let (ticket, caller) = (
+            Ticket(ticket),
+            super::super::batch::Caller::Many(Ticket(ticket)),
+        );
+        let options = options.clone();
+        room.queues
+            .enqueue_here(now, caller, queue, messages, options);
+        room.look();
+        room.answers.remove(&ticket).unwrap()
+    };
+    put(&mut room, 901, many.clone()).unwrap();
+    assert_eq!(room.queues.memory.used(), 3 * each);
+    // The key counts before anything is taken: without it these would fit.
+    let room_left = 100 * PERCENT - 3 * each;
+    let count = (room_left / PERCENT) as usize - 5;
+    assert!(count as u64 * each > room_left);
+    let error = put(&mut room, 902, alloc::vec![message(); count]).unwrap_err();
+    assert_eq!(error.number(), 203);
+    assert_eq!(room.queues.memory.used(), 3 * each);
+    room.finish(1);
+    room.finish(1);
+    room.finish(1);
+    assert_eq!(room.queues.memory.used(), 0);
+}
+
+#[test]
 fn what_dies_while_new_messages_are_refused_is_a_dead_letter_all_the_same() {
     let mut room = room();
     room.fill(95);
@@ -234,11 +275,18 @@ fn what_dies_while_new_messages_are_refused_is_a_dead_letter_all_the_same() {
     assert!(room.queues.names.contains_key("jobs.dead"));
     // Its copy is on its way to another, and it is counted twice until then.
     assert_eq!(room.queues.memory_level(), 3);
-    let (_, repl) = room.sent.pop().unwrap();
+    let (to, repl) = room.sent.pop().unwrap();
     let Message::Repl(repl) = repl else {
         panic!("{repl:?}");
     };
     assert_eq!(&*repl.queue, "jobs.dead");
+    let sequence = repl.section.items[0].sequence;
+    let ok = ReplOk {
+        ids: Ids::range(repl.section.origin, sequence, sequence),
+        store: holder(to.0 as u64).store,
+        epoch: 0,
+    };
+    room.hear(to.0 as u64, Message::ReplOk(ok));
 
     // Nothing at all is left: the next one waits, and nobody loses it.
     let rest = 100 * PERCENT - room.queues.memory.used();
@@ -251,11 +299,14 @@ fn what_dies_while_new_messages_are_refused_is_a_dead_letter_all_the_same() {
     room.queues.discharge(rest);
     room.pass(5_000);
     assert!(!is_waiting(&room));
-    let letters = room.sent.iter().filter(|(_, sent)| match sent {
-        Message::Repl(repl) => &*repl.queue == "jobs.dead",
-        _ => false,
+    // Its copy may be late, and go to one more member: it is one letter all the same.
+    let letters = room.sent.iter().filter_map(|(_, sent)| match sent {
+        Message::Repl(repl) if &*repl.queue == "jobs.dead" => {
+            Some((repl.section.origin, repl.section.items[0].sequence))
+        }
+        _ => None,
     });
-    assert_eq!(letters.count(), 1);
+    assert_eq!(letters.collect::<BTreeSet<_>>().len(), 1);
 }
 
 #[test]
@@ -315,14 +366,47 @@ fn copies_go_to_members_with_room_first_and_never_to_those_that_refuse_them() {
 }
 
 #[test]
-fn who_should_rather_be_asked_is_one_with_room() {
+fn who_should_rather_be_asked_is_one_with_room_each_in_turn() {
     let mut room = room();
+    let (ann, bob) = (holder(ANN).member, holder(BOB).member);
+    let nobody = BTreeSet::new();
+    for member in [ann, bob] {
+        room.queues.peer_takes(member, true);
+    }
     room.level(BOB, 1);
-    assert_eq!(room.queues.better_home(), None);
+    assert_eq!(room.queues.better_home(&nobody), None);
+    room.fill(69);
+    assert_eq!(room.queues.better_home(&nobody), None);
     room.fill(70);
-    assert_eq!(room.queues.better_home(), Some(holder(ANN).member));
+    assert_eq!(room.queues.better_home(&nobody), Some(ann));
+    assert_eq!(room.queues.better_home(&[ann].into()), None);
     room.level(ANN, 1);
-    assert_eq!(room.queues.better_home(), None);
+    assert_eq!(room.queues.better_home(&nobody), None);
+    // Nor one that knows nothing of it, or cannot be reached.
+    room.level(BOB, 0);
+    room.queues.peer_takes(bob, false);
+    assert_eq!(room.queues.better_home(&nobody), None);
+    room.queues.peer_takes(bob, true);
+    assert_eq!(room.queues.better_home(&nobody), Some(bob));
+    room.lose(BOB);
+    assert_eq!(room.queues.better_home(&nobody), None);
+}
+
+#[test]
+fn who_is_short_of_memory_asks_another_to_take_what_is_new_and_one_with_room_does_not() {
+    let mut room = room();
+    room.queues.peer_takes(holder(ANN).member, true);
+    room.put().unwrap();
+    room.fill(70);
+    room.sent.clear();
+    let (now, queue) = (room.now(), room.queue);
+    let options = EnqueueOptions::default();
+    room.queues
+        .enqueue(now, Ticket(900), queue, message(), options);
+    room.look();
+    assert!(!room.answers.contains_key(&Ticket(900)));
+    let (to, sent) = room.sent.pop().unwrap();
+    assert!(matches!(sent, Message::EnqueueFor(_)) && to == holder(ANN).member);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::hint::{HintOk, LeaseHint};
 use super::inventory::{Differ, Inventory};
 use super::page::{Browse, Browsed};
 use super::redrive::{Redrive, Redriven};
-use super::stead::{EnqueueFor, Taken};
+use super::stead::{EnqueueFor, EnqueuePart, Taken};
 use crate::base::{BootId, Error, ErrorKind, Result, limits};
 use crate::copies::{Holders, Own, Repl, ReplNo, ReplOk, Section};
 use crate::copies::{read_holders, read_owed, read_own, write_holders, write_owed, write_own};
@@ -68,6 +68,8 @@ pub enum Message {
     HintOk(HintOk),
     /// Accept these in my stead.
     EnqueueFor(EnqueueFor),
+    /// A part of what is to be accepted in my stead.
+    EnqueuePart(EnqueuePart),
     /// That is what became of them.
     Taken(Taken),
     /// What I count together with you.
@@ -261,6 +263,7 @@ impl Message {
             Message::Examine(examine) => 32 + examine.queue.len(),
             Message::Examined(examined) => examined.weight(),
             Message::EnqueueFor(asked) => asked.weight(),
+            Message::EnqueuePart(part) => part.asked.weight(),
             Message::Taken(taken) => taken.weight(),
         }
     }
@@ -277,6 +280,7 @@ impl Message {
                 | Message::Explained(_)
                 | Message::Examined(_)
                 | Message::EnqueueFor(_)
+                | Message::EnqueuePart(_)
         )
     }
 }

@@ -2,7 +2,7 @@
 //! delivery, acks that only grow.
 //!
 //! The room's own door is [`Queues`]; its methods stand in one file a concern: `enqueue` and `batch`
-//! (admission, copies), `forward` and `stead` (what another member is to take), `keep` (copies of others), `give` (leases), `fetch` (demands between members), `session` (subscriptions),
+//! (admission, copies), `hedge` (copies that are late), `forward`, `stead` and `parts` (what another member is to take), `keep` (copies of others), `give` (leases), `fetch` (demands between members), `session` (subscriptions),
 //! `kept` (their leases, extended), `hint` (what holders know of leases),
 //! `life` (this store under another name),
 //! `groups` and `joins` (who gets a message, and who gets it late),
@@ -36,6 +36,7 @@ mod forward;
 mod give;
 mod groups;
 mod handover;
+mod hedge;
 mod hint;
 mod idle;
 mod inspect;
@@ -52,6 +53,7 @@ mod memory;
 mod message;
 mod onward;
 mod page;
+mod parts;
 mod peers;
 mod purge;
 mod ready;
@@ -90,7 +92,7 @@ pub use page::{After, Browse, Browsed, NewBrowse, Page, Shown, Spot, State};
 pub use peers::Peer;
 pub use redrive::{Letter, NewRedrive, Redrive, Redriven};
 pub use rules::{SETTINGS, check_setting};
-pub use stead::{EnqueueFor, Taken};
+pub use stead::{EnqueueFor, EnqueuePart, Taken};
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -101,7 +103,7 @@ use crate::base::{
     Alarms, Birth, BootId, Chance, Clock, Instant, MemberId, MessageId, Millis, Now, QueueKey,
     Result, SessionId, Stamp, StoreId, Ticket, Wheel, id, limits,
 };
-use crate::copies::{Holder, Holders, Own, Placement, Zone};
+use crate::copies::{Holder, Holders, Own, Placement, Placing, Zone};
 use batch::Batch;
 use counters::Counters;
 use dead::Cause;
@@ -159,6 +161,8 @@ pub struct Settings {
     pub inventory_after: Millis,
     /// Where this member is: copies go elsewhere first.
     pub zone: Zone,
+    /// How it chooses who gets copies.
+    pub placing: Placing,
     /// Budget for held messages.
     pub memory_bytes_max: u64,
     /// Given out this often, a message is a dead letter.
@@ -234,6 +238,8 @@ enum Alarm {
     Compare(MemberId, bool),
     /// The next step of telling a member all of what it counts otherwise.
     Tell(MemberId),
+    /// A member was late with copies a while ago.
+    Shunned(MemberId),
     /// Memory is short: the next queues give back what they do not use.
     Spare,
 }
@@ -256,6 +262,8 @@ pub struct Queues {
     batches: Vec<Option<Batch>>,
     free_batches: Vec<u32>,
     batch_wheel: Wheel,
+    /// What may be sent where copies are late.
+    hedges: hedge::Budget,
     next_sequence: u64,
     /// The first ownership of the block of ids that is being given out.
     block_own: (u64, Own),
@@ -330,6 +338,14 @@ pub struct Queues {
     pub(crate) counters: Counters,
 }
 
+/// What comes round in each room.
+fn first_alarms(settings: &Settings, now: Now) -> Alarms<Alarm> {
+    let mut alarms = Alarms::default();
+    alarms.set(Alarm::Age, now.mono + limits::FORGET_GRACE_MS);
+    alarms.set(Alarm::Inventory, inventory::next_look(settings, now));
+    alarms
+}
+
 impl Queues {
     /// An empty room.
     #[must_use]
@@ -337,10 +353,8 @@ impl Queues {
         let me = settings.me;
         let mut clock = Clock::default();
         let began = clock.next(now);
-        let placement = Placement::new(me, settings.zone, Chance::new(chance.bits()));
-        let mut alarms = Alarms::default();
-        alarms.set(Alarm::Age, now.mono + limits::FORGET_GRACE_MS);
-        alarms.set(Alarm::Inventory, inventory::next_look(&settings, now));
+        let (zone, placing) = (settings.zone, settings.placing);
+        let placement = Placement::new(me, zone, placing, Chance::new(chance.bits()));
         Self {
             me,
             alone: [me].into(),
@@ -354,6 +368,7 @@ impl Queues {
             batches: Vec::new(),
             free_batches: Vec::new(),
             batch_wheel: Wheel::new(now.mono),
+            hedges: hedge::Budget::default(),
             next_sequence: 1,
             block_own: (u64::MAX, Own::default()),
             placement,
@@ -379,7 +394,7 @@ impl Queues {
             kept: BTreeMap::new(),
             dying: BTreeMap::new(),
             next_number: 1,
-            alarms,
+            alarms: first_alarms(&settings, now),
             sweeps: BTreeMap::new(),
             pass: repair::Pass::default(),
             began,
@@ -482,6 +497,7 @@ impl Queues {
             Alarm::Inventory => self.inventory_step(now),
             Alarm::Compare(member, is_owners) => self.compare_step(now, member, is_owners),
             Alarm::Tell(member) => self.tell_step(now, member),
+            Alarm::Shunned(member) => self.spare_late(now, member),
             Alarm::Spare => self.spare_step(now),
         }
     }
@@ -525,6 +541,7 @@ impl Queues {
             Message::Redrive(redrive) => self.on_redrive(now, from, redrive),
             Message::Redriven(redriven) => self.on_redriven(now, from, &redriven),
             Message::EnqueueFor(asked) => self.on_enqueue_for(now, from, asked),
+            Message::EnqueuePart(part) => self.on_enqueue_part(now, from, part),
             Message::Taken(taken) => self.on_taken(now, from, taken),
         }
     }
