@@ -397,3 +397,7 @@ impl Queues {
         pause - self.chance.below(pause / 8 + 1)
     }
 }
+
+#[cfg(test)]
+#[path = "peers_tests.rs"]
+mod tests;
