@@ -67,10 +67,13 @@ defmodule WordsTest do
 
   @tag :capture_log
   test "a consumer rejects, is retried, keeps what it works on, and is stopped when it is done" do
-    {:ok, _} = :primer.enqueue_many("doubtful", ["no", "fails"])
+    trace = [{"traceparent", "00-ab-cd-01"}, {"tracestate", "a=b"}]
+    {:ok, _} = :primer.enqueue_many("doubtful", ["no", "fails"], headers: trace)
     start_supervised!({Doubtful, args: self(), drain: 20_000})
     {:ok, [letter]} = :primer.receive("doubtful.dead", wait: 20_000)
     assert {"primer-reason", "as told"} in letter.headers
+    # The context of a trace goes on, also in a dead letter.
+    assert trace == Enum.filter(letter.headers, &(&1 in trace))
     assert :ok = :primer.ack(letter)
     assert_receive {:handled, "fails", 2, worker}, 20_000
 
