@@ -9,7 +9,7 @@ use super::frame::Message;
 use crate::base::{BootId, Error, ErrorKind, LinkId, MemberId, Now, StoreId, Ticket};
 use crate::copies::Zone;
 use crate::membership::{
-    Card, CardList, Dialler, Heartbeat, Hello, MINOR_TAKES, MemberInfo, Pulse,
+    Card, CardList, Dialler, Heartbeat, Hello, MINOR_DEDUP, MINOR_TAKES, MemberInfo, Pulse,
 };
 
 /// A link to a peer.
@@ -211,7 +211,8 @@ impl Engine {
         let kept: Vec<StoreId> = hello.info().kept().collect();
         self.queues.peer_linked(now, member, boot, store, &kept);
         self.queues.peer_zone(now, member, Zone::of(&hello.zone));
-        self.queues.peer_takes(member, hello.minor >= MINOR_TAKES);
+        let speaks = (hello.minor >= MINOR_TAKES, hello.minor >= MINOR_DEDUP);
+        self.queues.peer_speaks(now, member, speaks);
         let verdict = self.watch.linked(now.mono, member);
         self.carry_out(now, verdict);
     }

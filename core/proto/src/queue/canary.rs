@@ -29,6 +29,8 @@ pub enum QueueCanary {
     BudgetIgnored,
     /// Messages are given out without a look at their keys.
     KeyIgnored,
+    /// A dedup key is at home at the first of the members that can be reached, and nowhere else.
+    DedupByLiveMembers,
 }
 
 /// Which bug is planted here: never one in builds without the feature.

@@ -28,6 +28,12 @@ counters! {
     enqueues_taken,
     /// Enqueues that failed after a copy, or they themselves, were sent.
     indeterminate_outcomes,
+    /// Receipts that said that the message was there already, by its dedup key.
+    dedup_duplicates,
+    /// Messages that were finished here because another member had finished the same, by their dedup key.
+    dedup_merged,
+    /// Copies sent to members that are to know a dedup key.
+    dedup_brought_home,
     /// Copies stored for other owners.
     copies_stored,
     /// Copies refused.

@@ -12,6 +12,7 @@ use super::facts::{Examine, Examined};
 use super::hint::{HintOk, LeaseHint};
 use super::inventory::{Differ, Inventory};
 use super::page::{Browse, Browsed};
+use super::recall::{Recall, Recalled, Remember};
 use super::redrive::{Redrive, Redriven};
 use super::stead::{EnqueueFor, Taken};
 use crate::base::{BootId, Error, ErrorKind, Result, limits};
@@ -70,6 +71,12 @@ pub enum Message {
     EnqueueFor(EnqueueFor),
     /// That is what became of them.
     Taken(Taken),
+    /// Do you know one of these?
+    Recall(Recall),
+    /// That is known of them.
+    Recalled(Recalled),
+    /// These are finished, and had dedup keys.
+    Remember(Remember),
     /// What I count together with you.
     Inventory(Inventory),
     /// I count otherwise.
@@ -262,6 +269,9 @@ impl Message {
             Message::Examined(examined) => examined.weight(),
             Message::EnqueueFor(asked) => asked.weight(),
             Message::Taken(taken) => taken.weight(),
+            Message::Recall(recall) => recall.weight(),
+            Message::Recalled(recalled) => recalled.weight(),
+            Message::Remember(remember) => remember.weight(),
         }
     }
 
