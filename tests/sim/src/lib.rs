@@ -25,6 +25,7 @@ mod ledger;
 mod letters;
 mod lines;
 mod net;
+mod once;
 mod phases;
 mod plan;
 mod process;

@@ -20,7 +20,7 @@ const USAGE: &str = "primer-sim --seeds N [--from S] | --seed N [--trace] [--his
                 young_context join_only_on_equal_roots clamp_stamp coalesce_without_contexts reuse_dot
                 keep_context_of_damaged no_fingerprint at_most_once_again at_most_once_copied
                 aborted_after_takeover fresh_dead_letter added_group_lost purge_forgets_time
-                pause_ignored overflow_lost budget_ignored key_ignored";
+                pause_ignored overflow_lost budget_ignored key_ignored dedup_by_live_members";
 
 const HEADING: &str = "| members | joined ms | frames/s | bytes/s | KiB | work ms/s | write ms p50 | p99 | heal ms | death ms |";
 
@@ -106,6 +106,7 @@ fn canary_named(name: &str) -> Option<Canary> {
         "overflow_lost" => Canary::Queue(QueueCanary::OverflowLost),
         "budget_ignored" => Canary::Queue(QueueCanary::BudgetIgnored),
         "key_ignored" => Canary::Queue(QueueCanary::KeyIgnored),
+        "dedup_by_live_members" => Canary::Queue(QueueCanary::DedupByLiveMembers),
         _ => return None,
     })
 }

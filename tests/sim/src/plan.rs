@@ -235,6 +235,10 @@ pub(crate) struct Plan {
     pub has_leaks: bool,
     /// So often members compare what they hold; mostly as often as elsewhere, and seldom in a run's time.
     pub inventory_after: Millis,
+    /// Orders are put in again and again, by dedup keys, into one more queue.
+    pub has_dedup: bool,
+    /// How long equal keys are one, in ms.
+    pub dedup_window: Millis,
     /// Two more queues are purged, paused and limited while they are used.
     pub has_told: bool,
     /// Each member's memory budget, where it is so small that it is reached.
@@ -310,6 +314,8 @@ impl Plan {
             has_returns: false,
             has_leaks: false,
             inventory_after: limits::INVENTORY_MS,
+            has_dedup: false,
+            dedup_window: 1,
             has_told: false,
             zones: 0,
             budgets: Vec::new(),
@@ -373,6 +379,9 @@ impl Plan {
         };
         self.draw_budgets(&mut Dice::new(seed, 24));
         self.has_keys = Dice::new(seed, 26).percent(35);
+        let mut dice = Dice::new(seed, 33);
+        self.has_dedup = dice.percent(30);
+        self.dedup_window = dice.range(2_000, 20_000);
     }
 
     /// Links that end would have everything said again, so in these runs none does. Nor does anybody leave:
@@ -439,7 +448,7 @@ impl Plan {
         (plan.has_terms, plan.has_letters, plan.has_returns) = (false, false, false);
         plan.has_told = false;
         plan.budgets.clear();
-        plan.has_keys = false;
+        (plan.has_keys, plan.has_dedup) = (false, false);
         (plan.producers, plan.consumers) = (0, 0);
         (plan.has_deaf_member, plan.is_mourned) = (false, false);
         plan.delay = 500;
@@ -524,6 +533,7 @@ impl fmt::Display for Plan {
             (self.has_groups, " groups"),
             (self.has_terms, " terms"),
             (self.has_keys, " keyed"),
+            (self.has_dedup, " dedup"),
             (self.has_letters, " letters"),
             (self.has_returns, " returns"),
             (self.has_leaks, " leaks"),

@@ -21,6 +21,7 @@ use crate::ledger::Ledger;
 use crate::letters::LettersBook;
 use crate::lines::LinesBook;
 use crate::net::{Link, Partition};
+use crate::once::Once;
 use crate::plan::{Class, Plan};
 use crate::remember::Disk;
 use crate::returns::Returns;
@@ -181,6 +182,8 @@ pub(crate) struct World {
     pub returns: Returns,
     /// Queues that are told things while they are used.
     pub told: Told,
+    /// Orders that are put in again and again.
+    pub once: Once,
     pub fences: Fences,
     pub talk: Talk,
     pub terms: TermsBook,
@@ -188,6 +191,8 @@ pub(crate) struct World {
     pub lines: LinesBook,
     /// Which processes speak an earlier version.
     pub older_dice: Dice,
+    /// By how much.
+    pub oldest_dice: Dice,
     pub letters: LettersBook,
     pub twins: Twins,
     /// The identity of the seat that is empty until a twin takes it.
@@ -270,6 +275,7 @@ impl World {
             ledger: Ledger::default(),
             returns: Returns::default(),
             told: Told::new(seed),
+            once: Once::new(seed, plan.dedup_window),
             fences: Fences::default(),
             talk: Talk::default(),
             terms: TermsBook::new(seed),
@@ -284,6 +290,7 @@ impl World {
             forwards: ForwardBook::default(),
             lines: LinesBook::new(seed),
             older_dice: Dice::new(seed, 23),
+            oldest_dice: Dice::new(seed, 36),
             browse_dice: Dice::new(seed, 11),
             leak_dice: Dice::new(seed, 29),
             return_dice: Dice::new(seed, 21),
@@ -459,6 +466,7 @@ impl World {
         let held = self.at_risk(seat, &input);
         let before = self.before_look(seat, &input);
         self.before_told(seat);
+        let once = self.before_once(seat);
         let now = Now {
             mono: Instant(0),
             wall_ms: self.seats[seat].wall_ms(self.now),
@@ -490,6 +498,7 @@ impl World {
         self.after_look(seat, before);
         self.track_identity(seat, &effects);
         self.track_store(seat, &effects, &held);
+        self.after_once(seat, &once);
         for effect in effects.drain(..) {
             self.apply(seat, effect);
         }
