@@ -43,7 +43,7 @@
 #define PRIMER_OPTIONS_INIT \
     {sizeof(primer_options_t), NULL, NULL, NULL, NULL, PRIMER_DEFAULT, PRIMER_DEFAULT, \
      PRIMER_DEFAULT, PRIMER_DEFAULT, PRIMER_DEFAULT, PRIMER_DEFAULT, PRIMER_DEFAULT, \
-     NULL, NULL, NULL, PRIMER_DEFAULT, NULL, NULL, NULL, NULL, PRIMER_DEFAULT, PRIMER_DEFAULT, NULL}
+     NULL, NULL, NULL, PRIMER_DEFAULT, NULL, NULL, NULL, NULL, PRIMER_DEFAULT, PRIMER_DEFAULT, NULL, NULL}
 #define PRIMER_ENQUEUE_OPTIONS_INIT \
     {sizeof(primer_enqueue_options_t), PRIMER_DEFAULT, PRIMER_DEFAULT, PRIMER_DEFAULT, NULL, 0, \
      PRIMER_DEFAULT, PRIMER_DEFAULT, PRIMER_DEFAULT, PRIMER_DEFAULT, PRIMER_DEFAULT, PRIMER_DEFAULT, \
@@ -475,6 +475,11 @@ typedef struct primer_options_t {
      * neighbours there have, too: copies go to other zones first.
      */
     const char *zone;
+    /**
+     * How the members that get copies are chosen: "sticky", the default, from few sets of members at a
+     * time, or "shuffle_each", anew for each enqueue.
+     */
+    const char *placement;
 } primer_options_t;
 
 /**
@@ -2179,7 +2184,7 @@ uint64_t primer_event_at_ms(const struct primer_event_t *event);
 
 /**
  * What happened: "joined", "left", "suspect", "unreachable", "reachable", "split", "healed", "conflict",
- * "evicted" or "takeover"; later versions may add others. "" for a handle that is not live.
+ * "evicted", "takeover" or "refused"; later versions may add others. "" for a handle that is not live.
  */
 const char *primer_event_kind(const struct primer_event_t *event);
 

@@ -124,7 +124,7 @@ pub unsafe extern "C" fn primer_event_at_ms(event: *const primer_event_t) -> u64
 }
 
 /// What happened: "joined", "left", "suspect", "unreachable", "reachable", "split", "healed", "conflict",
-/// "evicted" or "takeover"; later versions may add others. "" for a handle that is not live.
+/// "evicted", "takeover" or "refused"; later versions may add others. "" for a handle that is not live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn primer_event_kind(event: *const primer_event_t) -> *const c_char {
     // SAFETY: the header's promise: not freed while the text is used.

@@ -91,6 +91,9 @@ pub struct primer_options_t {
     /// What fails together with this member (a host, a rack, a data centre), none, by a name that its
     /// neighbours there have, too: copies go to other zones first.
     pub zone: *const c_char,
+    /// How the members that get copies are chosen: "sticky", the default, from few sets of members at a
+    /// time, or "shuffle_each", anew for each enqueue.
+    pub placement: *const c_char,
 }
 
 /// Options of an enqueue; begin with PRIMER_ENQUEUE_OPTIONS_INIT. PRIMER_DEFAULT takes the member's.
@@ -210,8 +213,9 @@ unsafe impl Sized0 for primer_options_t {
         max_attempts: PRIMER_DEFAULT,
         repair_after_ms: PRIMER_DEFAULT,
         zone: ptr::null(),
+        placement: ptr::null(),
     };
-    const SIZES: &'static [usize] = &[96, 160, 168, 176, 184];
+    const SIZES: &'static [usize] = &[96, 160, 168, 176, 184, 192];
 }
 
 // SAFETY: integers and raw pointers; the size is first.

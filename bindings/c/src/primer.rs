@@ -349,6 +349,7 @@ unsafe fn open_options(given: *const primer_options_t) -> Result<Options> {
         ("seeds", given.seeds),
         ("advertise", given.advertise),
         ("zone", given.zone),
+        ("placement", given.placement),
         ("discover", given.discover),
         ("data_dir", given.data_dir),
         ("secret", given.secret),

@@ -90,7 +90,7 @@
 -type event() :: #{
     at_ms := non_neg_integer(),
     kind :=
-        joined | left | suspect | unreachable | reachable | split | healed | conflict | evicted | takeover
+        joined | left | suspect | unreachable | reachable | split | healed | conflict | evicted | takeover | refused
         | atom(),
     member := binary(),
     name := binary(),
@@ -127,7 +127,7 @@
 -type open_options() :: options().
 %% `cluster', `name', `listen' (an address or `none'), `seeds' (a list of addresses), `advertise', `zone',
 %% `discover' (`local', `none', `nodes', or a list such as `[none, nodes]'), `data_dir', `copies',
-%% `on_short' (`degrade', `fail' or `wait'), `enqueue_timeout_ms', `lease_ms', `max_attempts',
+%% `placement' (`sticky' or `shuffle_each'), `on_short' (`degrade', `fail' or `wait'), `enqueue_timeout_ms', `lease_ms', `max_attempts',
 %% `takeover_after_ms', `retire_after_ms', `memory_bytes_max', `body_bytes_max', `secret' (one, or a list of up to three),
 %% `tls_ca', `tls_cert', `tls_key' (paths of PEM files).
 -type enqueue_options() :: options().

@@ -40,6 +40,8 @@ export interface Options {
   dataDir?: string
   /** Copies of a message, this member's included, 1 to 16. Default: 2, or 1 when alone. */
   copies?: number
+  /** How the members that get copies are chosen: few sets of them at a time, or anew for each enqueue. Default: "sticky". */
+  placement?: 'sticky' | 'shuffle_each'
   /** Default: "degrade". */
   onShort?: OnShort
   /** When "fewer" is decided. Default: 5 s. */
@@ -294,7 +296,7 @@ export interface Member {
 }
 
 export type EventKind =
-  | 'joined' | 'left' | 'suspect' | 'unreachable' | 'reachable' | 'split' | 'healed' | 'conflict' | 'evicted' | 'takeover'
+  | 'joined' | 'left' | 'suspect' | 'unreachable' | 'reachable' | 'split' | 'healed' | 'conflict' | 'evicted' | 'takeover' | 'refused'
 
 /** Something that happened to the cluster. */
 export interface Event {

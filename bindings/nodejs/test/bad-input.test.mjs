@@ -36,7 +36,7 @@ test('what a member is opened with is judged, and a secret is never shown', asyn
   const cases = [
     [{ secret: 'too short' }, 101], [{ secret: '' }, 101], [{ secret: [GOOD, GOOD, GOOD, GOOD] }, 101], [{ secret: [GOOD, 7] }, 101],
     [{ secret: Buffer.from(GOOD) }, 101], [{ tlsCa: '/nowhere' }, 101], [{ discover: 'perhaps' }, 101], [{ discover: true }, 101],
-    [{ dataDir: '' }, 101], [{ advertise: 'nowhere' }, 101], [{ zone: 'z'.repeat(65) }, 101], [{ retireAfter: 'later' }, 101], [{ retireAfter: -1 }, 101],
+    [{ dataDir: '' }, 101], [{ advertise: 'nowhere' }, 101], [{ zone: 'z'.repeat(65) }, 101], [{ placement: 'anywhere' }, 101], [{ retireAfter: 'later' }, 101], [{ retireAfter: -1 }, 101],
   ]
   for (const [options, number] of cases) {
     const error = await open(options).then((opened) => opened.close(), (reason) => reason)

@@ -317,7 +317,7 @@ impl From<primer::Member> for Member {
 pub struct Event {
     /// Wall-clock milliseconds since 1970.
     pub at_ms: u64,
-    /// joined, left, suspect, unreachable, reachable, split, healed, conflict, evicted or takeover.
+    /// joined, left, suspect, unreachable, reachable, split, healed, conflict, evicted, takeover or refused.
     pub kind: String,
     /// To whom.
     pub member: String,

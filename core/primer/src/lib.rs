@@ -48,7 +48,7 @@ pub use crate::worker::{Verdict, Worker, WorkerOptions};
 pub use bytes::Bytes;
 pub use primer_proto::base::{BootId, MemberId, MessageId, limits};
 pub use primer_proto::engine::{
-    Broadcast, Change, Entry, Event, EventKind, IfNoGroup, Known, Member, OnShort, REPLY_TO,
-    Receipt, State,
+    Broadcast, Change, Entry, Event, EventKind, IfNoGroup, Known, Member, OnShort, Placing,
+    REPLY_TO, Receipt, State,
 };
 pub use primer_proto::{Error, ErrorKind, Result};

@@ -13,7 +13,7 @@ use crate::run::address;
 use crate::run::clock::millis;
 use crate::run::discovery::name::Name;
 use crate::trust::{self, Pems, Secret};
-use crate::{Error, ErrorKind, IfNoGroup, OnShort, Primer, Result};
+use crate::{Error, ErrorKind, IfNoGroup, OnShort, Placing, Primer, Result};
 
 pub(crate) use plan::Plan;
 
@@ -30,6 +30,7 @@ pub struct Options {
     discover: Option<Discover>,
     data_dir: Option<PathBuf>,
     copies: Option<u16>,
+    placement: Placing,
     on_short: OnShort,
     enqueue_timeout: Option<Duration>,
     lease: Option<Duration>,
@@ -77,7 +78,7 @@ impl Options {
     }
     /// From pairs of strings, the one door of every binding. Keys (durations in ms, sizes in bytes):
     /// cluster, name, listen ("127.0.0.1:0", or "none"), seeds (comma separated, names too), advertise, zone,
-    /// discover (local | none), data_dir, copies, on_short (degrade | fail | wait), enqueue_timeout_ms,
+    /// discover (local | none), data_dir, copies, placement (sticky | shuffle_each), on_short (degrade | fail | wait), enqueue_timeout_ms,
     /// lease_ms, max_attempts, takeover_after_ms, repair_after_ms, retire_after_ms, memory_bytes_max,
     /// body_bytes_max, secret (one to three, comma separated), tls_ca, tls_cert, tls_key (paths of PEM files). No pairs at all: one
     /// member in memory without a socket.
@@ -141,6 +142,11 @@ impl Options {
     /// Copies by default.
     pub fn copies(mut self, copies: u16) -> Self {
         self.copies = Some(copies);
+        self
+    }
+    /// How the members that get copies are chosen. Default: [`Placing::Sticky`].
+    pub fn placement(mut self, placement: Placing) -> Self {
+        self.placement = placement;
         self
     }
     /// What to do with fewer copies.

@@ -27,10 +27,10 @@ use primer_proto::membership::{Card, CardList, Heartbeat, Hello, Meta, Probe, Re
 use primer_proto::metadata::{Exchange, Exchanges, Length, Stock, Table};
 use primer_proto::queue::Message as Queue;
 use primer_proto::queue::{
-    Account, Browse, Browsed, Claim, Deliver, Demand, Differ, Done, Ending, EnqueueFor, Examine,
-    Examined, Explain, Explained, Facts, Forget, Header as QueueHeader, HintOk, IfNoGroup,
-    Inventory, Known, LeaseHint, Letter, Memento, OnShort, Recall, Recalled, Recollection, Redrive,
-    Redriven, Remember, Replied, Settle, Settled, Shown, Spot, State, Taken,
+    Account, Browse, Browsed, Claim, Deliver, Demand, Differ, Done, Ending, EnqueueFor,
+    EnqueuePart, Examine, Examined, Explain, Explained, Facts, Forget, Header as QueueHeader,
+    HintOk, IfNoGroup, Inventory, Known, LeaseHint, Letter, Memento, OnShort, Recall, Recalled,
+    Recollection, Redrive, Redriven, Remember, Replied, Settle, Settled, Shown, Spot, State, Taken,
 };
 use primer_proto::wire::Ids;
 

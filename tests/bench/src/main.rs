@@ -1,5 +1,6 @@
-//! `primer-bench [--smoke] [--json] [--faces]`: one line a row, tabs between row, value, unit,
-//! reference and ratio.
+//! `primer-bench [--smoke] [--json] [--faces] [--only TEXT]`: one line a row, tabs between row, value, unit,
+//! reference and ratio. With `--only` those rows whose names contain the text, and the machine's limits: for a
+//! profiler, or while something is being changed.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
@@ -16,11 +17,10 @@ const ROUND_TRIP: &str = "limit: loopback round trip";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let has = |word: &str| arguments.iter().any(|argument| argument == word);
     let outcome = match arguments.as_slice() {
         [word, seed] if word == "member" => cluster::member(seed),
         [word, count] if word == "footprint" => footprint::child(count),
-        _ => bench(has("--smoke"), has("--json"), has("--faces")),
+        _ => bench(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -31,8 +31,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn bench(is_smoke: bool, is_json: bool, has_faces: bool) -> Outcome<()> {
-    let effort = if is_smoke {
+fn bench(arguments: &[String]) -> Outcome<()> {
+    let has = |word: &str| arguments.iter().any(|argument| argument == word);
+    let is_json = has("--json");
+    let effort = if has("--smoke") {
         Effort::SMOKE
     } else {
         Effort::FULL
@@ -46,10 +48,14 @@ fn bench(is_smoke: bool, is_json: bool, has_faces: bool) -> Outcome<()> {
     if let Some(peer) = &peer {
         rows.extend(peer_rows(peer, count));
     }
+    if let Some(at) = arguments.iter().position(|argument| argument == "--only") {
+        let text = arguments.get(at + 1).ok_or("--only needs a text")?;
+        rows.retain(|row| row.name.contains(text.as_str()) || row.name.starts_with("limit: "));
+    }
     let mut lines = run(&mut rows, effort.rounds)?;
     #[cfg(feature = "nats")]
     compare(&mut lines);
-    if has_faces {
+    if has("--faces") {
         let channel = lines
             .iter()
             .find(|line| line.name == CHANNEL)

@@ -498,7 +498,7 @@ fn known(message: &Message) -> bool {
             Queue::Inventory(_) | Queue::Differ(_) => true,
             Queue::Redrive(_) | Queue::Redriven(_) => true,
             Queue::Examine(_) | Queue::Examined(_) => true,
-            Queue::EnqueueFor(_) | Queue::Taken(_) => true,
+            Queue::EnqueueFor(_) | Queue::EnqueuePart(_) | Queue::Taken(_) => true,
             Queue::Recall(_) | Queue::Recalled(_) | Queue::Remember(_) => true,
         },
     }

@@ -5,7 +5,7 @@ use primer_proto::base::{Chance, Error, limits};
 use primer_proto::copies::{Item, Section};
 use primer_proto::engine::{Message, Writer, cut, decode};
 use primer_proto::queue::{
-    Account, Facts, Header, Letter, Memento, Message as Queue, Recollection, Shown,
+    Account, EnqueueFor, Facts, Header, Letter, Memento, Message as Queue, Recollection, Shown,
 };
 use primer_proto::wire::{Ids, SEQUENCE_MAX};
 
@@ -17,7 +17,7 @@ use crate::make::{self, Pool};
 const SPARE_BYTES: usize = 64 << 10;
 const FACTOR: usize = 48;
 /// The kinds there are (core/docs/wire.md), and a few that there are not.
-const KINDS: u64 = 40;
+const KINDS: u64 = 60;
 
 pub(crate) fn run(chance: &mut Chance) {
     let pool = Pool::new(chance);
@@ -239,6 +239,13 @@ fn of_dedup(queue: &Queue) -> usize {
     }
 }
 
+fn asked_size(asked: &EnqueueFor) -> usize {
+    let messages = asked.messages.iter();
+    let headers = messages.filter_map(|(_, headers)| headers.as_ref());
+    let pairs: usize = headers.map(|headers| headers.len() * 48).sum();
+    asked.messages.capacity() * 40 + pairs
+}
+
 /// About what a decoded message takes in memory.
 fn footprint(message: &Message) -> usize {
     let section = |section: &Section| {
@@ -268,14 +275,8 @@ fn footprint(message: &Message) -> usize {
             Queue::Differ(differ) => differ.buckets.capacity() * 4,
             Queue::Claim(claim) => ids(&claim.ids),
             Queue::Replied(replied) => replied.headers.capacity() * size_of::<Header>(),
-            Queue::EnqueueFor(asked) => {
-                let headers = asked
-                    .messages
-                    .iter()
-                    .filter_map(|(_, headers)| headers.as_ref());
-                let pairs: usize = headers.map(|headers| headers.len() * 48).sum();
-                asked.messages.capacity() * 40 + pairs
-            }
+            Queue::EnqueueFor(asked) => asked_size(asked),
+            Queue::EnqueuePart(part) => asked_size(&part.asked),
             Queue::Recall(_) | Queue::Recalled(_) | Queue::Remember(_) => of_dedup(queue),
             Queue::Taken(taken) => {
                 taken.copies.capacity() * 4 + taken.context.capacity() * size_of::<Header>()

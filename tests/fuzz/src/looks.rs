@@ -6,8 +6,9 @@ use primer_proto::base::{Chance, MemberId, MessageId, Stamp, limits};
 use primer_proto::copies::Terms;
 use primer_proto::queue::Message as Queue;
 use primer_proto::queue::{
-    Account, After, Browse, Browsed, EnqueueFor, Examine, Examined, Explain, Explained, Facts,
-    Header, IfNoGroup, Known, Letter, OnShort, Redrive, Redriven, Shown, Spot, State, Taken,
+    Account, After, Browse, Browsed, EnqueueFor, EnqueuePart, Examine, Examined, Explain,
+    Explained, Facts, Header, IfNoGroup, Known, Letter, OnShort, Redrive, Redriven, Shown, Spot,
+    State, Taken,
 };
 use primer_proto::wire::SEQUENCE_MAX;
 
@@ -216,7 +217,15 @@ fn taken(pool: &Pool, chance: &mut Chance) -> Taken {
 
 /// A look at a queue or a message, or what a member says to one; or letters that go back.
 pub(crate) fn look(pool: &Pool, chance: &mut Chance) -> Queue {
-    match chance.below(10) {
+    match chance.below(11) {
+        10 => {
+            let parts = 1 + chance.below(3) as u32;
+            Queue::EnqueuePart(EnqueuePart {
+                part: chance.below(parts.into()) as u32,
+                parts,
+                asked: enqueue_for(pool, chance),
+            })
+        }
         8 => Queue::EnqueueFor(enqueue_for(pool, chance)),
         9 => Queue::Taken(taken(pool, chance)),
         6 => Queue::Examine(Examine {

@@ -18,6 +18,7 @@ use primer_proto::queue::Message as Queue;
 use crate::agenda::{MS, SECOND};
 use crate::calls::parted;
 use crate::letters::without_death;
+use crate::producer::LARGE_FROM;
 use crate::producer::{body_of, headers_of};
 use crate::users::{Act, What};
 use crate::world::{Local, Phase, World};
@@ -318,7 +319,8 @@ impl World {
 
     fn was_written(&self, value: Value) -> bool {
         let mut clients = self.users.clients.iter();
-        clients.any(|client| client.process == value.process && client.counter >= value.counter)
+        let counter = value.counter % LARGE_FROM;
+        clients.any(|client| client.process == value.process && client.counter >= counter)
     }
 
     /// What a member's figures are before it is looked at; none for what is no look.

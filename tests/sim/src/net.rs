@@ -493,11 +493,12 @@ impl World {
         self.trace.bytes(&frame);
         match decode(frame) {
             Ok(Some(message)) => {
-                self.note_forward(link, side, &message);
+                let own = self.note_forward(link, side, &message);
                 let moving = self.moving_in(&message);
                 let link = link_id(link, side);
                 self.feed(seat, Input::Message { link, message });
                 self.have_come(seat, &moving);
+                self.drop_if_unused(seat, own);
             }
             Ok(None) if self.plan.has(Class::Mixed) => self.sometimes.hit("later version met"),
             Ok(None) => self.violation("codec", "our own frame is of an unknown kind".into()),

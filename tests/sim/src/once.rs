@@ -135,7 +135,7 @@ fn key_of(leased: &Leased) -> Option<usize> {
 impl World {
     /// Those who come with a new process.
     pub fn once_people(&mut self, seat: usize) {
-        if !self.plan.has_dedup {
+        if !self.plan.has_dedup() {
             return;
         }
         for turn in [Turn::Put, Turn::Put, Turn::Take, Turn::Take] {
@@ -344,14 +344,14 @@ impl World {
 
     /// The load is over: one of them at every member that reads.
     pub fn drain_once(&mut self, seat: usize) {
-        if self.plan.has_dedup {
+        if self.plan.has_dedup() {
             self.local_now(self.now, seat, Local::User(Act::Once(Turn::Drain)));
         }
     }
 
     /// Before a call of an engine: which messages it holds that might be made in it.
     pub fn before_once(&self, seat: usize) -> BTreeSet<MessageId> {
-        let Some(life) = self.life(seat).filter(|_| self.plan.has_dedup) else {
+        let Some(life) = self.life(seat).filter(|_| self.plan.has_dedup()) else {
             return BTreeSet::new();
         };
         let ids = self
@@ -363,7 +363,7 @@ impl World {
 
     /// After it: what was made, and what is known from now on.
     pub fn after_once(&mut self, seat: usize, before: &BTreeSet<MessageId>) {
-        let Some(life) = self.life(seat).filter(|_| self.plan.has_dedup) else {
+        let Some(life) = self.life(seat).filter(|_| self.plan.has_dedup()) else {
             return;
         };
         let (life_number, wipes) = (life.number, life.wipes);

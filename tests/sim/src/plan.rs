@@ -7,7 +7,7 @@
 use std::fmt;
 
 use primer_proto::base::{Millis, limits};
-use primer_proto::engine::{Config, OnShort};
+use primer_proto::engine::{Config, OnShort, Placing};
 
 use crate::agenda::{MS, Micros, SECOND};
 use crate::dice::Dice;
@@ -224,6 +224,8 @@ pub(crate) struct Plan {
     pub has_terms: bool,
     /// Messages have keys.
     pub has_keys: bool,
+    /// Some batches are larger than a frame.
+    pub has_large: bool,
     /// What fails too often, or is rejected, goes on as a dead letter.
     pub has_letters: bool,
     /// How often that is, where the producer does not say it.
@@ -235,9 +237,8 @@ pub(crate) struct Plan {
     pub has_leaks: bool,
     /// So often members compare what they hold; mostly as often as elsewhere, and seldom in a run's time.
     pub inventory_after: Millis,
-    /// Orders are put in again and again, by dedup keys, into one more queue.
-    pub has_dedup: bool,
-    /// How long equal keys are one, in ms.
+    /// Orders are put in again and again, by dedup keys, into one more queue: so long equal keys are one there, in
+    /// ms; 0 where there is no such queue.
     pub dedup_window: Millis,
     /// Two more queues are purged, paused and limited while they are used.
     pub has_told: bool,
@@ -245,6 +246,8 @@ pub(crate) struct Plan {
     pub budgets: Vec<u64>,
     /// Members are in so many zones; none says so where it is 0.
     pub zones: usize,
+    /// Holders are chosen anew for each batch.
+    pub shuffles_each: bool,
     /// One more queue, with groups.
     pub has_groups: bool,
     /// Away for this long means retired, where that class is on.
@@ -309,15 +312,16 @@ impl Plan {
             has_browsers: false,
             has_terms: false,
             has_keys: false,
+            has_large: false,
             has_letters: false,
             max_attempts: u32::MAX,
             has_returns: false,
             has_leaks: false,
             inventory_after: limits::INVENTORY_MS,
-            has_dedup: false,
-            dedup_window: 1,
+            dedup_window: 0,
             has_told: false,
             zones: 0,
+            shuffles_each: false,
             budgets: Vec::new(),
             retire_after: dice.range(4_000, 12_000),
             is_pristine,
@@ -377,11 +381,15 @@ impl Plan {
         } else {
             0
         };
+        self.shuffles_each = Dice::new(seed, 44).percent(10);
         self.draw_budgets(&mut Dice::new(seed, 24));
         self.has_keys = Dice::new(seed, 26).percent(35);
+        self.has_large =
+            self.has_keys && self.budgets.is_empty() && Dice::new(seed, 40).percent(10);
         let mut dice = Dice::new(seed, 33);
-        self.has_dedup = dice.percent(30);
-        self.dedup_window = dice.range(2_000, 20_000);
+        if dice.percent(30) {
+            self.dedup_window = dice.range(2_000, 20_000);
+        }
     }
 
     /// Links that end would have everything said again, so in these runs none does. Nor does anybody leave:
@@ -448,7 +456,7 @@ impl Plan {
         (plan.has_terms, plan.has_letters, plan.has_returns) = (false, false, false);
         plan.has_told = false;
         plan.budgets.clear();
-        (plan.has_keys, plan.has_dedup) = (false, false);
+        (plan.has_keys, plan.has_large, plan.dedup_window) = (false, false, 0);
         (plan.producers, plan.consumers) = (0, 0);
         (plan.has_deaf_member, plan.is_mourned) = (false, false);
         plan.delay = 500;
@@ -477,6 +485,9 @@ impl Plan {
         if self.zones > 0 {
             config.zone = format!("zone-{}", seat % self.zones);
         }
+        if self.shuffles_each {
+            config.placing = Placing::ShuffleEach;
+        }
         if let Some(budget) = self.budgets.get(seat) {
             config.memory_bytes_max = *budget;
         }
@@ -495,6 +506,11 @@ impl Plan {
             Class::Twins,
         ];
         deadly.iter().any(|class| self.has(*class))
+    }
+
+    /// Whether orders are put in again and again.
+    pub const fn has_dedup(&self) -> bool {
+        self.dedup_window > 0
     }
 
     /// Whether a class is on.
@@ -533,12 +549,14 @@ impl fmt::Display for Plan {
             (self.has_groups, " groups"),
             (self.has_terms, " terms"),
             (self.has_keys, " keyed"),
-            (self.has_dedup, " dedup"),
+            (self.has_large, " large"),
+            (self.has_dedup(), " dedup"),
             (self.has_letters, " letters"),
             (self.has_returns, " returns"),
             (self.has_leaks, " leaks"),
             (self.has_told, " told"),
             (self.zones > 0, " zones"),
+            (self.shuffles_each, " shuffled"),
             (!self.budgets.is_empty(), " little-memory"),
         ] {
             if is {

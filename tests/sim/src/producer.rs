@@ -17,10 +17,16 @@ use crate::world::{Phase, World};
 /// Calls of one producer that wait for their answer at a time.
 const OPEN_MAX: u32 = 8;
 
+/// Values that a producer counts from here on are large ones, and this large: a few of them do not fit into one
+/// frame.
+pub(crate) const LARGE_FROM: u64 = 1 << 32;
+const LARGE_BYTES: u64 = 300_000;
+
 /// The body of a value: its text and some padding that only this value has.
 pub(crate) fn body_of(value: Value) -> Bytes {
     let mut body = value.to_string().into_bytes();
     let padding = match value.counter % 64 {
+        _ if value.counter >= LARGE_FROM => LARGE_BYTES,
         0 => 5_000,
         n => (n * 7 + value.process) % 50,
     };
@@ -64,7 +70,7 @@ impl World {
         };
         let options = self.draw_options();
         let on_short = short_of(options.on_short.unwrap_or(self.plan.on_short));
-        let values: Vec<Value> = (0..count).map(|_| self.next_value(client)).collect();
+        let values = self.next_values(client, count);
         let options = self.draw_terms(seat, options, &values);
         for value in &values {
             self.record_enqueue((seat, client, queue), *value, Kind::Invoke, None);
@@ -118,12 +124,22 @@ impl World {
         self.ask(seat, command, what);
     }
 
-    fn next_value(&mut self, client: usize) -> Value {
+    /// So many; or now and then several large ones, where there is something that needs them.
+    fn next_values(&mut self, client: usize, count: u64) -> Vec<Value> {
+        let (count, first) = if self.plan.has_large && self.large_dice.percent(3) {
+            (self.large_dice.range(4, 8), LARGE_FROM)
+        } else {
+            (count, 0)
+        };
+        (0..count).map(|_| self.next_value(client, first)).collect()
+    }
+
+    fn next_value(&mut self, client: usize, first: u64) -> Value {
         let client = &mut self.users.clients[client];
         client.counter += 1;
         Value {
             process: client.process,
-            counter: client.counter,
+            counter: first + client.counter,
         }
     }
 
@@ -244,7 +260,7 @@ mod tests {
 
     #[test]
     fn a_body_leads_back_to_its_value_and_a_damaged_one_to_nothing() {
-        for counter in 1..200 {
+        for counter in (1..200).chain([LARGE_FROM + 7]) {
             let value = Value {
                 process: 3,
                 counter,

@@ -24,36 +24,43 @@ enum Wipe {
 }
 
 impl World {
-    /// What a member holds of everything unfinished, where the next input may make it drop all that.
-    pub fn at_risk(&self, seat: usize, input: &Input) -> Vec<MessageId> {
+    /// What a member holds of everything unfinished, where the next input may make it drop all that;
+    /// none where it may not.
+    pub fn at_risk(&self, seat: usize, input: &Input) -> Option<Vec<MessageId>> {
         let place = &self.seats[seat];
-        let is_of_queues = matches!(
+        let life = place.life.as_ref().filter(|_| place.is_in_danger())?;
+        // News of members and of the metadata may; what is said of queues, or that one is there, not.
+        let is_harmless = matches!(
             input,
             Input::Message {
-                message: Message::Queue(_),
+                message: Message::Queue(_)
+                    | Message::Heartbeat(_)
+                    | Message::Stock(_)
+                    | Message::StockAsk
+                    | Message::Host(_),
                 ..
             }
         );
-        let Some(life) = place.life.as_ref().filter(|_| place.is_in_danger()) else {
-            return Vec::new();
-        };
-        if is_of_queues {
-            return Vec::new();
+        if is_harmless {
+            return None;
         }
         let unfinished = self.ledger.open.keys().chain(self.ledger.closing.keys());
-        // Those whose producers were told nothing certain are known by having been sent.
+        // Those whose producers were told nothing certain are known by having been sent, and what went
+        // into a group late, by a consumer that may settle it yet.
+        let delivered = self.users.held.values().map(|held| &held.handle.id);
         let held: BTreeSet<MessageId> = unfinished
             .chain(self.ledger.sent.keys())
+            .chain(delivered)
             .chain(self.forwards.answered())
             .filter(|id| life.engine.holds(**id))
             .copied()
             .collect();
-        held.into_iter().collect()
+        Some(held.into_iter().collect())
     }
 
     /// After a call of an engine, before its effects: its copies may have another name now, or be
     /// gone. `held` is what [`World::at_risk`] said before the call.
-    pub fn track_store(&mut self, seat: usize, effects: &[Effect], held: &[MessageId]) {
+    pub fn track_store(&mut self, seat: usize, effects: &[Effect], held: Option<&[MessageId]>) {
         let Some(life) = &mut self.seats[seat].life else {
             return;
         };
@@ -81,6 +88,10 @@ impl World {
         let ended = std::mem::replace(&mut life.stores, vec![store]);
         self.ledger.ended.extend(&ended);
         self.ended_for_good(seat, &ended);
+        let held = held.unwrap_or_else(|| {
+            self.violation("leave", format!("m{seat} dropped its copies for no reason"));
+            &[]
+        });
         match wipe {
             Wipe::Left => self.dropped(seat, held),
             Wipe::Evicted => self.put_aside(seat, held),

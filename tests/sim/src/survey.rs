@@ -174,12 +174,4 @@ impl World {
         }
         None
     }
-
-    /// The sum of a gauge over all living members.
-    pub fn gauge(&self, name: &str) -> u64 {
-        let stats = self.living().map(|(_, life)| life.engine.stats());
-        stats
-            .map(|stats| stats.get(name).copied().unwrap_or_default())
-            .sum()
-    }
 }

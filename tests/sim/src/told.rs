@@ -284,8 +284,10 @@ impl World {
 
     fn told_put_answered(&mut self, seat: usize, (number, is_paused): (u64, bool), answer: Answer) {
         let refusal = answer.as_ref().err().map(|error| error.number());
-        // Who leaves has another accept it, which may know of a pause that is not known here yet.
-        let by_another = self.plan.has(Class::Leave) && self.told.has_pause;
+        // Who leaves or is short of memory has another accept it, which may know of a pause that is not
+        // known here yet.
+        let may_ask = self.plan.has(Class::Leave) || !self.plan.budgets.is_empty();
+        let by_another = may_ask && self.told.has_pause;
         if is_paused != (refusal == Some(204)) && (is_paused || !by_another) {
             let detail = format!("m{seat}: paused {is_paused}, {number} answered {answer:?}");
             self.violation("paused", detail);

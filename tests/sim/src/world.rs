@@ -202,6 +202,7 @@ pub(crate) struct World {
     pub net_dice: Dice,
     pub fault_dice: Dice,
     pub user_dice: Dice,
+    pub large_dice: Dice,
     /// Who uses the queue with groups.
     pub fan_dice: Dice,
     pub browse_dice: Dice,
@@ -286,6 +287,7 @@ impl World {
             net_dice: Dice::new(seed, 2),
             fault_dice: Dice::new(seed, 3),
             user_dice: Dice::new(seed, 4),
+            large_dice: Dice::new(seed, 41),
             fan_dice: Dice::new(seed, 10),
             forwards: ForwardBook::default(),
             lines: LinesBook::new(seed),
@@ -497,7 +499,7 @@ impl World {
         life.engine.handle(now, input, &mut effects);
         self.after_look(seat, before);
         self.track_identity(seat, &effects);
-        self.track_store(seat, &effects, &held);
+        self.track_store(seat, &effects, held.as_deref());
         self.after_once(seat, &once);
         for effect in effects.drain(..) {
             self.apply(seat, effect);

@@ -252,7 +252,7 @@ static void the_library_is_the_header_s(void) {
     CHECK(!strcmp(primer_version(), PRIMER_VERSION_WANTED));
     CHECK(!strcmp(primer_code_name(PRIMER_E_LEASE_LOST), "LeaseLost"));
     CHECK(!strcmp(primer_code_name(12345), "Unknown"));
-    CHECK(sizeof(primer_receipt_t) == 24 && sizeof(primer_options_t) == 184);
+    CHECK(sizeof(primer_receipt_t) == 24 && sizeof(primer_options_t) == 192);
 }
 
 static const test_t TESTS[] = {

@@ -328,6 +328,7 @@ static void each_new_option_is_judged_under_its_own_name(void) {
     } wrong[] = {
         {"advertise", offsetof(primer_options_t, advertise), "nowhere"},
         {"zone", offsetof(primer_options_t, zone), "a\tb"},
+        {"placement", offsetof(primer_options_t, placement), "anywhere"},
         {"discover", offsetof(primer_options_t, discover), "everywhere"},
         {"data_dir", offsetof(primer_options_t, data_dir), ""},
         {"secret", offsetof(primer_options_t, secret), "weak"},

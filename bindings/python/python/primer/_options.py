@@ -17,6 +17,9 @@ IfNoGroup: TypeAlias = Literal["hold", "drop", "refuse"]
 Discover: TypeAlias = Literal["local", "none"]
 """How members are looked for, beside seeds: among this user's processes on this machine, or not at all."""
 
+Placement: TypeAlias = Literal["sticky", "shuffle_each"]
+"""How the members that get copies are chosen: few sets of members at a time, or anew for each enqueue."""
+
 Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
 """Headers of a message; pairs where a name may repeat. Their order is kept."""
 
@@ -45,6 +48,8 @@ class Options(TypedDict, total=False):
     """A directory of this member's own: it is the same member again after a restart."""
     copies: int
     """Copies of a message by default; as many as there are members, up to 2."""
+    placement: Placement
+    """How the members that get copies are chosen; "sticky"."""
     on_short: OnShort
     """What to do with fewer copies; "degrade"."""
     enqueue_timeout: Duration

@@ -37,7 +37,7 @@ class Event:
     at_ms: int
     """Wall-clock milliseconds since 1970."""
     kind: str
-    """joined, left, suspect, unreachable, reachable, split, healed, conflict, evicted or takeover."""
+    """joined, left, suspect, unreachable, reachable, split, healed, conflict, evicted, takeover or refused."""
     member: str
     """The id of the member that it happened to."""
     name: str

@@ -7,7 +7,7 @@ use primer_proto::base::nearest;
 
 use super::{Discover, Options};
 use crate::trust::Secret;
-use crate::{Error, ErrorKind, OnShort, Result};
+use crate::{Error, ErrorKind, OnShort, Placing, Result};
 
 /// Every key, in the order of surface.md.
 pub(super) const KEYS: &[&str] = &[
@@ -20,6 +20,7 @@ pub(super) const KEYS: &[&str] = &[
     "discover",
     "data_dir",
     "copies",
+    "placement",
     "on_short",
     "enqueue_timeout_ms",
     "lease_ms",
@@ -56,6 +57,7 @@ impl Options {
             "discover" => self.discover = Some(discover(value)?),
             "data_dir" => self.data_dir = Some(directory(value)?),
             "copies" => self.copies = Some(number("copies", value)?),
+            "placement" => self.placement = placement(value)?,
             "on_short" => self.on_short = on_short(value)?,
             "enqueue_timeout_ms" => {
                 self.enqueue_timeout = Some(span("enqueue_timeout_ms", value)?);
@@ -98,6 +100,18 @@ fn on_short(value: &str) -> Result<OnShort> {
         _ => Err(wrong(
             "on_short is degrade, fail or wait",
             "on_short",
+            value,
+        )),
+    }
+}
+
+fn placement(value: &str) -> Result<Placing> {
+    match value {
+        "sticky" => Ok(Placing::Sticky),
+        "shuffle_each" => Ok(Placing::ShuffleEach),
+        _ => Err(wrong(
+            "placement is sticky or shuffle_each",
+            "placement",
             value,
         )),
     }

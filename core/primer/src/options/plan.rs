@@ -81,6 +81,7 @@ impl Options {
         config.seeds = seeds.filter(|seed| Name::parse(seed).is_none()).collect();
         config.name = self.name;
         config.zone = self.zone;
+        config.placing = self.placement;
         config.copies = self.copies;
         config.on_short = self.on_short;
         config.memory_bytes_max = self.memory_bytes_max.unwrap_or_else(memory::budget);

@@ -37,6 +37,7 @@ fn every_key_reaches_the_engine() {
         ("discover", "none"),
         ("data_dir", scratch.path().to_str().unwrap()),
         ("copies", "3"),
+        ("placement", "shuffle_each"),
         ("on_short", "fail"),
         ("enqueue_timeout_ms", "11"),
         ("lease_ms", "12"),
@@ -63,6 +64,7 @@ fn every_key_reaches_the_engine() {
     assert_eq!(config.cluster, cluster_id("shop"));
     assert_eq!(config.member, member_id(config.cluster, "till"));
     assert_eq!((&*config.name, &*config.zone), ("till", "attic"));
+    assert_eq!(config.placing, Placing::ShuffleEach);
     assert!(!config.is_ephemeral);
     assert_eq!(config.address.as_deref(), Some("till.internal:4"));
     assert_eq!(config.seeds, ["127.0.0.1:1", "localhost:2"]);
@@ -97,6 +99,7 @@ fn a_bad_value_names_its_key_and_itself() {
         ("retire_after_ms", "0"),
         ("retire_after_ms", "31536000001"),
         ("copies", "0"),
+        ("placement", "anywhere"),
         ("copies", "17"),
         ("copies", "99999"),
         ("copies", "two"),

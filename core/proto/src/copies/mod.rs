@@ -17,5 +17,5 @@ pub(crate) use message::{
     IDS_MAX, own_body, read_headers, read_holders, read_owed, read_own, read_terms, weigh,
     write_headers, write_holders, write_owed, write_own,
 };
-pub use placement::{Candidate, Placement, Zone};
+pub use placement::{Candidate, Placement, Placing, Zone};
 pub use terms::{Asked, Terms, dead_letter_of, key_rank, redriven_of};

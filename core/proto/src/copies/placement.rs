@@ -29,6 +29,17 @@ impl Zone {
     }
 }
 
+/// How holders are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Placing {
+    /// From few copysets at a time, so that few sets of members hold everything of some message.
+    #[default]
+    Sticky,
+    /// Anew for each batch: the load is spread evenly within moments, and any loss of as many members at
+    /// once as there are copies loses something.
+    ShuffleEach,
+}
+
 /// Who can take a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Candidate {
@@ -45,6 +56,7 @@ pub struct Candidate {
 pub struct Placement {
     me: Holder,
     zone: Zone,
+    placing: Placing,
     candidates: Vec<Candidate>,
     orders: Vec<Vec<Holder>>,
     /// Lists made so far from (order, copies), shared by all messages placed with them.
@@ -60,10 +72,11 @@ pub struct Placement {
 impl Placement {
     /// Copysets of `me` alone, which is in `zone`.
     #[must_use]
-    pub fn new(me: Holder, zone: Zone, chance: Chance) -> Self {
+    pub fn new(me: Holder, zone: Zone, placing: Placing, chance: Chance) -> Self {
         Self {
             me,
             zone,
+            placing,
             candidates: Vec::new(),
             orders: Vec::new(),
             made: BTreeMap::new(),
@@ -100,6 +113,10 @@ impl Placement {
 
     /// The holders of the next batch: this member first, then up to `copies - 1` others.
     pub fn pick(&mut self, now: Instant, copies: u16) -> Holders {
+        if self.placing == Placing::ShuffleEach {
+            let order = self.draw();
+            return self.choose(&order, copies).into();
+        }
         if now >= self.renew && !self.orders.is_empty() {
             self.oldest = (self.oldest + 1) % self.orders.len();
             let order = self.oldest;
@@ -119,15 +136,21 @@ impl Placement {
             return holders.clone();
         }
         let others = self.orders.get(self.turn).map_or(&[][..], Vec::as_slice);
-        let wanted = usize::from(copies.saturating_sub(1));
-        let mut chosen: Vec<Holder> = others.iter().take(wanted).copied().collect();
-        // Two orders may choose the same members: then they are one list, and one frame.
-        chosen.sort_unstable();
-        chosen.insert(0, self.me);
+        let chosen = self.choose(others, copies);
         let known = self.made.values().find(|made| ***made == *chosen).cloned();
         let holders = known.unwrap_or_else(|| chosen.into());
         self.made.insert(key, holders.clone());
         holders
+    }
+
+    /// This member and the first of an order. Two orders may choose the same members: then they are one
+    /// list, and one frame.
+    fn choose(&self, order: &[Holder], copies: u16) -> Vec<Holder> {
+        let wanted = usize::from(copies.saturating_sub(1));
+        let mut chosen: Vec<Holder> = order.iter().take(wanted).copied().collect();
+        chosen.sort_unstable();
+        chosen.insert(0, self.me);
+        chosen
     }
 
     /// A candidate that is not in `holders` yet, of those one with the most memory left, by levels, in the
@@ -213,7 +236,8 @@ mod tests {
     }
 
     fn placement(others: u64) -> Placement {
-        let mut placement = Placement::new(holder(0), Zone::of("here"), Chance::new(3));
+        let mut placement =
+            Placement::new(holder(0), Zone::of("here"), Placing::Sticky, Chance::new(3));
         let others = (1..=others).map(|n| candidate(n, 0, ""));
         placement.set_candidates(Instant(0), others.collect());
         placement
@@ -254,6 +278,30 @@ mod tests {
             .flatten()
             .collect();
         assert_eq!(long.len(), 7);
+    }
+
+    #[test]
+    fn each_batch_may_have_its_own_copyset() {
+        let mut placement = placement(6);
+        placement.placing = Placing::ShuffleEach;
+        let mut sets = BTreeSet::new();
+        for _ in 0..500 {
+            let holders = placement.pick(Instant(0), 3);
+            assert_eq!((holders.len(), holders[0]), (3, holder(0)));
+            assert!(holders[1] < holders[2]);
+            sets.insert(holders.to_vec());
+        }
+        // Every two of six.
+        assert_eq!(sets.len(), 15);
+        let candidates = [
+            candidate(1, 2, ""),
+            candidate(2, 0, ""),
+            candidate(3, 0, ""),
+        ];
+        placement.set_candidates(Instant(1), candidates.to_vec());
+        for _ in 0..50 {
+            assert!(!placement.pick(Instant(1), 3).contains(&holder(1)));
+        }
     }
 
     #[test]

@@ -17,6 +17,10 @@ pub(super) struct Ring {
     flight: VecDeque<(usize, Input)>,
     /// Who does not hear browses and redrives: a member that is slow, or too old to know them.
     pub(super) deaf: BTreeSet<usize>,
+    /// What those were sent that they did not hear, of enqueues.
+    unheard: BTreeMap<usize, u64>,
+    /// After so many parts of enqueues no further ones are heard.
+    pub(super) deaf_after: Option<u32>,
     /// Copies are on their way for ever.
     pub(super) is_stuck: bool,
     pub(super) answers: BTreeMap<Ticket, Answer>,
@@ -45,6 +49,8 @@ impl Ring {
             links: BTreeMap::new(),
             flight: VecDeque::new(),
             deaf: BTreeSet::new(),
+            unheard: BTreeMap::new(),
+            deaf_after: None,
             is_stuck: false,
             answers: BTreeMap::new(),
             shown: Vec::new(),
@@ -139,7 +145,14 @@ impl Ring {
                 {
                     return;
                 }
-                Queue::EnqueueFor(_) if self.deaf.contains(&to) => return,
+                Queue::EnqueueFor(_) if self.deaf.contains(&to) => {
+                    *self.unheard.entry(to).or_default() += 1;
+                    return;
+                }
+                Queue::EnqueuePart(_) if self.deaf_after == Some(0) => return,
+                Queue::EnqueuePart(_) => {
+                    self.deaf_after = self.deaf_after.map(|left| left - 1);
+                }
                 Queue::Repl(_) if self.is_stuck => return,
                 Queue::Browsed(browsed) => self.shown.push(browsed.clone()),
                 _ => {}
@@ -155,6 +168,11 @@ impl Ring {
             self.flight
                 .push_back((to, Input::Message { link, message }));
         }
+    }
+
+    /// How many enqueues of others a deaf member did not hear.
+    pub(super) fn unheard(&self, seat: usize) -> u64 {
+        self.unheard.get(&seat).copied().unwrap_or_default()
     }
 
     pub(super) fn settle(&mut self) {

@@ -288,6 +288,9 @@ pub enum EventKind {
     Evicted,
     /// This member took over messages of a lost owner; the detail says how many.
     Takeover,
+    /// This member was refused where it dials: another cluster, another secret, a name in use, another
+    /// version. The detail says where and why. Told once for each reason, and again after a link there.
+    Refused,
 }
 
 impl EventKind {
@@ -305,6 +308,7 @@ impl EventKind {
             EventKind::Reachable => "reachable",
             EventKind::Conflict => "conflict",
             EventKind::Takeover => "takeover",
+            EventKind::Refused => "refused",
         }
     }
 }

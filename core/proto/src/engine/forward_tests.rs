@@ -8,7 +8,72 @@ use super::*;
 use crate::base::limits;
 use crate::copies::Asked;
 
+/// What a message of these tests with the largest body takes of a memory budget.
+const LARGE: u64 = limits::BODY_BYTES_MAX as u64 + limits::MESSAGE_OVERHEAD_BYTES;
+
 impl Ring {
+    /// Members with room for so many of the largest bodies; 0 for any number.
+    fn within(budgets: &[u64]) -> Self {
+        let mut ring = Self::apart(budgets.len());
+        for (seat, budget) in budgets.iter().enumerate() {
+            if *budget > 0 {
+                ring.engines[seat].config.memory_bytes_max = *budget * LARGE;
+                let config = ring.engines[seat].config.clone();
+                ring.engines[seat] = Engine::new(config, Now::default());
+            }
+        }
+        for a in 0..budgets.len() {
+            for b in a + 1..budgets.len() {
+                ring.link(a, b);
+            }
+        }
+        ring
+    }
+
+    /// Puts in so many of the largest bodies at once, each held by that member alone.
+    fn fill(&mut self, seat: usize, count: usize) {
+        let bodies = vec![vec![7; limits::BODY_BYTES_MAX]; count];
+        let ticket = self.put_all(seat, bodies, alone());
+        match self.answers.remove(&ticket) {
+            Some(Ok(Reply::Receipts(receipts))) => {
+                assert_eq!(receipts[0].id.origin.0, seat as u64 + 1);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Enough time for everyone to hear of everyone's memory.
+    fn tell_levels(&mut self) {
+        self.pass(1_000);
+        self.pass(1_000);
+    }
+
+    fn put_all(&mut self, seat: usize, bodies: Vec<Vec<u8>>, options: EnqueueOptions) -> Ticket {
+        let ticket = self.put_unheard(seat, bodies, options);
+        self.settle();
+        ticket
+    }
+
+    /// The same, and nobody hears of anything before somebody else is told something.
+    fn put_unheard(
+        &mut self,
+        seat: usize,
+        bodies: Vec<Vec<u8>>,
+        options: EnqueueOptions,
+    ) -> Ticket {
+        let queue = self.engines[seat].queue("jobs").unwrap();
+        let messages = bodies.into_iter().map(|body| NewMessage {
+            body: body.into(),
+            headers: None,
+        });
+        let command = Command::EnqueueMany {
+            queue,
+            messages: messages.collect(),
+            options,
+        };
+        self.tell(seat, command)
+    }
+
     /// A leave that cannot end: a consumer of the member has a message for long.
     fn begin_leave(&mut self, seat: usize) -> Leased {
         let alone = EnqueueOptions {
@@ -58,6 +123,23 @@ impl Ring {
 
     fn stat(&self, seat: usize, name: &str) -> u64 {
         self.engines[seat].stats()[name]
+    }
+}
+
+fn alone() -> EnqueueOptions {
+    EnqueueOptions {
+        copies: Some(1),
+        ..EnqueueOptions::default()
+    }
+}
+
+fn with_key(key: &str) -> EnqueueOptions {
+    EnqueueOptions {
+        terms: Asked {
+            key: Some(key.into()),
+            ..Asked::default()
+        },
+        ..alone()
     }
 }
 
@@ -229,21 +311,191 @@ fn what_waits_for_its_taker_is_bounded_in_number_and_in_bytes() {
     let ticket = ring.put(0, "x", EnqueueOptions::default());
     assert_eq!(ring.error(ticket).number(), 203);
 
-    let queue = ring.engines[0].queue("jobs").unwrap();
-    let messages = vec![
-        NewMessage {
-            body: large.into_bytes().into(),
-            headers: None,
+    let mut ring = Ring::new(2);
+    ring.begin_leave(0);
+    let many = vec![large.into_bytes(); 17];
+    let ticket = ring.put_all(0, many, EnqueueOptions::default());
+    assert_eq!(ring.error(ticket).number(), 104);
+}
+
+#[test]
+fn a_batch_larger_than_a_frame_is_taken_whole_and_in_order() {
+    let mut ring = Ring::new(3);
+    let bodies: Vec<Vec<u8>> = (0..9).map(|n| vec![n; 400 << 10]).collect();
+    let mut origins = Vec::new();
+    for seat in 0..3 {
+        let ticket = ring.put_all(seat, bodies.clone(), with_key("k"));
+        let Some(Ok(Reply::Receipts(receipts))) = ring.answers.remove(&ticket) else {
+            panic!("no receipts");
         };
-        3
-    ];
-    let options = EnqueueOptions::default();
-    let batch = Command::EnqueueMany {
-        queue,
-        messages,
-        options,
+        let first = receipts[0].id;
+        for (n, receipt) in (0..).zip(&receipts) {
+            assert_eq!(receipt.id.sequence, first.sequence + n);
+        }
+        origins.push(first.origin.0);
+    }
+    assert!(origins.iter().all(|origin| *origin == origins[0]));
+    let home = origins[0] as usize - 1;
+    for body in bodies.iter().cycle().take(27) {
+        let leased = ring.lease(home, 5_000);
+        assert_eq!(leased.body, *body);
+        assert!(ring.ask(home, Command::Ack(leased.handle)).is_ok());
+    }
+}
+
+#[test]
+fn a_large_batch_of_which_a_part_is_lost_is_accepted_by_nobody() {
+    let mut ring = Ring::new(2);
+    ring.begin_leave(0);
+    ring.deaf_after = Some(1);
+    let ticket = ring.put_all(0, vec![vec![7; 400 << 10]; 4], alone());
+    assert!(!ring.answers.contains_key(&ticket));
+    ring.cut(0, 1);
+    assert_eq!(ring.error(ticket).number(), 302);
+    assert_eq!(ring.stat(1, "enqueued"), 0);
+}
+
+#[test]
+fn what_is_new_goes_to_a_member_with_room_while_there_is_one() {
+    let mut ring = Ring::within(&[10, 10, 0]);
+    // No row has told anything yet, and this one has room.
+    ring.fill(0, 7);
+    ring.fill(1, 6);
+    ring.tell_levels();
+    assert_eq!(ring.stat(0, "memory_level"), 1);
+    for _ in 0..3 {
+        let ticket = ring.put(0, "x", EnqueueOptions::default());
+        let receipt = ring.receipt(ticket);
+        assert!([2, 3].contains(&receipt.id.origin.0));
+        assert_eq!((receipt.copies, receipt.wanted), (2, 2));
+    }
+    assert_eq!(ring.stat(0, "enqueues_forwarded"), 3);
+    ring.fill(1, 1);
+    ring.tell_levels();
+    for _ in 0..3 {
+        let ticket = ring.put(1, "x", alone());
+        assert_eq!(ring.receipt(ticket).id.origin.0, 3);
+    }
+}
+
+#[test]
+fn with_nobody_who_has_room_it_stays_here_until_it_is_refused() {
+    let mut ring = Ring::within(&[20, 10]);
+    ring.fill(1, 7);
+    ring.tell_levels();
+    ring.fill(0, 19);
+    assert_eq!(ring.stat(0, "memory_level"), 3);
+    let ticket = ring.put(0, "x", alone());
+    assert_eq!(ring.error(ticket).number(), 203);
+    assert_eq!(ring.stat(0, "enqueues_forwarded"), 0);
+}
+
+#[test]
+fn a_taker_without_room_is_passed_over_and_one_that_is_short_keeps_what_it_took() {
+    let mut ring = Ring::within(&[10, 10, 10]);
+    ring.fill(0, 7);
+    // Nobody hears of these before the next is put in: both had room when they last told.
+    for (seat, count) in [(1, 10), (2, 9)] {
+        let bodies = vec![vec![7; limits::BODY_BYTES_MAX]; count];
+        ring.put_unheard(seat, bodies, alone());
+        assert!(ring.stat(seat, "memory_level") > 1);
+    }
+    let tickets = [0, 0].map(|seat| ring.put_unheard(seat, vec![vec![8]], alone()));
+    ring.settle();
+    for ticket in tickets {
+        match ring.answers.remove(&ticket) {
+            Some(Ok(Reply::Receipts(receipts))) => assert_eq!(receipts[0].id.origin.0, 3),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(ring.stat(1, "enqueues_failed"), 0);
+    // Now all are known to be short, and it stays here.
+    ring.tell_levels();
+    let ticket = ring.put(0, "x", alone());
+    assert_eq!(ring.receipt(ticket).id.origin.0, 1);
+    assert_eq!(ring.stat(0, "forwards"), 0);
+    assert_eq!(ring.stat(0, "indeterminate_outcomes"), 0);
+}
+
+#[test]
+fn where_all_that_seemed_to_have_room_have_none_the_asked_member_judges_itself() {
+    let mut ring = Ring::within(&[10, 10]);
+    ring.fill(0, 7);
+    let bodies = vec![vec![7; limits::BODY_BYTES_MAX]; 10];
+    ring.put_unheard(1, bodies, alone());
+    let ticket = ring.put(0, "x", alone());
+    assert_eq!(ring.receipt(ticket).id.origin.0, 1);
+    assert_eq!(ring.stat(0, "enqueues_forwarded"), 1);
+}
+
+#[test]
+fn who_is_short_of_memory_and_may_ask_nobody_more_accepts_itself() {
+    let mut ring = Ring::within(&[10, 0]);
+    ring.fill(0, 7);
+    ring.deaf.insert(1);
+    for _ in 0..limits::FORWARDS_MAX {
+        ring.put(0, "x", alone());
+    }
+    assert_eq!(ring.stat(0, "forwards"), limits::FORWARDS_MAX as u64);
+    let ticket = ring.put(0, "x", alone());
+    assert_eq!(ring.receipt(ticket).id.origin.0, 1);
+}
+
+#[test]
+fn a_key_goes_to_its_home_whatever_its_level_and_the_home_says_when_it_is_full() {
+    let mut ring = Ring::within(&[20, 0]);
+    let home = |ring: &mut Ring, key: &str| {
+        let ticket = ring.put(1, "x", with_key(key));
+        ring.receipt(ticket).id.origin.0
     };
-    assert_eq!(ring.ask(0, batch).unwrap_err().number(), 104);
+    let key = (0..)
+        .map(|n| format!("{n}"))
+        .find(|key| home(&mut ring, key) == 1);
+    let key = key.unwrap();
+    ring.fill(0, 14);
+    ring.tell_levels();
+    assert_eq!(ring.stat(0, "memory_level"), 1);
+    for seat in [0, 1] {
+        let ticket = ring.put(seat, "x", with_key(&key));
+        assert_eq!(ring.receipt(ticket).id.origin.0, 1);
+    }
+    let body = "x".repeat(limits::BODY_BYTES_MAX);
+    while ring.stat(0, "memory_level") < 3 {
+        let ticket = ring.put(0, &body, with_key(&key));
+        assert_eq!(ring.receipt(ticket).id.origin.0, 1);
+    }
+    let forwarded = ring.stat(1, "enqueues_forwarded");
+    for seat in [0, 1] {
+        let ticket = ring.put(seat, "x", with_key(&key));
+        let error = ring.error(ticket);
+        assert_eq!(error.number(), 203);
+        let context = error.context().iter();
+        let level = context.clone().find(|(name, _)| *name == "memory_level");
+        assert_eq!(level.unwrap().1, "3");
+    }
+    assert_eq!(ring.stat(1, "enqueues_forwarded"), forwarded + 1);
+    assert_eq!(ring.stat(0, "enqueues_forwarded"), 0);
+}
+
+#[test]
+fn at_most_once_is_sent_to_one_taker_and_in_doubt_when_that_does_not_answer() {
+    let mut ring = Ring::within(&[10, 0, 0]);
+    ring.fill(0, 7);
+    ring.deaf.extend([1, 2]);
+    let options = EnqueueOptions {
+        terms: Asked {
+            is_at_most_once: true,
+            ..Asked::default()
+        },
+        ..EnqueueOptions::default()
+    };
+    let ticket = ring.put(0, "x", options);
+    for _ in 0..50 {
+        ring.pass(limits::ENQUEUE_TIMEOUT_MS / 50);
+    }
+    assert_eq!(ring.error(ticket).number(), 302);
+    let asked: u64 = [1, 2].map(|seat| ring.unheard(seat)).iter().sum();
+    assert_eq!(asked, 1);
 }
 
 #[test]

@@ -17,8 +17,8 @@ use crate::membership::{CardList, Heartbeat, Meta, Probe, Rival};
 use crate::metadata::{Exchange, Stock};
 use crate::queue::Message as Queue;
 use crate::queue::{
-    Browse, Browsed, Claim, Deliver, Differ, Done, EnqueueFor, Examined, Explained, Forget, HintOk,
-    Inventory, LeaseHint, Recall, Recalled, Redrive, Remember, Replied, Taken,
+    Browse, Browsed, Claim, Deliver, Differ, Done, EnqueueFor, EnqueuePart, Examined, Explained,
+    Forget, HintOk, Inventory, LeaseHint, Recall, Recalled, Redrive, Remember, Replied, Taken,
 };
 use crate::wire::Reader;
 
@@ -96,6 +96,7 @@ const RECALLED: u8 = 47;
 const INVENTORY: u8 = 48;
 const DIFFER: u8 = 49;
 const REMEMBER: u8 = 50;
+const ENQUEUE_PART: u8 = 56;
 
 /// A frame that neighbours may join is closed beyond this, so that its first messages do not wait
 /// for its last.
@@ -328,6 +329,7 @@ fn write_queue(queue: &Queue, out: &mut BytesMut) {
         Queue::LeaseHint(hint) => hint.write(out),
         Queue::HintOk(ok) => ok.write(out),
         Queue::EnqueueFor(asked) => asked.write(out),
+        Queue::EnqueuePart(part) => part.write(out),
         Queue::Taken(taken) => put(taken, out),
         Queue::Recall(recall) => put(recall, out),
         Queue::Recalled(recalled) => put(recalled, out),
@@ -369,6 +371,7 @@ fn kind(message: &Message) -> u8 {
             Queue::LeaseHint(_) => LEASE_HINT,
             Queue::HintOk(_) => HINT_OK,
             Queue::EnqueueFor(_) => ENQUEUE_FOR,
+            Queue::EnqueuePart(_) => ENQUEUE_PART,
             Queue::Taken(_) => TAKEN,
             Queue::Recall(_) => RECALL,
             Queue::Recalled(_) => RECALLED,
@@ -528,6 +531,7 @@ fn decode_batch(kind: u8, reader: &mut Reader) -> Result<Option<Queue>> {
         LEASE_HINT => Queue::LeaseHint(LeaseHint::read(reader)?),
         HINT_OK => Queue::HintOk(HintOk::read(reader)?),
         ENQUEUE_FOR => Queue::EnqueueFor(EnqueueFor::read(reader)?),
+        ENQUEUE_PART => Queue::EnqueuePart(EnqueuePart::read(reader)?),
         _ => return Ok(None),
     }))
 }

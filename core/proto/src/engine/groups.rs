@@ -92,6 +92,12 @@ impl Engine {
         self.queues.fan_of(queue, sequence)
     }
 
+    /// What the next message is called that is accepted here; for tests.
+    #[must_use]
+    pub fn next_id(&self) -> MessageId {
+        self.queues.next_id()
+    }
+
     /// The groups of a queue as this member knows them, by name.
     #[must_use]
     pub fn groups(&self, queue: &str) -> Vec<GroupEntry> {

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use super::command::Command;
 use super::frame::Message;
 use crate::base::{BootId, ClusterId, Error, LinkId, MemberId, Millis, StoreId, Ticket, limits};
+use crate::copies::Placing;
 use crate::membership::Hello;
 use crate::queue::OnShort;
 
@@ -85,6 +86,8 @@ pub struct Config {
     pub address: Option<String>,
     /// The zone that it is in: what fails together. Copies go to other zones first. May be empty.
     pub zone: String,
+    /// How it chooses who gets copies.
+    pub placing: Placing,
     /// Addresses dialled for ever.
     pub seeds: Vec<String>,
     /// Ways of looking for members whose first [`Input::Found`] a member waits for before it counts
@@ -142,6 +145,7 @@ impl Config {
             member,
             name: String::new(),
             zone: String::new(),
+            placing: Placing::Sticky,
             boot,
             store,
             incarnation: 1,

@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Engine;
+use super::command::EventKind;
 use super::effect::{Effect, Lane};
 use super::frame::Message;
 use crate::base::{BootId, Error, ErrorKind, LinkId, MemberId, Now, StoreId, Ticket};
@@ -211,8 +212,9 @@ impl Engine {
         let kept: Vec<StoreId> = hello.info().kept().collect();
         self.queues.peer_linked(now, member, boot, store, &kept);
         self.queues.peer_zone(now, member, Zone::of(&hello.zone));
-        let speaks = (hello.minor >= MINOR_TAKES, hello.minor >= MINOR_DEDUP);
-        self.queues.peer_speaks(now, member, speaks);
+        self.queues.peer_takes(member, hello.minor >= MINOR_TAKES);
+        self.queues
+            .peer_dedups(now, member, hello.minor >= MINOR_DEDUP);
         let verdict = self.watch.linked(now.mono, member);
         self.carry_out(now, verdict);
     }
@@ -273,7 +275,9 @@ impl Engine {
         } else {
             self.dialler.failed(now.mono, address, &mut self.chance)
         };
-        self.fail_joins(&joins, &Dialler::failure(address, error));
+        let error = &Dialler::failure(address, error);
+        self.fail_joins(&joins, error);
+        self.tell_refusal(now, address, error);
         // Its host answered, and nobody listens there: it ended.
         if is_refused {
             self.dialler.forget_former(address);
@@ -285,6 +289,17 @@ impl Engine {
         }
         self.choose_dials(now);
         self.finish_parting(now);
+    }
+
+    /// Who is refused will be again until somebody changes an option, and nothing else shows it.
+    fn tell_refusal(&mut self, now: Now, address: &str, error: &Error) {
+        let is_refusal = matches!(
+            error.kind(),
+            ErrorKind::Unsupported | ErrorKind::ClusterMismatch | ErrorKind::IdentityConflict
+        );
+        if is_refusal && self.dialler.is_news(address, error.number()) {
+            self.event(now, EventKind::Refused, self.me, alloc::format!("{error}"));
+        }
     }
 
     /// A way of looking for members says what it found.

@@ -31,6 +31,12 @@ impl Engine {
         self.links.contains_key(&link)
     }
 
+    /// How many messages this member holds; cheaper than [`Engine::stats`], which looks at each.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.queues.held()
+    }
+
     /// How near this member is to its memory budget: 0 to 4.
     #[must_use]
     pub fn memory_level(&self) -> u8 {

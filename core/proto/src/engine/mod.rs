@@ -33,6 +33,7 @@ pub use hosts::{HOST_BODIES_MAX, HostCall, HostExchange};
 pub use input::{Config, Input};
 pub use remember::Memo;
 
+pub use crate::copies::Placing;
 pub use crate::copies::{Asked, Terms};
 pub use crate::metadata::GroupEntry;
 pub use crate::queue::{Handle, Headers, IfNoGroup, Leased, OnShort, REPLY_TO, Receipt};
@@ -542,6 +543,7 @@ fn settings(config: &Config) -> Settings {
         repair_after: config.repair_after,
         inventory_after: config.inventory_after,
         zone: Zone::of(&config.zone),
+        placing: config.placing,
         max_attempts: config.max_attempts,
         memory_bytes_max: config.memory_bytes_max,
         body_bytes_max: config.body_bytes_max,

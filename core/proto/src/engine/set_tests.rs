@@ -3,10 +3,10 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::super::command::Command;
+use super::super::command::{Command, EventKind};
 use super::super::{Config, Input};
 use super::*;
-use crate::base::{BootId, ClusterId, LinkId, StoreId, limits};
+use crate::base::{BootId, ClusterId, ErrorKind, LinkId, StoreId, limits};
 use crate::membership::{Card, CardList, Rival};
 use crate::queue::{EnqueueOptions, NewMessage};
 
@@ -223,4 +223,36 @@ fn a_seed_whose_end_is_heard_of_before_it_came_into_the_set_is_dialled_no_more()
     let link = LinkId(8);
     give(&mut one, 0, Input::Message { link, message });
     assert!(!one.dialler.is_asked_for("10.0.0.3:7000"));
+}
+
+#[test]
+fn who_is_refused_where_it_dials_is_told_so_once_for_each_reason() {
+    const SEED: &str = "10.0.0.2:7000";
+    let mut config = Config::new(ClusterId(1), MemberId(1), BootId(1), StoreId(1));
+    config.seeds = Vec::from([SEED.into()]);
+    let (mut one, two) = (Engine::new(config, at(0)), engine(2));
+    let fails = |one: &mut Engine, ms, kind: ErrorKind| {
+        let error = crate::base::Error::new(kind).because("no");
+        let address = SEED.into();
+        let effects = give(one, ms, Input::DialFailed { address, error });
+        let told = effects.into_iter().filter_map(|effect| match effect {
+            Effect::Event(event) if event.kind == EventKind::Refused => Some(event),
+            _ => None,
+        });
+        told.collect::<Vec<_>>()
+    };
+    // Nobody there is no refusal.
+    assert!(fails(&mut one, 1, ErrorKind::Unreachable).is_empty());
+    let told = fails(&mut one, 2, ErrorKind::ClusterMismatch);
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].member, MemberId(1));
+    let detail = &told[0].detail;
+    assert!(detail.contains(SEED) && detail.contains("no"), "{detail}");
+    assert!(fails(&mut one, 3, ErrorKind::ClusterMismatch).is_empty());
+    assert!(fails(&mut one, 4, ErrorKind::Unreachable).is_empty());
+    assert!(fails(&mut one, 5, ErrorKind::ClusterMismatch).is_empty());
+    assert_eq!(fails(&mut one, 6, ErrorKind::IdentityConflict).len(), 1);
+    link(&mut one, &two, true);
+    give(&mut one, 7, Input::Unlinked(LINK));
+    assert_eq!(fails(&mut one, 8, ErrorKind::IdentityConflict).len(), 1);
 }

@@ -38,6 +38,8 @@ struct Target {
     is_linked: bool,
     next: Instant,
     pause: Millis,
+    /// The error by which this member was last refused there; 0 for none since a link.
+    refusal: u16,
     /// Callers of `join` that wait for it.
     joins: Vec<Ticket>,
 }
@@ -209,6 +211,13 @@ impl Dialler {
         self.missed(now, address, limits::DIAL_SILENT_MS_MAX, chance)
     }
 
+    /// This member was refused at a place that it will dial again, with that error: true unless it was the
+    /// last time, too.
+    pub fn is_news(&mut self, address: &str, error: u16) -> bool {
+        let target = self.targets.get_mut(address);
+        target.is_some_and(|target| core::mem::replace(&mut target.refusal, error) != error)
+    }
+
     /// A dial became a link that this member does not want: again after a pause that doubles.
     /// Answers the joins that end with it.
     pub fn refused(&mut self, now: Instant, address: &str, chance: &mut Chance) -> Vec<Ticket> {
@@ -264,6 +273,7 @@ impl Dialler {
         target.is_dialling = false;
         target.is_linked = true;
         target.is_self = false;
+        target.refusal = 0;
         core::mem::take(&mut target.joins)
     }
 

@@ -17,6 +17,7 @@ impl Queues {
     pub(super) fn has_choice(&self, queue: QueueKey, options: &EnqueueOptions) -> bool {
         let shelf = self.shelves.get(queue.0 as usize);
         self.is_leaving()
+            || self.would_forward()
             || options.terms.key.is_some()
             || options.terms.dedup.is_some()
             || options.if_no_group != IfNoGroup::Hold

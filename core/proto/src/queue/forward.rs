@@ -1,10 +1,12 @@
 //! Enqueues that another member takes, as if it had been called there (protocol.md 4.3, point 2): a message with
-//! a key goes to the key's home, and a member that leaves accepts nothing itself.
+//! a key goes to the key's home, a member that leaves accepts nothing itself, and one that is short of memory only
+//! what nobody with room takes.
 //!
 //! The taker accepts: it mints the ids, owns the messages, makes their copies, and judges pause, length and
 //! memory. One hop: it never asks a third. What it answers is the caller's answer as it is. As long as
-//! nothing was sent, or the taker says that it leaves itself, another is asked; once it was sent and no answer
-//! comes it may have happened, and is never tried again here (302).
+//! nothing was sent, or the taker says that it leaves itself, another is asked, and so it is where the taker has no
+//! room for a message without a key; once it was sent and no answer comes it may have happened, and is never
+//! tried again here (302).
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString;
@@ -15,7 +17,8 @@ use super::dedup::{check_single, key_of};
 use super::delivery::{EnqueueOptions, NewMessage, Receipt};
 use super::enqueue::check_count;
 use super::message::{Header, Message};
-use super::stead::{EnqueueFor, Taken};
+use super::parts::Parts;
+use super::stead::{EnqueueFor, EnqueuePart, Taken};
 use super::{Alarm, Queues, limits};
 use crate::base::{BootId, Error, ErrorKind, Instant, MemberId, Millis, Now, QueueKey, Result, id};
 use crate::copies::{Asked, Terms};
@@ -51,6 +54,11 @@ impl<'a> Route<'a> {
         })
     }
 
+    /// True for one that any member may take.
+    fn is_free(&self) -> bool {
+        self.key.is_none() && self.dedup.is_none()
+    }
+
     fn of(terms: &'a Terms) -> Self {
         let some = |text: &'a str| (!text.is_empty()).then_some(text);
         Self {
@@ -65,7 +73,7 @@ impl<'a> Route<'a> {
 struct Forward {
     caller: Caller,
     to: MemberId,
-    /// Those that were asked before, and leave.
+    /// Those that were asked before, and leave or had no room.
     tried: BTreeSet<MemberId>,
     ends: Instant,
     /// Kept for the next one that is asked.
@@ -107,6 +115,16 @@ pub(super) struct Forwards {
     /// former life may answer the present one.
     first_number: u64,
     heard: BTreeMap<MemberId, Heard>,
+    parts: Parts,
+}
+
+impl Forward {
+    /// The key of its messages.
+    fn key(&self) -> Option<&str> {
+        let terms = self.asked.terms.as_deref();
+        let key = terms.map(|terms| terms.key.as_str());
+        key.filter(|key| !key.is_empty())
+    }
 }
 
 impl Forwards {
@@ -121,6 +139,11 @@ impl Forwards {
     fn next_number(&mut self) -> u64 {
         self.made += 1;
         self.first_number + self.made
+    }
+
+    /// Another number for each enqueue, by which takers have their turns.
+    pub(super) fn turn(&self) -> u64 {
+        self.made
     }
 
     /// Enqueues without an answer yet.
@@ -153,8 +176,13 @@ impl Queues {
             Ok(route) => route,
             Err(error) => return self.fail(caller, error),
         };
+        let is_free = route.is_free();
         match self.way(queue, route, &BTreeSet::new()) {
             Way::Here => self.enqueue_taken(now, caller, queue, messages, options),
+            // Whoever can accept it itself does not refuse it because another is hard to ask.
+            Way::To(to) if is_free && !self.is_leaving() && !self.may_ask(to, &messages) => {
+                self.enqueue_taken(now, caller, queue, messages, options);
+            }
             Way::To(to) => {
                 if let Err(error) = self.forward(now, (caller, to), queue, messages, options) {
                     self.fail(caller, error);
@@ -185,14 +213,15 @@ impl Queues {
         }
     }
 
-    /// Who takes an enqueue: the home of its key, or this member, or where that leaves, another.
+    /// Who takes an enqueue: the home of its key, or this member, or where that leaves or is short of memory,
+    /// another.
     fn way(&self, queue: QueueKey, route: Route<'_>, tried: &BTreeSet<MemberId>) -> Way {
         let to = match (route.key, route.dedup) {
             // Its line is at one member, whoever remembers its dedup key.
             (Some(key), _) => self.home(queue, key, tried),
             (None, Some((dedup, window))) => self.dedup_way(queue, dedup, window, tried),
-            (None, None) if self.is_leaving() => self.taker(tried),
-            (None, None) => Some(self.me.member),
+            (None, None) if self.is_leaving() => self.better_home(tried),
+            (None, None) => self.better_home(tried).or(Some(self.me.member)),
         };
         match to {
             Some(to) if to == self.me.member => Way::Here,
@@ -233,7 +262,7 @@ impl Queues {
             terms: options.terms.terms(now)?,
             messages: messages.map(|one| (one.body, one.headers)).collect(),
         };
-        self.check_forward(to, &asked)?;
+        self.check_forward(to, asked.weight())?;
         self.counters.enqueues_forwarded += asked.messages.len() as u64;
         let number = self.forwards.next_number();
         let ends = now.mono + timeout;
@@ -250,14 +279,21 @@ impl Queues {
         Ok(())
     }
 
+    /// True where nothing is in the way of asking `to` to take these.
+    fn may_ask(&self, to: MemberId, messages: &[NewMessage]) -> bool {
+        let bytes = EnqueueFor::weight_with(messages);
+        self.check_forward(to, bytes).is_ok()
+    }
+
     /// Errors: 104, 203.
-    fn check_forward(&self, to: MemberId, asked: &EnqueueFor) -> Result<()> {
-        let bytes = asked.weight();
-        if bytes > limits::FRAME_BYTES_MAX {
+    fn check_forward(&self, to: MemberId, bytes: usize) -> Result<()> {
+        if bytes > limits::FORWARD_BYTES_MAX {
             return Err(Error::new(ErrorKind::TooLarge)
-                .because("another member has to take the batch, and it is too large for one frame")
+                .because(
+                    "another member has to take the batch, and it is too large for the way there",
+                )
                 .with("bytes", bytes)
-                .with("bytes_max", limits::FRAME_BYTES_MAX));
+                .with("bytes_max", limits::FORWARD_BYTES_MAX));
         }
         if self.peers.get(&to).is_some_and(|peer| peer.is_full) {
             return Err(Error::new(ErrorKind::Overloaded)
@@ -276,22 +312,18 @@ impl Queues {
         Ok(())
     }
 
-    /// Who takes an enqueue in this member's stead: each in turn of those that can.
-    fn taker(&self, tried: &BTreeSet<MemberId>) -> Option<MemberId> {
-        let peers = self.peers.iter();
-        let able = peers.filter(|(member, peer)| {
-            peer.is_open() && !peer.is_full && peer.takes_enqueues && !tried.contains(*member)
-        });
-        let able: Vec<MemberId> = able.map(|(member, _)| *member).collect();
-        let turn = self.forwards.made.checked_rem(able.len() as u64)?;
-        able.get(turn as usize).copied()
-    }
-
     fn ask_taker(&mut self, now: Now, mut forward: Forward) {
         let left = forward.ends.since(now.mono);
         forward.asked.wait_ms = (left - left / WAY_PART).max(1);
-        self.forwards.bytes += forward.asked.weight();
-        self.send(forward.to, Message::EnqueueFor(forward.asked.clone()));
+        let weight = forward.asked.weight();
+        self.forwards.bytes += weight;
+        if weight <= limits::FRAME_BYTES_MAX {
+            self.send(forward.to, Message::EnqueueFor(forward.asked.clone()));
+        } else {
+            for part in forward.asked.in_parts() {
+                self.send(forward.to, Message::EnqueuePart(part));
+            }
+        }
         self.forwards.open.insert(forward.asked.number, forward);
     }
 
@@ -299,9 +331,27 @@ impl Queues {
     pub(super) fn on_enqueue_for(&mut self, now: Now, from: MemberId, asked: EnqueueFor) {
         let number = asked.number;
         let heard = self.forwards.heard.entry(from).or_default();
-        if !heard.is_first(number) {
-            return;
+        if heard.is_first(number) {
+            self.take_for(now, from, asked);
         }
+    }
+
+    /// A member asks for one part of what is to be accepted in its stead: with the last one all is there.
+    pub(super) fn on_enqueue_part(&mut self, now: Now, from: MemberId, part: EnqueuePart) {
+        let number = part.asked.number;
+        let heard = self.forwards.heard.entry(from).or_default();
+        if heard.is_first(number) {
+            self.forwards.parts.open(from, number);
+        }
+        match self.forwards.parts.add(from, part) {
+            Ok(Some(asked)) => self.take_for(now, from, asked),
+            Ok(None) => {}
+            Err(error) => self.refuse_for(from, number, &error),
+        }
+    }
+
+    fn take_for(&mut self, now: Now, from: MemberId, asked: EnqueueFor) {
+        let number = asked.number;
         if self.is_leaving() {
             // Never onward: who asked knows whom else to ask.
             let taken = Taken {
@@ -381,7 +431,15 @@ impl Queues {
             return;
         };
         if taken.is_leaving {
-            return self.ask_next(now, number);
+            if let Some(peer) = self.peers.get_mut(&from) {
+                peer.is_leaving = true;
+            }
+            self.choose_candidates(now);
+            return self.ask_next(now, number, nobody_takes());
+        }
+        // A home is the only one that may have its key's messages.
+        if taken.code == u32::from(ErrorKind::Overloaded.number()) && open.key().is_none() {
+            return self.ask_next(now, number, taken.to_error());
         }
         let is_whole = taken.copies.len() == open.asked.messages.len();
         let Some(forward) = self.close_forward(number) else {
@@ -396,15 +454,11 @@ impl Queues {
         }
     }
 
-    /// The one that was asked leaves, and has done nothing: the next one is asked.
-    fn ask_next(&mut self, now: Now, number: u64) {
+    /// The one that was asked has done nothing: the next one is. Where there is none, the caller hears `error`.
+    fn ask_next(&mut self, now: Now, number: u64, error: Error) {
         let Some(mut forward) = self.forwards.close(number) else {
             return;
         };
-        if let Some(peer) = self.peers.get_mut(&forward.to) {
-            peer.is_leaving = true;
-        }
-        self.choose_candidates(now);
         forward.tried.insert(forward.to);
         let terms = forward.asked.terms.as_deref();
         let route = terms.map(Route::of).unwrap_or_default();
@@ -415,11 +469,12 @@ impl Queues {
             }
             Way::Here => {
                 self.alarms.clear(&Alarm::Forward(number));
+                forward.asked.wait_ms = forward.ends.since(now.mono).max(1);
                 self.accept(now, forward.caller, forward.queue, forward.asked);
             }
             Way::Nowhere => {
                 self.alarms.clear(&Alarm::Forward(number));
-                self.fail(forward.caller, nobody_takes());
+                self.fail(forward.caller, error);
             }
         }
     }
@@ -451,6 +506,7 @@ impl Queues {
     /// A member's link is gone: it answers nothing, and hears none.
     pub(super) fn drop_forwards_with(&mut self, member: MemberId) {
         self.forwards.heard.remove(&member);
+        self.forwards.parts.drop_of(member);
         let open = self.forwards.open.iter();
         let lost = open.filter(|(_, forward)| forward.to == member);
         let lost: Vec<u64> = lost.map(|(number, _)| *number).collect();
@@ -476,6 +532,7 @@ impl Queues {
             }
         }
         self.forwards.heard.clear();
+        self.forwards.parts = Parts::default();
     }
 }
 

@@ -124,6 +124,15 @@ impl Queues {
         named.collect()
     }
 
+    /// What the next message is called that this member accepts; for tests.
+    #[must_use]
+    pub fn next_id(&self) -> MessageId {
+        MessageId {
+            origin: self.settings.boot,
+            sequence: self.next_sequence,
+        }
+    }
+
     /// The name of a queue. Empty for one that is not known.
     #[must_use]
     pub fn queue_name(&self, queue: QueueKey) -> Arc<str> {

@@ -61,6 +61,12 @@ impl Queues {
         stats.insert("batches", self.batches.iter().flatten().count() as u64);
     }
 
+    /// How many messages are held here.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.slab.len()
+    }
+
     /// Where a message is; none when it is not held here.
     #[must_use]
     pub fn glimpse(&self, id: MessageId) -> Option<Glimpse> {

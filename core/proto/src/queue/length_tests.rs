@@ -32,6 +32,7 @@ fn room(settings: &[(&str, &str)]) -> Queues {
             repair_after: limits::REPAIR_AFTER_MS,
             inventory_after: limits::INVENTORY_MS,
             zone: crate::copies::Zone::default(),
+            placing: crate::copies::Placing::Sticky,
             memory_bytes_max: limits::MEMORY_BYTES_MAX,
             body_bytes_max: limits::BODY_BYTES_MAX,
             acks_before_w: false,

@@ -5,6 +5,9 @@
 //! where it began, so that one message more or less does not change what others were told. Others place
 //! copies by them: lower levels first, and none where copies are refused.
 
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
 use super::canary::QueueCanary;
 use super::delivery::Headers;
 use super::{Alarm, Queues, limits};
@@ -12,6 +15,9 @@ use crate::base::{Error, ErrorKind, Instant, MemberId, Now, Result};
 
 /// From this level on others are asked to take what is new.
 const ELSEWHERE: u8 = 1;
+/// So many others are asked at most to take one enqueue before this member judges it itself: each of them had
+/// room a moment ago, by what it told.
+const TRIES_MAX: usize = 3;
 /// From this level on this member fetches little ahead, and keeps no room for what may come.
 pub(super) const SPARING: u8 = 2;
 /// From this level on new messages and copies are refused.
@@ -137,8 +143,8 @@ impl Queues {
             return Ok(());
         }
         let mut error = self.overloaded();
-        if let Some(member) = self.better_home() {
-            error = error.with("member_with_room", member);
+        if let Some(roomy) = self.placement.roomiest() {
+            error = error.with("member_with_room", roomy.member);
         }
         Err(error)
     }
@@ -162,14 +168,36 @@ impl Queues {
     }
 
     /// Who should rather take new work than this member, which is short of memory or leaving: one that is
-    /// neither. None where this one is as good as any.
+    /// neither, each in turn of those with the most room, by levels, and none of `tried`. None where this
+    /// one is as good as any; while it leaves, where there is no other.
     ///
     /// The one place where that is decided, for whatever sends work there.
-    pub(super) fn better_home(&self) -> Option<MemberId> {
-        if self.memory.level() < ELSEWHERE && !self.is_leaving() {
+    pub(super) fn better_home(&self, tried: &BTreeSet<MemberId>) -> Option<MemberId> {
+        let is_leaving = self.is_leaving();
+        if !is_leaving && (self.memory.level() < ELSEWHERE || tried.len() >= TRIES_MAX) {
             return None;
         }
-        self.placement.roomiest().map(|holder| holder.member)
+        let most = if is_leaving { u8::MAX } else { 0 };
+        let able: Vec<(u8, MemberId)> = self
+            .peers
+            .iter()
+            .filter(|(member, peer)| {
+                let is_able = peer.is_open() && !peer.is_full && peer.takes_enqueues;
+                is_able && peer.level <= most && !tried.contains(*member)
+            })
+            .map(|(member, peer)| (peer.level, *member))
+            .collect();
+        let least = able.iter().map(|(level, _)| *level).min()?;
+        let mut able = able.into_iter().filter(|(level, _)| *level == least);
+        let count = able.clone().count() as u64;
+        let turn = self.forwards.turn().checked_rem(count)?;
+        able.nth(turn as usize).map(|(_, member)| member)
+    }
+
+    /// True while others are to take what is new, if any of them has room.
+    #[inline]
+    pub(super) fn would_forward(&self) -> bool {
+        self.memory.level() >= ELSEWHERE
     }
 
     /// A member says how near it is to its memory budget.

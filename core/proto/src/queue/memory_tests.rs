@@ -315,14 +315,47 @@ fn copies_go_to_members_with_room_first_and_never_to_those_that_refuse_them() {
 }
 
 #[test]
-fn who_should_rather_be_asked_is_one_with_room() {
+fn who_should_rather_be_asked_is_one_with_room_each_in_turn() {
     let mut room = room();
+    let (ann, bob) = (holder(ANN).member, holder(BOB).member);
+    let nobody = BTreeSet::new();
+    for member in [ann, bob] {
+        room.queues.peer_takes(member, true);
+    }
     room.level(BOB, 1);
-    assert_eq!(room.queues.better_home(), None);
+    assert_eq!(room.queues.better_home(&nobody), None);
+    room.fill(69);
+    assert_eq!(room.queues.better_home(&nobody), None);
     room.fill(70);
-    assert_eq!(room.queues.better_home(), Some(holder(ANN).member));
+    assert_eq!(room.queues.better_home(&nobody), Some(ann));
+    assert_eq!(room.queues.better_home(&[ann].into()), None);
     room.level(ANN, 1);
-    assert_eq!(room.queues.better_home(), None);
+    assert_eq!(room.queues.better_home(&nobody), None);
+    // Nor one that knows nothing of it, or cannot be reached.
+    room.level(BOB, 0);
+    room.queues.peer_takes(bob, false);
+    assert_eq!(room.queues.better_home(&nobody), None);
+    room.queues.peer_takes(bob, true);
+    assert_eq!(room.queues.better_home(&nobody), Some(bob));
+    room.lose(BOB);
+    assert_eq!(room.queues.better_home(&nobody), None);
+}
+
+#[test]
+fn who_is_short_of_memory_asks_another_to_take_what_is_new_and_one_with_room_does_not() {
+    let mut room = room();
+    room.queues.peer_takes(holder(ANN).member, true);
+    room.put().unwrap();
+    room.fill(70);
+    room.sent.clear();
+    let (now, queue) = (room.now(), room.queue);
+    let options = EnqueueOptions::default();
+    room.queues
+        .enqueue(now, Ticket(900), queue, message(), options);
+    room.look();
+    assert!(!room.answers.contains_key(&Ticket(900)));
+    let (to, sent) = room.sent.pop().unwrap();
+    assert!(matches!(sent, Message::EnqueueFor(_)) && to == holder(ANN).member);
 }
 
 #[test]

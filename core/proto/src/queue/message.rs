@@ -14,7 +14,7 @@ use super::inventory::{Differ, Inventory};
 use super::page::{Browse, Browsed};
 use super::recall::{Recall, Recalled, Remember};
 use super::redrive::{Redrive, Redriven};
-use super::stead::{EnqueueFor, Taken};
+use super::stead::{EnqueueFor, EnqueuePart, Taken};
 use crate::base::{BootId, Error, ErrorKind, Result, limits};
 use crate::copies::{Holders, Own, Repl, ReplNo, ReplOk, Section};
 use crate::copies::{read_holders, read_owed, read_own, write_holders, write_owed, write_own};
@@ -69,6 +69,8 @@ pub enum Message {
     HintOk(HintOk),
     /// Accept these in my stead.
     EnqueueFor(EnqueueFor),
+    /// A part of what is to be accepted in my stead.
+    EnqueuePart(EnqueuePart),
     /// That is what became of them.
     Taken(Taken),
     /// Do you know one of these?
@@ -268,6 +270,7 @@ impl Message {
             Message::Examine(examine) => 32 + examine.queue.len(),
             Message::Examined(examined) => examined.weight(),
             Message::EnqueueFor(asked) => asked.weight(),
+            Message::EnqueuePart(part) => part.asked.weight(),
             Message::Taken(taken) => taken.weight(),
             Message::Recall(recall) => recall.weight(),
             Message::Recalled(recalled) => recalled.weight(),
@@ -287,6 +290,7 @@ impl Message {
                 | Message::Explained(_)
                 | Message::Examined(_)
                 | Message::EnqueueFor(_)
+                | Message::EnqueuePart(_)
         )
     }
 }

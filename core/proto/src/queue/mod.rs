@@ -2,7 +2,7 @@
 //! delivery, acks that only grow.
 //!
 //! The room's own door is [`Queues`]; its methods stand in one file a concern: `enqueue` and `batch`
-//! (admission, copies), `forward` and `stead` (what another member is to take), `dedup`, `once`, `recall` and
+//! (admission, copies), `forward`, `stead` and `parts` (what another member is to take), `dedup`, `once`, `recall` and
 //! `remembered` (equal keys are one message), `keep` (copies of others), `give` (leases), `fetch` (demands between members), `session` (subscriptions),
 //! `kept` (their leases, extended), `hint` (what holders know of leases),
 //! `life` (this store under another name),
@@ -55,6 +55,7 @@ mod message;
 mod once;
 mod onward;
 mod page;
+mod parts;
 mod peers;
 mod purge;
 mod ready;
@@ -96,7 +97,7 @@ pub use peers::Peer;
 pub use recall::{Memento, Recall, Recalled, Recollection, Remember};
 pub use redrive::{Letter, NewRedrive, Redrive, Redriven};
 pub use rules::{SETTINGS, check_setting};
-pub use stead::{EnqueueFor, Taken};
+pub use stead::{EnqueueFor, EnqueuePart, Taken};
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -107,7 +108,7 @@ use crate::base::{
     Alarms, Birth, BootId, Chance, Clock, Instant, MemberId, MessageId, Millis, Now, QueueKey,
     Result, SessionId, Stamp, StoreId, Ticket, Wheel, id, limits,
 };
-use crate::copies::{Holder, Holders, Own, Placement, Zone};
+use crate::copies::{Holder, Holders, Own, Placement, Placing, Zone};
 use batch::Batch;
 use counters::Counters;
 use dead::Cause;
@@ -165,6 +166,8 @@ pub struct Settings {
     pub inventory_after: Millis,
     /// Where this member is: copies go elsewhere first.
     pub zone: Zone,
+    /// How it chooses who gets copies.
+    pub placing: Placing,
     /// Budget for held messages.
     pub memory_bytes_max: u64,
     /// Given out this often, a message is a dead letter.
@@ -342,6 +345,14 @@ pub struct Queues {
     pub(crate) counters: Counters,
 }
 
+/// What comes round in each room.
+fn first_alarms(settings: &Settings, now: Now) -> Alarms<Alarm> {
+    let mut alarms = Alarms::default();
+    alarms.set(Alarm::Age, now.mono + limits::FORGET_GRACE_MS);
+    alarms.set(Alarm::Inventory, inventory::next_look(settings, now));
+    alarms
+}
+
 impl Queues {
     /// An empty room.
     #[must_use]
@@ -349,10 +360,8 @@ impl Queues {
         let me = settings.me;
         let mut clock = Clock::default();
         let began = clock.next(now);
-        let placement = Placement::new(me, settings.zone, Chance::new(chance.bits()));
-        let mut alarms = Alarms::default();
-        alarms.set(Alarm::Age, now.mono + limits::FORGET_GRACE_MS);
-        alarms.set(Alarm::Inventory, inventory::next_look(&settings, now));
+        let (zone, placing) = (settings.zone, settings.placing);
+        let placement = Placement::new(me, zone, placing, Chance::new(chance.bits()));
         Self {
             me,
             alone: [me].into(),
@@ -393,7 +402,7 @@ impl Queues {
             kept: BTreeMap::new(),
             dying: BTreeMap::new(),
             next_number: 1,
-            alarms,
+            alarms: first_alarms(&settings, now),
             sweeps: BTreeMap::new(),
             pass: repair::Pass::default(),
             began,
@@ -542,6 +551,7 @@ impl Queues {
             Message::Redrive(redrive) => self.on_redrive(now, from, redrive),
             Message::Redriven(redriven) => self.on_redriven(now, from, &redriven),
             Message::EnqueueFor(asked) => self.on_enqueue_for(now, from, asked),
+            Message::EnqueuePart(part) => self.on_enqueue_part(now, from, part),
             Message::Taken(taken) => self.on_taken(now, from, taken),
             Message::Recall(recall) => self.on_recall(from, &recall),
             Message::Recalled(recalled) => self.on_recalled(now, from, &recalled),

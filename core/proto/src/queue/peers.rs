@@ -178,17 +178,18 @@ impl Queues {
         self.plan_repair(now.mono + SETTLE_DOWN_MS);
     }
 
-    /// Whether the version of a member whose link is new takes enqueues for others, and knows dedup keys.
-    pub fn peer_speaks(
-        &mut self,
-        now: Now,
-        member: MemberId,
-        (takes_enqueues, knows_dedup): (bool, bool),
-    ) {
+    /// Whether a linked member's version takes enqueues for others.
+    pub fn peer_takes(&mut self, member: MemberId, takes_enqueues: bool) {
+        if let Some(peer) = self.peers.get_mut(&member) {
+            peer.takes_enqueues = takes_enqueues;
+        }
+    }
+
+    /// Whether the version of a member whose link is new knows dedup keys.
+    pub fn peer_dedups(&mut self, now: Now, member: MemberId, knows_dedup: bool) {
         let Some(peer) = self.peers.get_mut(&member) else {
             return;
         };
-        peer.takes_enqueues = takes_enqueues;
         peer.lacks_dedup = !knows_dedup;
         let is_same = !peer.is_other;
         if knows_dedup {

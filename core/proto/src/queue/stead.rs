@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use bytes::{BufMut, BytesMut};
 use prost::Message as _;
 
-use super::delivery::{Headers, IfNoGroup, OnShort, Receipt};
+use super::delivery::{Headers, IfNoGroup, NewMessage, OnShort, Receipt};
 use super::limits;
 use super::message::Header;
 use crate::base::{BootId, Error, ErrorKind, MessageId, Millis, Result};
@@ -18,6 +18,8 @@ use crate::wire::{Put, Reader, SEQUENCE_MAX};
 const HEAD_BYTES: usize = 1 << 10;
 
 const HAS_HEADERS: u8 = 1;
+/// Parts of one enqueue at most: two neighbours fill more than a frame, and all together are bounded.
+const PARTS_MAX: u32 = 2 * (limits::FORWARD_BYTES_MAX / limits::FRAME_BYTES_MAX) as u32 + 1;
 /// The names of values that an enqueue's error may carry.
 const NAMES: &[&str] = &[
     "bytes",
@@ -31,18 +33,21 @@ const NAMES: &[&str] = &[
     "headers_max",
     "least",
     "member",
+    "member_with_room",
     "memory_bytes_max",
+    "memory_level",
     "messages",
     "messages_max",
     "most",
     "queue",
     "queues_max",
     "reachable",
+    "retry_after_ms",
     "wanted",
 ];
 
 /// "Accept these as if you were called." Answered by one [`Taken`].
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct EnqueueFor {
     /// Names this at its sender, ever higher in one life of it.
     pub number: u64,
@@ -60,6 +65,18 @@ pub struct EnqueueFor {
     pub terms: Option<Arc<Terms>>,
     /// All are accepted, or none.
     pub messages: Vec<(bytes::Bytes, Option<Headers>)>,
+}
+
+/// One part of an enqueue that is too large for one frame. All parts say the same but for their messages,
+/// which are those of the whole in their order; it is asked for when the last of them is there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EnqueuePart {
+    /// Which part, the first from 0.
+    pub part: u32,
+    /// Of how many.
+    pub parts: u32,
+    /// Its own messages, and what all are asked for.
+    pub asked: EnqueueFor,
 }
 
 /// What became of an [`EnqueueFor`].
@@ -100,14 +117,56 @@ pub struct Taken {
 impl EnqueueFor {
     pub(super) fn weight(&self) -> usize {
         let messages = self.messages.iter();
-        let messages = messages.map(|(body, headers)| {
-            // A length beside each part.
-            let headers = headers
-                .as_ref()
-                .map_or(0, |headers| weigh(headers) + 4 * headers.len() + 4);
-            body.len() + headers + 5
-        });
+        let messages = messages.map(|(body, headers)| weight_of(body, headers.as_ref()));
         HEAD_BYTES + messages.sum::<usize>()
+    }
+
+    /// What `messages` weigh that are not asked for yet.
+    pub(super) fn weight_with(messages: &[NewMessage]) -> usize {
+        let messages = messages.iter();
+        let messages = messages.map(|one| weight_of(&one.body, one.headers.as_ref()));
+        HEAD_BYTES + messages.sum::<usize>()
+    }
+
+    /// Its parts, in order, each of them less than a frame.
+    pub(super) fn in_parts(&self) -> Vec<EnqueuePart> {
+        let mut all: Vec<EnqueueFor> = Vec::new();
+        let mut bytes = usize::MAX;
+        for message in &self.messages {
+            let weight = weight_of(&message.0, message.1.as_ref());
+            bytes = bytes.saturating_add(weight);
+            match all.last_mut() {
+                Some(open) if bytes <= limits::FRAME_BYTES_MAX => {
+                    open.messages.push(message.clone());
+                }
+                _ => {
+                    bytes = HEAD_BYTES + weight;
+                    let messages = Vec::from([message.clone()]);
+                    all.push(EnqueueFor {
+                        messages,
+                        ..self.head()
+                    });
+                }
+            }
+        }
+        let parts = all.len() as u32;
+        let all = (0..).zip(all);
+        all.map(|(part, asked)| EnqueuePart { part, parts, asked })
+            .collect()
+    }
+
+    /// All but its messages.
+    fn head(&self) -> Self {
+        Self {
+            number: self.number,
+            queue: self.queue.clone(),
+            wait_ms: self.wait_ms,
+            copies: self.copies,
+            on_short: self.on_short,
+            if_no_group: self.if_no_group,
+            terms: self.terms.clone(),
+            messages: Vec::new(),
+        }
     }
 
     /// Appends it.
@@ -176,7 +235,32 @@ impl EnqueueFor {
     }
 }
 
-fn corrupt(why: &str) -> Error {
+impl EnqueuePart {
+    /// Appends it.
+    pub fn write(&self, out: &mut BytesMut) {
+        out.put_varint(self.part.into());
+        out.put_varint(self.parts.into());
+        self.asked.write(out);
+    }
+
+    /// Reads one. Errors: 503.
+    pub fn read(reader: &mut Reader) -> Result<Self> {
+        let (part, parts) = (reader.varint32()?, reader.varint32()?);
+        if part >= parts || parts > PARTS_MAX {
+            return Err(corrupt("a part of an enqueue that cannot be"));
+        }
+        let asked = EnqueueFor::read(reader)?;
+        Ok(Self { part, parts, asked })
+    }
+}
+
+/// What one message takes in a frame, with a length beside each of its parts.
+fn weight_of(body: &bytes::Bytes, headers: Option<&Headers>) -> usize {
+    let headers = headers.map_or(0, |headers| weigh(headers) + 4 * headers.len() + 4);
+    body.len() + headers + 5
+}
+
+pub(super) fn corrupt(why: &str) -> Error {
     Error::new(ErrorKind::Corrupt).because(why)
 }
 
@@ -238,11 +322,53 @@ impl Taken {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec;
 
     fn header(name: &str) -> Header {
         Header {
             name: name.into(),
             value: "7".into(),
+        }
+    }
+
+    #[test]
+    fn parts_are_less_than_frames_and_together_the_whole_in_its_order() {
+        for sizes in [
+            vec![512 << 10, 512 << 10],
+            vec![500 << 10; 17],
+            vec![1_000; 4_096],
+        ] {
+            let numbered = (0..).zip(&sizes);
+            let message = |(n, size): (u32, &usize)| {
+                let mut body = vec![0; *size];
+                body[..4].copy_from_slice(&n.to_le_bytes());
+                (body.into(), None)
+            };
+            let asked = EnqueueFor {
+                number: 7,
+                queue: "q".repeat(255),
+                wait_ms: limits::WAIT_MS_MAX,
+                copies: Some(3),
+                on_short: None,
+                if_no_group: IfNoGroup::Hold,
+                terms: None,
+                messages: numbered.map(message).collect(),
+            };
+            let parts = asked.in_parts();
+            assert!(parts.len() > 1 && parts.len() as u32 <= PARTS_MAX);
+            let mut whole = Vec::new();
+            for (n, part) in parts.iter().enumerate() {
+                assert_eq!((part.part, part.parts), (n as u32, parts.len() as u32));
+                let mut out = BytesMut::new();
+                part.write(&mut out);
+                assert!(out.len() + 8 < limits::FRAME_BYTES_MAX);
+                let mut reader = Reader::new(out.freeze());
+                let read = EnqueuePart::read(&mut reader).unwrap();
+                assert_eq!(&read, part);
+                assert_eq!(read.asked.head(), asked.head());
+                whole.extend(read.asked.messages);
+            }
+            assert_eq!(whole, asked.messages);
         }
     }
 

@@ -61,6 +61,7 @@ impl Room {
             repair_after: limits::REPAIR_AFTER_MS,
             inventory_after: limits::INVENTORY_MS,
             zone: crate::copies::Zone::default(),
+            placing: crate::copies::Placing::Sticky,
             memory_bytes_max,
             body_bytes_max: limits::BODY_BYTES_MAX,
             acks_before_w: false,

@@ -81,23 +81,27 @@ pub(super) fn forwards() -> Vec<(&'static str, Message)> {
         is_leaving: true,
         is_duplicate: false,
     };
+    let asked = EnqueueFor {
+        number: 300,
+        queue: "jobs".into(),
+        wait_ms: 4_375,
+        copies: Some(3),
+        on_short: Some(OnShort::Wait),
+        if_no_group: IfNoGroup::Refuse,
+        terms: Some(Arc::new(terms)),
+        messages: vec![
+            (Bytes::from_static(b"one"), Some(headers)),
+            (Bytes::new(), None),
+        ],
+    };
+    let part = EnqueuePart {
+        part: 1,
+        parts: 3,
+        asked: asked.clone(),
+    };
     vec![
-        (
-            "enqueue-for",
-            queue(Queue::EnqueueFor(EnqueueFor {
-                number: 300,
-                queue: "jobs".into(),
-                wait_ms: 4_375,
-                copies: Some(3),
-                on_short: Some(OnShort::Wait),
-                if_no_group: IfNoGroup::Refuse,
-                terms: Some(Arc::new(terms)),
-                messages: vec![
-                    (Bytes::from_static(b"one"), Some(headers)),
-                    (Bytes::new(), None),
-                ],
-            })),
-        ),
+        ("enqueue-for", queue(Queue::EnqueueFor(asked))),
+        ("enqueue-part", queue(Queue::EnqueuePart(part))),
         ("taken", queue(Queue::Taken(taken))),
     ]
 }

@@ -42,12 +42,86 @@ macro_rules! scenarios {
 }
 
 scenarios! {
-    ack_many address basics bodies browse browse_remote call call_groups call_remote closed configure configure_length configure_remote copies credit_bytes dead dead_remote dedup dedup_remote doctor doctor_remote drop_remote enqueue_many events
-    evict explain five groups groups_backlog groups_remote groups_removed headers join join_refused kept keys keys_watch late_ack lease_expiry lease_holds
-    lease_lost leave leave_alone leave_close leave_seed lines lines_fair lines_lost lines_push lines_remote memory
-    memory_levels memory_remote nack once options order receive_max
-    redrive redrive_remote release remote repair secret seeds short_alone stats subscribe subscribe_remote takeover_after terms topics
-    unreachable unsubscribe wrong_calls zones
+    ack_many
+    address
+    basics
+    bodies
+    browse
+    browse_remote
+    call
+    call_groups
+    call_remote
+    closed
+    configure
+    configure_length
+    configure_remote
+    copies
+    credit_bytes
+    dead
+    dead_remote
+    dedup
+    dedup_remote
+    doctor
+    doctor_remote
+    drop_remote
+    enqueue_many
+    events
+    evict
+    explain
+    five
+    groups
+    groups_backlog
+    groups_remote
+    groups_removed
+    headers
+    join
+    join_refused
+    kept
+    keys
+    keys_watch
+    late_ack
+    lease_expiry
+    lease_holds
+    lease_lost
+    leave
+    leave_alone
+    leave_close
+    leave_seed
+    lines
+    lines_fair
+    lines_large
+    lines_lost
+    lines_push
+    lines_remote
+    memory
+    memory_full
+    memory_levels
+    memory_remote
+    nack
+    once
+    options
+    order
+    placement
+    receive_max
+    redrive
+    redrive_remote
+    refused
+    release
+    remote
+    repair
+    secret
+    seeds
+    short_alone
+    stats
+    subscribe
+    subscribe_remote
+    takeover_after
+    terms
+    topics
+    unreachable
+    unsubscribe
+    wrong_calls
+    zones
 }
 
 #[test]
