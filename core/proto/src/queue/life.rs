@@ -174,7 +174,9 @@ impl Queues {
         if let Some(peer) = self.peers.get_mut(&member) {
             peer.is_suspect = is_suspect;
         }
-        if !is_suspect {
+        if is_suspect {
+            self.recall_without(now, member);
+        } else {
             self.plan_repair(now.mono + SETTLE_DOWN_MS);
         }
         self.choose_candidates(now);

@@ -51,7 +51,7 @@ impl Queues {
 
     /// Ends an owned message that was purged.
     pub(super) fn end_purged(&mut self, now: Now, id: MessageId) {
-        if let Some(slot) = self.take_out(now, id) {
+        if let Some(slot) = self.end_out(now, id) {
             self.counters.purged += 1;
             let span = (id.origin, id.sequence, id.sequence);
             self.bury(now, span, &slot.holders, Ending::Expired, true);
