@@ -263,7 +263,9 @@ export class Receipt {
   readonly durableCopies: number
   /** Copies that were asked for. */
   readonly wanted: number
-  toJSON(): { id: string; copies: number; durableCopies: number; wanted: number }
+  /** True where its `dedup` was known: the message is that of an earlier enqueue. */
+  readonly isDuplicate: boolean
+  toJSON(): { id: string; copies: number; durableCopies: number; wanted: number; isDuplicate: boolean }
 }
 
 /** What the members that answered know of a message; iterating over it gives their accounts. */

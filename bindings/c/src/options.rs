@@ -129,6 +129,11 @@ pub struct primer_enqueue_options_t {
     pub if_no_group: i64,
     /// Messages of one key are given out in line, one at a time: UTF-8, 1 to 255 bytes; NULL for none. Copied.
     pub key: *const c_char,
+    /// Within dedup_window_ms messages of a queue with the same are one, and the receipt says so: UTF-8, 1 to 255
+    /// bytes; NULL for none. One message a call. Copied.
+    pub dedup: *const c_char,
+    /// How long that is, in ms, from the first one on, a week at most: 300,000.
+    pub dedup_window_ms: i64,
 }
 
 /// Options of a receive; begin with PRIMER_RECEIVE_OPTIONS_INIT.
@@ -230,8 +235,10 @@ unsafe impl Sized0 for primer_enqueue_options_t {
         at_most_once: PRIMER_DEFAULT,
         if_no_group: PRIMER_DEFAULT,
         key: ptr::null(),
+        dedup: ptr::null(),
+        dedup_window_ms: PRIMER_DEFAULT,
     };
-    const SIZES: &'static [usize] = &[48, 96, 104, 112];
+    const SIZES: &'static [usize] = &[48, 96, 104, 112, 128];
 }
 
 // SAFETY: integers and a raw pointer; the size is first.
@@ -357,7 +364,7 @@ fn if_no_group(value: i64) -> Result<IfNoGroup> {
 /// Options of an enqueue.
 ///
 /// # Safety
-/// As [`options`]; its headers and their texts, and its key, are readable for this call.
+/// As [`options`]; its headers and their texts, and its keys, are readable for this call.
 pub unsafe fn enqueue_options(given: *const primer_enqueue_options_t) -> Result<EnqueueOptions> {
     if given.is_null() {
         return Ok(EnqueueOptions::default());
@@ -380,6 +387,9 @@ pub unsafe fn enqueue_options(given: *const primer_enqueue_options_t) -> Result<
         if_no_group: if_no_group(given.if_no_group)?,
         // SAFETY: the caller's promise.
         key: unsafe { text_or_null("key", given.key) }?.map(str::to_owned),
+        // SAFETY: the caller's promise.
+        dedup: unsafe { text_or_null("dedup", given.dedup) }?.map(str::to_owned),
+        dedup_window: span("dedup_window_ms", given.dedup_window_ms)?,
     })
 }
 

@@ -62,8 +62,8 @@ pub struct primer_receipt_t {
     pub durable_copies: u16,
     /// Copies that were asked for.
     pub wanted: u16,
-    /// Always 0.
-    pub reserved: u16,
+    /// 1 where its dedup key was known: the message is that of an earlier enqueue. Else 0.
+    pub is_duplicate: u16,
 }
 
 /// Where an answer goes.
@@ -279,7 +279,7 @@ impl From<Receipt> for primer_receipt_t {
             copies: receipt.copies,
             durable_copies: receipt.durable_copies,
             wanted: receipt.wanted,
-            reserved: 0,
+            is_duplicate: receipt.is_duplicate.into(),
         }
     }
 }

@@ -10,15 +10,17 @@
 receipts({ok, Groups}) -> {ok, receipt_groups(Groups)};
 receipts({error, _} = Error) -> Error.
 
-receipt_groups([{Copies, Durable, Wanted, Ids} | Groups]) ->
-    receipt_group(Ids, Copies, Durable, Wanted, Groups);
+receipt_groups([{Copies, Durable, Wanted, IsDuplicate, Ids} | Groups]) ->
+    receipt_group(Ids, {Copies, Durable, Wanted, IsDuplicate}, Groups);
 receipt_groups([]) ->
     [].
 
-receipt_group([Id | Ids], Copies, Durable, Wanted, Groups) ->
-    Receipt = #{id => Id, copies => Copies, durable_copies => Durable, wanted => Wanted},
-    [Receipt | receipt_group(Ids, Copies, Durable, Wanted, Groups)];
-receipt_group([], _Copies, _Durable, _Wanted, Groups) ->
+receipt_group([Id | Ids], {Copies, Durable, Wanted, IsDuplicate} = Head, Groups) ->
+    Receipt = #{
+        id => Id, copies => Copies, durable_copies => Durable, wanted => Wanted, is_duplicate => IsDuplicate
+    },
+    [Receipt | receipt_group(Ids, Head, Groups)];
+receipt_group([], _Head, Groups) ->
     receipt_groups(Groups).
 
 %% @doc What `primer_nif' answers to a receive, with its deliveries.

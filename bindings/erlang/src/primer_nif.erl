@@ -21,7 +21,7 @@
 -type late() :: {later, handle()}.
 -type failed() :: {error, primer:error()}.
 %% Batches, without what their elements have in common.
--type receipts() :: [{non_neg_integer(), non_neg_integer(), non_neg_integer(), [Id :: binary()]}].
+-type receipts() :: [{non_neg_integer(), non_neg_integer(), non_neg_integer(), boolean(), [Id :: binary()]}].
 -type deliveries() ::
     %% None or one.
     [primer:delivery()]

@@ -20,8 +20,10 @@
     id := binary(),
     copies := non_neg_integer(),
     durable_copies := non_neg_integer(),
-    wanted := non_neg_integer()
+    wanted := non_neg_integer(),
+    is_duplicate := boolean()
 }.
+%% A duplicate's `dedup' was known: the message is that of an earlier enqueue.
 -type reply() :: #{body := binary(), headers := [{binary(), binary()}]}.
 %% What a call is answered with.
 -type page() :: #{messages := [browsed()], cursor := binary() | undefined, missing := [binary()]}.
@@ -130,7 +132,8 @@
 %% `tls_ca', `tls_cert', `tls_key' (paths of PEM files).
 -type enqueue_options() :: options().
 %% `copies', `on_short', `timeout', `headers' (a map or pairs of binaries), `priority' (0 to 9), `delay', `at'
-%% (ms since 1970), `ttl', `max_attempts', `at_most_once' (`true'), `if_no_group' (`hold', `drop' or `refuse'), `key' (a binary).
+%% (ms since 1970), `ttl', `max_attempts', `at_most_once' (`true'), `if_no_group' (`hold', `drop' or `refuse'), `key' (a binary),
+%% `dedup' (a binary: within `dedup_window', 300,000 ms, messages with the same are one, and the receipt says so).
 -type browse_options() :: options().
 %% `max' (100, up to 1,000), `after' (a page's cursor), `group' (the queue itself), `states' (a list of `ready',
 %% `delayed', `leased'), `headers' (a map or pairs of binaries), `body_bytes_max' (65,536), `timeout' (2,000).

@@ -378,13 +378,13 @@ enqueue_options(Options) ->
         {binary_to_existing_atom(Key), binary_to_existing_atom(Value)}
      || {Key, Value, _} <- Options, lists:member(Key, [<<"on_short">>, <<"at_most_once">>, <<"if_no_group">>])
     ],
-    Keys = [{key, Key} || {<<"key">>, Key, _} <- Options],
+    Keys = [{binary_to_existing_atom(Name), Key} || {Name, Key, _} <- Options, lists:member(Name, [<<"key">>, <<"dedup">>])],
     Date = [{at, erlang:system_time(millisecond) + binary_to_integer(Ms)} || {<<"at">>, Ms, _} <- Options],
     Rest = [Option || {Key, _, _} = Option <- Options, is_number_of_an_enqueue(Key)],
     maps:merge(numbers(Rest), maps:from_list(Words ++ Keys ++ Date ++ [{headers, Headers} || Headers =/= []])).
 
 is_number_of_an_enqueue(Key) ->
-    lists:member(Key, [<<"copies">>, <<"timeout">>, <<"priority">>, <<"delay">>, <<"ttl">>, <<"max_attempts">>]).
+    lists:member(Key, [<<"copies">>, <<"timeout">>, <<"priority">>, <<"delay">>, <<"ttl">>, <<"max_attempts">>, <<"dedup_window">>]).
 
 leave_value(<<"true">>) -> true;
 leave_value(<<"false">>) -> false;
@@ -581,9 +581,10 @@ expect(ok, [[{_, <<"ok">>, false}]], State) ->
     State;
 expect({ok, #{id := _} = Receipt}, [Words], State) ->
     same(Receipt, Words, State);
-expect({ok, [#{copies := _} | _] = Receipts}, [Names], State) ->
+expect({ok, [#{copies := _} | _] = Receipts}, [Words], State) ->
+    {Names, Fields} = lists:partition(fun({Key, _, _}) -> Key =:= none end, Words),
     ?assertEqual(length(Names), length(Receipts)),
-    lists:foldl(fun({R, Name}, Acc) -> same(R, [Name], Acc) end, State, lists:zip(Receipts, Names));
+    lists:foldl(fun({R, Name}, Acc) -> same(R, [Name | Fields], Acc) end, State, lists:zip(Receipts, Names));
 expect({ok, Deliveries}, [_ | _] = Groups, State) ->
     length(Deliveries) =:= length(Groups) orelse error({deliveries, Deliveries}),
     lists:foldl(fun({D, Words}, Acc) -> same(D, Words, Acc) end, State, lists:zip(Deliveries, Groups));
@@ -608,5 +609,7 @@ checked({<<"group">>, Value, _}, Got) ->
     ?assertEqual(Value, maps:get(group, Got));
 checked({<<"key">>, Value, _}, Got) ->
     ?assertEqual(Value, maps:get(key, Got));
+checked({<<"is_duplicate">>, Value, _}, Got) ->
+    ?assertEqual(binary_to_existing_atom(Value), maps:get(is_duplicate, Got));
 checked({Key, Value, _}, Got) ->
     ?assertEqual({Key, binary_to_integer(Value)}, {Key, maps:get(binary_to_existing_atom(Key), Got)}).

@@ -129,7 +129,7 @@ fits(Key, Keys) -> lists:member(Key, Keys).
 
 -define(ENQUEUE, [
     <<"copies">>, <<"on_short">>, <<"timeout">>, <<"header.">>, <<"priority">>, <<"delay">>, <<"at">>, <<"ttl">>,
-    <<"max_attempts">>, <<"at_most_once">>, <<"if_no_group">>, <<"key">>
+    <<"max_attempts">>, <<"at_most_once">>, <<"if_no_group">>, <<"key">>, <<"dedup">>, <<"dedup_window">>
 ]).
 
 shape(<<"open">>) -> {1, 1, any};

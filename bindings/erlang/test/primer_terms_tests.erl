@@ -17,6 +17,7 @@ all_test_() ->
         fun the_first_of_the_order_comes_first/0,
         fun a_batch_says_of_each_message_its_priority/0,
         fun messages_of_one_key_come_in_line/0,
+        fun equal_dedup_keys_are_one_message/0,
         fun a_batch_shares_its_terms/0,
         fun a_message_waits_for_its_date/0,
         fun at_most_once_is_finished_when_it_is_given_out/0,
@@ -78,6 +79,20 @@ messages_of_one_key_come_in_line() ->
     #{body := <<"2">>, key := <<"ada">>} = one(Queue),
     ?assertMatch(?WRONG, primer:enqueue(Queue, <<"x">>, #{key => <<>>})),
     ?assertMatch(?WRONG(<<"key">>), primer:enqueue(Queue, <<"x">>, #{key => 7})).
+
+equal_dedup_keys_are_one_message() ->
+    {Queue, _} = queues(),
+    {ok, #{id := Id, is_duplicate := false}} = primer:enqueue(Queue, <<"one">>, #{dedup => <<"order-42">>}),
+    Same = #{dedup => <<"order-42">>, dedup_window => 300_000},
+    {ok, #{id := Id, is_duplicate := true}} = primer:enqueue(Queue, <<"two">>, Same),
+    %% Another window is another key.
+    {ok, #{is_duplicate := false}} = primer:enqueue(Queue, <<"three">>, Same#{dedup_window := 60_000}),
+    {ok, [#{body := <<"one">>}, #{body := <<"three">>}]} = primer:'receive'(Queue, #{max => 9, lease => ?LONG}),
+    {ok, [#{id := Id, is_duplicate := true}]} = primer:enqueue_many(Queue, [<<"four">>], Same),
+    ?assertMatch(?WRONG, primer:enqueue_many(Queue, [<<"5">>, <<"6">>], #{dedup => <<"order-43">>})),
+    ?assertMatch(?WRONG, primer:enqueue(Queue, <<"x">>, #{dedup => <<>>})),
+    ?assertMatch(?WRONG, primer:enqueue(Queue, <<"x">>, #{dedup_window => 1})),
+    ?assertMatch(?WRONG(<<"dedup">>), primer:enqueue(Queue, <<"x">>, #{dedup => 7})).
 
 a_batch_shares_its_terms() ->
     {Queue, Dead} = queues(),

@@ -48,6 +48,8 @@ class Receipt {
     this.durableCopies = words[word + 5]
     /** Copies that were asked for. */
     this.wanted = words[word + 6]
+    /** True where its `dedup` was known: the message is that of an earlier enqueue. */
+    this.isDuplicate = words[word + 7] === 1
   }
 
   /** The message's identity. */
@@ -56,8 +58,8 @@ class Receipt {
   }
 
   toJSON() {
-    const { id, copies, durableCopies, wanted } = this
-    return { id, copies, durableCopies, wanted }
+    const { id, copies, durableCopies, wanted, isDuplicate } = this
+    return { id, copies, durableCopies, wanted, isDuplicate }
   }
 
   [inspect.custom](depth, options) {
@@ -168,7 +170,7 @@ class Queue {
       copies: values.whole(given.copies, 'copies', 0, -1),
       onShort: values.onShortOf(given.onShort),
       timeout: values.milliseconds(given.timeout, 'timeout'),
-      headers: values.keyed(values.headersOf(given.headers), given.key),
+      headers: values.keyed(values.headersOf(given.headers), given),
       terms: values.termsOf(given),
       signal: values.checkSignal(given.signal),
     }

@@ -111,14 +111,20 @@ function headersOf(headers) {
   return flat.length > 0 ? flat : undefined
 }
 
-/** Headers with a key behind them, as the native layer reads them: no other list of theirs is odd. */
-function keyed(headers, key) {
-  return key === undefined || key === null ? headers : [...(headers ?? []), text(key, 'key')]
+/** Headers with keys behind them, as the native layer reads them: a key makes their number odd, and the terms say that a dedup key follows. */
+function keyed(headers, { key, dedup }) {
+  const keys = []
+  if (!isNone(key)) keys.push(text(key, 'key'))
+  if (!isNone(dedup)) keys.push(text(dedup, 'dedup'))
+  return keys.length === 0 ? headers : [...(headers ?? []), ...keys]
 }
 
+const isNone = (value) => value === undefined || value === null
+
 /** The terms of a message as the native layer reads them, undefined when there are none. */
-function termsOf({ priority, delay, at, ttl, maxAttempts, atMostOnce, ifNoGroup }) {
-  if ((priority ?? delay ?? at ?? ttl ?? maxAttempts ?? atMostOnce ?? ifNoGroup) === undefined) return undefined
+function termsOf({ priority, delay, at, ttl, maxAttempts, atMostOnce, ifNoGroup, dedup, dedupWindow }) {
+  const rest = dedup ?? dedupWindow
+  if ((priority ?? delay ?? at ?? ttl ?? maxAttempts ?? atMostOnce ?? ifNoGroup ?? rest) === undefined) return undefined
   return [
     whole(priority, 'priority', 0, -1),
     milliseconds(delay, 'delay'),
@@ -127,6 +133,8 @@ function termsOf({ priority, delay, at, ttl, maxAttempts, atMostOnce, ifNoGroup 
     whole(maxAttempts, 'maxAttempts', 0, -1),
     Number(truth(atMostOnce, 'atMostOnce')),
     wordOf(IF_NO_GROUP, ifNoGroup, 'ifNoGroup'),
+    Number(!isNone(dedup)),
+    milliseconds(dedupWindow, 'dedupWindow'),
   ]
 }
 

@@ -94,6 +94,10 @@ export interface Terms {
   ifNoGroup?: IfNoGroup
   /** Messages of one key are given out in line, one at a time (`keyConcurrency`): 1 to 255 bytes of UTF-8. */
   key?: string
+  /** Within `dedupWindow` messages with the same are one, and the receipt says so: 1 to 255 bytes of UTF-8. */
+  dedup?: string
+  /** How long that is, from the first one on, a week at most. Default: 5 minutes. */
+  dedupWindow?: Duration
 }
 
 /** In which group a consumer is. */

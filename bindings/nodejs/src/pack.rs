@@ -7,7 +7,7 @@
 //! | record | words |
 //! |---|---|
 //! | head of a tray | bytes used, head included (0: no space); bytes needed; records; 0 |
-//! | receipt | id (origin, sequence): 4; copies; durable copies; wanted; 0 |
+//! | receipt | id (origin, sequence): 4; copies; durable copies; wanted; 1 for a duplicate |
 //! | delivery | handle; attempts; id: 4; priority (4 bits), bytes of key (8) and of headers (20); bytes of body; then body, headers, key, padding |
 //! | reply | bytes of body; bytes of headers; 0; 0; then body, headers, padding |
 //! | page | its bytes, head included and padding; messages; missing; bytes of cursor; then missing members: 4 each, cursor, padding, messages |
@@ -158,13 +158,14 @@ impl<'a> Writer<'a> {
             copies,
             durable_copies,
             wanted,
+            is_duplicate,
             ..
         } = receipt;
         self.words([
             u32::from(*copies),
             u32::from(*durable_copies),
             u32::from(*wanted),
-            0,
+            u32::from(*is_duplicate),
         ])
     }
 

@@ -29,7 +29,7 @@ pub fn enqueue(queue: u32, body: &[u8], length: u32, mut desk: Uint8ArraySlice) 
 }
 
 /// As [`enqueue`], with options: `copies`, `on_short` and `timeout` negative for the member's, `headers` as
-/// names and values in turn, `terms` as [`terms_of`] reads them.
+/// names and values in turn and keys behind them, `terms` as [`terms_of`] reads them.
 #[napi(catch_unwind)]
 // Not `expect`: the macro copies it to a function without arguments.
 #[allow(
@@ -54,9 +54,7 @@ pub fn enqueue_with(
             copies: copies_of(copies)?,
             on_short: on_short_of(on_short)?,
             timeout: span(timeout),
-            key: key_in(headers.as_deref()),
-            headers: headers_of(headers),
-            ..terms_of(terms)?
+            ..asked_of(headers, terms)?
         };
         let Owned { host, value } = room.queue(queue)?;
         let pending = value.enqueue_with(Bytes::copy_from_slice(body), &options);
@@ -89,9 +87,7 @@ pub fn call(
             copies: copies_of(copies)?,
             on_short: on_short_of(on_short)?,
             timeout: span(enqueue_timeout),
-            key: key_in(headers.as_deref()),
-            headers: headers_of(headers),
-            ..terms_of(terms)?
+            ..asked_of(headers, terms)?
         };
         let timeout = span(timeout).unwrap_or_default();
         let Owned { host, value } = room.queue(queue)?;
@@ -127,9 +123,7 @@ pub fn enqueue_many(
             copies: copies_of(copies)?,
             on_short: on_short_of(on_short)?,
             timeout: span(timeout),
-            key: key_in(headers.as_deref()),
-            headers: headers_of(headers),
-            ..terms_of(terms)?
+            ..asked_of(headers, terms)?
         };
         let Owned { host, value } = room.queue(queue)?;
         let pending = value.enqueue_many(bodies, &options);
@@ -185,14 +179,24 @@ pub(crate) fn headers_of(headers: Option<Vec<String>>) -> Vec<(String, String)> 
     pairs
 }
 
-/// The key that a message's names and values may end in.
-fn key_in(headers: Option<&[String]>) -> Option<String> {
-    let headers = headers.filter(|headers| headers.len() % 2 == 1)?;
-    headers.last().cloned()
+/// What a message is asked for with texts: its names and values, behind them its key, if their number is odd
+/// with it, and last its dedup key, if its terms say that it has one.
+fn asked_of(headers: Option<Vec<String>>, terms: Option<Vec<f64>>) -> Result<EnqueueOptions> {
+    let mut texts = headers.unwrap_or_default();
+    let mut options = terms_of(terms)?;
+    if options.dedup.is_some() {
+        options.dedup = texts.pop();
+    }
+    if texts.len() % 2 == 1 {
+        options.key = texts.pop();
+    }
+    options.headers = headers_of(Some(texts));
+    Ok(options)
 }
 
 /// The terms of a message: priority, delay, at (ms since 1970), ttl, attempts, each negative when it is not
-/// given, 1 for at most once, and what becomes of it without a group. Most messages have none.
+/// given, 1 for at most once, what becomes of it without a group, 1 for a dedup key, and its window, negative when
+/// it is not given. Most messages have none.
 fn terms_of(terms: Option<Vec<f64>>) -> Result<EnqueueOptions> {
     let Some(terms) = terms else {
         return Ok(EnqueueOptions::default());
@@ -205,6 +209,8 @@ fn terms_of(terms: Option<Vec<f64>>) -> Result<EnqueueOptions> {
         max_attempts,
         at_most_once,
         if_no_group,
+        has_dedup,
+        dedup_window,
     ] = terms[..]
     else {
         return Err(internal("these are no terms"));
@@ -220,6 +226,8 @@ fn terms_of(terms: Option<Vec<f64>>) -> Result<EnqueueOptions> {
         max_attempts: whole("max_attempts", max_attempts)?,
         at_most_once: at_most_once == 1.0,
         if_no_group: if_no_group_of(whole("if_no_group", if_no_group)?)?,
+        dedup: (has_dedup == 1.0).then(String::new),
+        dedup_window: span(dedup_window),
         ..EnqueueOptions::default()
     })
 }

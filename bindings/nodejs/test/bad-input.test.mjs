@@ -100,7 +100,8 @@ test('arguments of a queue that are wrong are 101 or 104, and the queue goes on'
     { ttl: true }, { at: new Date(NaN) }, { at: '2024-02-29' }, { at: Infinity }, { at: 1e300 }, { at: new Date(8.64e15) },
     { at: {} }, { at: 7n }, { delay: 1, at: 1 }, { maxAttempts: 0 }, { maxAttempts: 1.5 }, { maxAttempts: 2 ** 40 },
     { atMostOnce: 1 }, { atMostOnce: 'yes' }, { atMostOnce: true, copies: 2 }, { ifNoGroup: 1 }, { ifNoGroup: 'perhaps' },
-    { ifNoGroup: 'toString' },
+    { ifNoGroup: 'toString' }, { dedup: '' }, { dedup: 7 }, { dedup: 'é'.repeat(128) }, { dedup: 'k', dedupWindow: 0 },
+    { dedup: 'k', dedupWindow: '8d' }, { dedup: 'k', dedupWindow: 'soon' }, { dedup: 'k', atMostOnce: true }, { dedupWindow: 1 },
   ]
   for (const option of options) {
     await assert.rejects(queue.enqueue('x', option), isWrong(101))

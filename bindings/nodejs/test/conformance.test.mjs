@@ -88,6 +88,8 @@ const READ = {
   at_most_once: ({ text }) => ['atMostOnce', text === 'true'],
   if_no_group: ({ text }) => ['ifNoGroup', text],
   key: ({ text }) => ['key', text],
+  dedup: ({ text }) => ['dedup', text],
+  dedup_window: ({ text }) => ['dedupWindow', Number(text)],
   group: ({ text }) => ['group', text],
   backlog: ({ text }) => ['backlog', text === 'true'],
   after: (word) => ['after', word],
@@ -367,11 +369,12 @@ function compare(stage, step, { value, error }) {
 const COMPARED = {
   enqueue(stage, { expect: [[name, ...fields]] }, receipt) {
     stage.bind(name.text, receipt.id)
-    for (const { key, text } of fields) assert.equal(String(receipt[key]), text, key)
+    for (const { key, text } of fields) assert.equal(String(receipt[key === 'is_duplicate' ? 'isDuplicate' : key]), text, key)
   },
   enqueue_many(stage, { expect: [names] }, receipts) {
-    assert.equal(receipts.length, names.length, 'receipts')
-    names.forEach((name, i) => stage.bind(name.text, receipts[i].id))
+    const [fields, bound] = [names.filter(({ key }) => key), names.filter(({ key }) => !key)]
+    assert.equal(receipts.length, bound.length, 'receipts')
+    bound.forEach((name, i) => this.enqueue(stage, { expect: [[name, ...fields]] }, receipts[i]))
   },
   call: () => {},
   explain: (stage, step, told) => assert.equal(told, 'as written'),

@@ -1,6 +1,6 @@
 // The scenario language (tests/conformance/README.md), read into steps as its Rust parser reads it.
 
-const ENQUEUE = ['copies', 'on_short', 'timeout', 'priority', 'delay', 'at', 'ttl', 'max_attempts', 'at_most_once', 'if_no_group', 'key', 'header.']
+const ENQUEUE = ['copies', 'on_short', 'timeout', 'priority', 'delay', 'at', 'ttl', 'max_attempts', 'at_most_once', 'if_no_group', 'key', 'dedup', 'dedup_window', 'header.']
 
 const GROUP = ['group', 'backlog']
 

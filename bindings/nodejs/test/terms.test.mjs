@@ -65,6 +65,23 @@ test('a delayed message comes later, by a span or by a date; a past date is now'
   assert.equal(await queue.receive(), null)
 })
 
+test('equal dedup keys are one message', async (t) => {
+  const queue = (await member(t)).queue('jobs')
+  const first = await queue.enqueue('one', { dedup: 'order-42', headers: { k: 'v' } })
+  const again = await queue.enqueue('two', { dedup: 'order-42', dedupWindow: '5m', key: 'ada' })
+  assert.deepEqual([first.isDuplicate, again.isDuplicate, again.id], [false, true, first.id])
+  assert.equal(again.toJSON().isDuplicate, true)
+  // Another window is another key.
+  const keyed = await queue.enqueue('three', { dedup: 'order-42', dedupWindow: '1m', key: 'ada', headers: { k: 'v' } })
+  assert.equal(keyed.isDuplicate, false)
+  const taken = await queue.receiveMany(9)
+  assert.deepEqual(taken.map((one) => [one.text(), one.key, one.headers.k]), [['one', undefined, 'v'], ['three', 'ada', 'v']])
+  const [only] = await queue.enqueueMany(['four'], { dedup: 'order-42' })
+  assert.equal(only.isDuplicate, true)
+  await assert.rejects(queue.enqueueMany(['five', 'six'], { dedup: 'order-43' }), { code: 101 })
+  await assert.rejects(queue.call('seven', { dedup: 'order-44' }), { code: 101 })
+})
+
 test('what nobody took in time expires', async (t) => {
   const opened = await member(t)
   const queue = opened.queue('jobs')

@@ -42,7 +42,7 @@ impl Queue {
     #[pyo3(signature = (
         body, copies=None, on_short=None, timeout_ms=None, headers=None, on=None, priority=None, delay_ms=None,
         at_ms=None, ttl_ms=None, max_attempts=None, at_most_once=false, if_no_group=None,
-        key=None
+        key=None, dedup=None, dedup_window_ms=None
     ))]
     #[expect(
         clippy::too_many_arguments,
@@ -65,6 +65,8 @@ impl Queue {
         at_most_once: bool,
         if_no_group: Option<&str>,
         key: Option<String>,
+        dedup: Option<String>,
+        dedup_window_ms: Option<Int<u64>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let options = EnqueueOptions {
             priority: priority.map(|priority| priority.0),
@@ -75,6 +77,8 @@ impl Queue {
             at_most_once,
             if_no_group: convert::if_no_group(py, if_no_group)?,
             key,
+            dedup,
+            dedup_window: millis(dedup_window_ms),
             ..enqueue_options(py, copies, on_short, timeout_ms, headers)?
         };
         let pending = self.alive.get(py)?.enqueue_with(body.0, &options);
@@ -84,7 +88,7 @@ impl Queue {
     #[pyo3(signature = (
         bodies, copies=None, on_short=None, timeout_ms=None, headers=None, on=None, priority=None, delay_ms=None,
         at_ms=None, ttl_ms=None, max_attempts=None, at_most_once=false, if_no_group=None,
-        key=None
+        key=None, dedup=None, dedup_window_ms=None
     ))]
     #[expect(
         clippy::too_many_arguments,
@@ -107,6 +111,8 @@ impl Queue {
         at_most_once: bool,
         if_no_group: Option<&str>,
         key: Option<String>,
+        dedup: Option<String>,
+        dedup_window_ms: Option<Int<u64>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let options = EnqueueOptions {
             priority: priority.map(|priority| priority.0),
@@ -117,6 +123,8 @@ impl Queue {
             at_most_once,
             if_no_group: convert::if_no_group(py, if_no_group)?,
             key,
+            dedup,
+            dedup_window: millis(dedup_window_ms),
             ..enqueue_options(py, copies, on_short, timeout_ms, headers)?
         };
         let queue = self.alive.get(py)?;
@@ -133,7 +141,7 @@ impl Queue {
     #[pyo3(signature = (
         body, timeout_ms, copies=None, on_short=None, enqueue_timeout_ms=None, headers=None, on=None, priority=None,
         delay_ms=None, at_ms=None, ttl_ms=None, max_attempts=None, at_most_once=false, if_no_group=None,
-        key=None
+        key=None, dedup=None, dedup_window_ms=None
     ))]
     #[expect(
         clippy::too_many_arguments,
@@ -157,6 +165,8 @@ impl Queue {
         at_most_once: bool,
         if_no_group: Option<&str>,
         key: Option<String>,
+        dedup: Option<String>,
+        dedup_window_ms: Option<Int<u64>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let options = EnqueueOptions {
             priority: priority.map(|priority| priority.0),
@@ -167,6 +177,8 @@ impl Queue {
             at_most_once,
             if_no_group: convert::if_no_group(py, if_no_group)?,
             key,
+            dedup,
+            dedup_window: millis(dedup_window_ms),
             ..enqueue_options(py, copies, on_short, enqueue_timeout_ms, headers)?
         };
         let timeout = Duration::from_millis(timeout_ms.0);

@@ -38,15 +38,22 @@ impl Receipt {
         self.0.wanted
     }
 
+    #[getter]
+    fn is_duplicate(&self) -> bool {
+        self.0.is_duplicate
+    }
+
     fn __repr__(&self) -> String {
         let primer::Receipt {
             id,
             copies,
             durable_copies,
             wanted,
+            is_duplicate,
         } = self.0;
+        let duplicate = if is_duplicate { " is_duplicate" } else { "" };
         format!(
-            "<primer.Receipt {id} copies={copies} durable_copies={durable_copies} wanted={wanted}>"
+            "<primer.Receipt {id} copies={copies} durable_copies={durable_copies} wanted={wanted}{duplicate}>"
         )
     }
 }

@@ -20,6 +20,8 @@ _ENQUEUE = (
     "at_most_once",
     "if_no_group",
     "key",
+    "dedup",
+    "dedup_window",
     "header.",
 )
 

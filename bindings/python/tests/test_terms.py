@@ -85,6 +85,12 @@ def test_what_is_no_date_is_a_type_error(when: Any) -> None:
         {"max_attempts": 0},
         {"key": ""},
         {"key": "é" * 128},
+        {"dedup": ""},
+        {"dedup": "é" * 128},
+        {"dedup": "x", "dedup_window": 0},
+        {"dedup": "x", "dedup_window": "8d"},
+        {"dedup": "x", "at_most_once": True},
+        {"dedup_window": 1},
         {"max_attempts": -1},
         {"max_attempts": 1 << 32},
         {"at_most_once": True, "copies": 2},
@@ -112,6 +118,8 @@ def test_terms_out_of_range_are_wrong_calls(queue: primer.Queue, terms: dict[str
         {"at_most_once": 1},
         {"at_most_once": "yes"},
         {"key": 7},
+        {"dedup": 7},
+        {"dedup": "x", "dedup_window": "soon"},
         {"prioritee": 9},
     ],
 )
@@ -131,6 +139,22 @@ def test_messages_of_one_key_come_in_line(queue: primer.Queue) -> None:
     first.ack()
     second = queue.receive()
     assert second is not None and (second.body, second.key) == (b"2", "ada")
+
+
+def test_equal_dedup_keys_are_one_message(queue: primer.Queue) -> None:
+    first = queue.enqueue(b"one", dedup="order-42")
+    again = queue.enqueue(b"two", dedup="order-42", dedup_window=timedelta(minutes=5))
+    assert (first.is_duplicate, again.is_duplicate, again.id) == (False, True, first.id)
+    assert "is_duplicate" in repr(again) and "is_duplicate" not in repr(first)
+    # Another window is another key.
+    assert not queue.enqueue(b"three", dedup="order-42", dedup_window="1m").is_duplicate
+    assert [message.body for message in queue.receive_many(max=9)] == [b"one", b"three"]
+    (only,) = queue.enqueue_many([b"four"], dedup="order-42")
+    assert only.is_duplicate
+    with pytest.raises(primer.WrongCall):
+        queue.enqueue_many([b"five", b"six"], dedup="order-43")
+    with pytest.raises(primer.WrongCall):
+        queue.call(b"seven", dedup="order-44")
 
 
 def test_a_higher_priority_comes_first(queue: primer.Queue) -> None:

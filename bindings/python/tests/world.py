@@ -159,13 +159,13 @@ class World:
         for key, word in step.options.items():
             if key in ("copies", "priority", "max_attempts"):
                 options[key] = int(word.text)
-            elif key in ("timeout", "delay", "ttl"):
+            elif key in ("timeout", "delay", "ttl", "dedup_window"):
                 options[key] = millis(step.millis(key))
             elif key == "at":
                 options[key] = datetime.now(timezone.utc) + timedelta(milliseconds=int(word.text))
             elif key == "at_most_once":
                 options[key] = step.is_true(key)
-            elif key in ("on_short", "if_no_group", "key"):
+            elif key in ("on_short", "if_no_group", "key", "dedup"):
                 options[key] = word.text
         return options
 
@@ -543,7 +543,7 @@ class World:
             raise Differs(f"{len(names)} names for {len(receipts)} receipts")
         for name, receipt in zip(names, receipts, strict=True):
             for word in step.expect[0]:
-                if word.key is not None and str(getattr(receipt, word.key)) != word.text:
+                if word.key is not None and str(getattr(receipt, word.key)).lower() != word.text:
                     raise Differs(f"wanted {word.key}={word.text}, got {receipt!r}")
             self._bind(name, receipt.id)
 

@@ -203,7 +203,8 @@ module Primer
     # Options: copies:, on_short: (:degrade, :fail, :wait), timeout_ms:, headers:; priority:, 0 (last) to
     # 9 (first); delay_ms: or at: (a Time), before which it is not given out; ttl_ms:, after which it
     # is not; max_attempts:, then it is a dead letter in the queue "<queue>.dead"; at_most_once: true;
-    # if_no_group: (:hold, :drop, :refuse), what becomes of it where the queue has no group.
+    # if_no_group: (:hold, :drop, :refuse), what becomes of it where the queue has no group; key:, those of one come in
+    # line; dedup:, within dedup_window_ms: (300,000) those with the same are one, and the receipt is_duplicate.
     def enqueue(body, **options)
       native_enqueue(body, options.empty? ? nil : EnqueueOptions.from(**options))
     end

@@ -136,6 +136,12 @@ pub struct EnqueueOptions {
     /// Messages of one key are given out in line, one at a time: 1 to 255 bytes.
     #[uniffi(default = None)]
     pub key: Option<String>,
+    /// Within `dedup_window_ms` messages with the same are one, and the receipt says so: 1 to 255 bytes.
+    #[uniffi(default = None)]
+    pub dedup: Option<String>,
+    /// How long that is, from the first one on, a week at most; absent: 300,000.
+    #[uniffi(default = None)]
+    pub dedup_window_ms: Option<u64>,
 }
 
 /// Errors: 101 for a date that this machine cannot name.
@@ -160,6 +166,8 @@ impl TryFrom<EnqueueOptions> for primer::EnqueueOptions {
             at_most_once: options.at_most_once,
             if_no_group: options.if_no_group.map(Into::into).unwrap_or_default(),
             key: options.key,
+            dedup: options.dedup,
+            dedup_window: options.dedup_window_ms.map(Duration::from_millis),
         })
     }
 }
@@ -255,6 +263,8 @@ pub struct Receipt {
     pub durable_copies: u16,
     /// Copies that were asked for.
     pub wanted: u16,
+    /// Its `dedup` was known: the message is that of an earlier enqueue.
+    pub is_duplicate: bool,
 }
 
 impl From<primer::Receipt> for Receipt {
@@ -264,6 +274,7 @@ impl From<primer::Receipt> for Receipt {
             copies: receipt.copies,
             durable_copies: receipt.durable_copies,
             wanted: receipt.wanted,
+            is_duplicate: receipt.is_duplicate,
         }
     }
 }

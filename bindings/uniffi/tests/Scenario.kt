@@ -32,7 +32,7 @@ private fun shapes(arguments: IntRange, verbs: String) = verbs.split(' ').associ
 
 private val ENQUEUE =
     arrayOf(
-        "copies", "on_short", "timeout", "header.", "priority", "delay", "at", "ttl", "max_attempts", "at_most_once", "if_no_group", "key",
+        "copies", "on_short", "timeout", "header.", "priority", "delay", "at", "ttl", "max_attempts", "at_most_once", "if_no_group", "key", "dedup", "dedup_window",
     )
 
 private val SHAPES = shapes(1..1, "members address unsubscribe close unlisten replied policies") +

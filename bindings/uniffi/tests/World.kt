@@ -309,7 +309,11 @@ class World {
         if (names.size != receipts.size) throw Differs("${names.size} names for ${receipts.size} receipts")
         names.zip(receipts) { name, receipt ->
             for (word in counts) {
-                val has = if (word.key == "copies") receipt.copies else receipt.wanted
+                val has: Any = when (word.key) {
+                    "copies" -> receipt.copies
+                    "is_duplicate" -> receipt.isDuplicate
+                    else -> receipt.wanted
+                }
                 if (word.text != has.toString()) differ("${word.key}=${word.text}", has)
             }
             bind(name.text, receipt.id)
@@ -373,6 +377,8 @@ class World {
         atMostOnce = step.option("at_most_once") == "true",
         ifNoGroup = step.option("if_no_group")?.let { IfNoGroup.valueOf(it.uppercase()) },
         key = step.option("key"),
+        dedup = step.option("dedup"),
+        dedupWindowMs = step.number("dedup_window"),
     )
 
     private fun isBacklog(step: Step) = step.option("backlog") == "true"

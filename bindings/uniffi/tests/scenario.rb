@@ -40,7 +40,7 @@ module Scenario
   end
 
   # verb => least and most arguments, and the keys; one that ends in a dot stands for a family.
-  ENQUEUE = %w[copies on_short timeout header. priority delay at ttl max_attempts at_most_once if_no_group key].freeze
+  ENQUEUE = %w[copies on_short timeout header. priority delay at ttl max_attempts at_most_once if_no_group key dedup dedup_window].freeze
   IN_GROUP = %w[group backlog].freeze
   SHAPES = {
     "open" => [1, 1, nil], "join" => [2, 2, []], "members" => [1, 1, []], "address" => [1, 1, []],

@@ -435,7 +435,8 @@ class World
       timeout_ms: step.number("timeout"), headers: step.headers, priority: step.number("priority"),
       delay_ms: step.number("delay"), at: at && Time.now + Rational(at, 1000), ttl_ms: step.number("ttl"),
       max_attempts: step.number("max_attempts"), at_most_once: step.option("at_most_once")&.text == "true",
-      if_no_group: step.option("if_no_group")&.text, key: step.option("key")&.text }
+      if_no_group: step.option("if_no_group")&.text, key: step.option("key")&.text,
+      dedup: step.option("dedup")&.text, dedup_window_ms: step.number("dedup_window") }
   end
 
   def in_group(step)

@@ -385,6 +385,11 @@ pub struct EnqueueOptions {
     /// Messages of one key are given out in line, one at a time (`key_concurrency`): 1 to 255 bytes of
     /// UTF-8; none.
     pub key: Option<String>,
+    /// Within `dedup_window` messages with the same key of this kind are one, whichever members they are put
+    /// in at; the receipt says so. 1 to 255 bytes of UTF-8; none. One message a call, and not with `at_most_once`.
+    pub dedup: Option<String>,
+    /// How long that is, up to a week, from the first one on; five minutes.
+    pub dedup_window: Option<Duration>,
     /// What becomes of it where the queue has no group; it waits there.
     pub if_no_group: IfNoGroup,
 }

@@ -368,6 +368,16 @@ impl Enqueue {
         self.options.key = Some(key.into());
         self
     }
+    /// Within five minutes, or `dedup_window`, messages with the same key of this kind are one: 1 to 255 bytes.
+    pub fn dedup(mut self, dedup: impl Into<String>) -> Self {
+        self.options.dedup = Some(dedup.into());
+        self
+    }
+    /// How long they are, up to a week.
+    pub fn dedup_window(mut self, window: Duration) -> Self {
+        self.options.dedup_window = Some(window);
+        self
+    }
     /// Adds a header.
     pub fn header(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.options.headers.push((key.into(), value.into()));
@@ -427,6 +437,8 @@ pub(crate) fn wanted(options: &EnqueueOptions) -> Wanted {
             max_attempts: options.max_attempts,
             is_at_most_once: options.at_most_once,
             key: options.key.as_deref().map(Into::into),
+            dedup: options.dedup.as_deref().map(Into::into),
+            dedup_window: options.dedup_window.map(millis),
         },
         dated: None,
         if_no_group: options.if_no_group,

@@ -29,8 +29,8 @@ use primer_proto::queue::Message as Queue;
 use primer_proto::queue::{
     Account, Browse, Browsed, Claim, Deliver, Demand, Differ, Done, Ending, EnqueueFor,
     EnqueuePart, Examine, Examined, Explain, Explained, Facts, Forget, Header as QueueHeader,
-    HintOk, IfNoGroup, Inventory, Known, LeaseHint, Letter, OnShort, Redrive, Redriven, Replied,
-    Settle, Settled, Shown, Spot, State, Taken,
+    HintOk, IfNoGroup, Inventory, Known, LeaseHint, Letter, Memento, OnShort, Recall, Recalled,
+    Recollection, Redrive, Redriven, Remember, Replied, Settle, Settled, Shown, Spot, State, Taken,
 };
 use primer_proto::wire::Ids;
 
@@ -161,6 +161,8 @@ fn messages() -> Vec<(&'static str, Message)> {
     all.extend(questions());
     all.extend(queue::redrives());
     all.extend(queue::forwards());
+    all.extend(queue::dedups());
+    all.extend(queue::duplicates());
     all.extend(queue::inventories());
     all.extend(examinations());
     all.extend(copies());

@@ -54,6 +54,8 @@ const ENQUEUE: &[&str] = &[
     "at_most_once",
     "if_no_group",
     "key",
+    "dedup",
+    "dedup_window",
 ];
 
 const RECEIVE: &[&str] = &["max", "wait", "lease", "group", "backlog"];

@@ -499,6 +499,7 @@ fn known(message: &Message) -> bool {
             Queue::Redrive(_) | Queue::Redriven(_) => true,
             Queue::Examine(_) | Queue::Examined(_) => true,
             Queue::EnqueueFor(_) | Queue::EnqueuePart(_) | Queue::Taken(_) => true,
+            Queue::Recall(_) | Queue::Recalled(_) | Queue::Remember(_) => true,
         },
     }
 }
@@ -536,5 +537,7 @@ fn asked(chance: &mut Chance) -> Asked {
         max_attempts: some(40, 3).map(|attempts| attempts as u32),
         is_at_most_once: some(20, 2).is_some(),
         key: some(40, 3).map(|n| ["k", "l", ""][n as usize].into()),
+        dedup: some(40, 3).map(|n| ["k", "l", ""][n as usize].into()),
+        dedup_window: some(20, 3_000),
     }
 }

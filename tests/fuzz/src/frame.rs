@@ -4,7 +4,9 @@ use bytes::{Bytes, BytesMut};
 use primer_proto::base::{Chance, Error, limits};
 use primer_proto::copies::{Item, Section};
 use primer_proto::engine::{Message, Writer, cut, decode};
-use primer_proto::queue::{Account, EnqueueFor, Facts, Header, Letter, Message as Queue, Shown};
+use primer_proto::queue::{
+    Account, EnqueueFor, Facts, Header, Letter, Memento, Message as Queue, Recollection, Shown,
+};
 use primer_proto::wire::{Ids, SEQUENCE_MAX};
 
 use crate::corpus::golden;
@@ -225,6 +227,18 @@ fn feed(bytes: Vec<u8>, chance: &mut Chance) {
     assert_eq!((messages, failed), whole, "chunks made a difference");
 }
 
+/// The same of what is said of dedup keys.
+fn of_dedup(queue: &Queue) -> usize {
+    match queue {
+        Queue::Recall(recall) => {
+            (recall.origins.capacity() + recall.sequences.capacity()) * size_of::<u64>()
+        }
+        Queue::Recalled(recalled) => recalled.known.capacity() * size_of::<Recollection>(),
+        Queue::Remember(remember) => remember.all.capacity() * size_of::<Memento>(),
+        _ => 0,
+    }
+}
+
 fn asked_size(asked: &EnqueueFor) -> usize {
     let messages = asked.messages.iter();
     let headers = messages.filter_map(|(_, headers)| headers.as_ref());
@@ -263,6 +277,7 @@ fn footprint(message: &Message) -> usize {
             Queue::Replied(replied) => replied.headers.capacity() * size_of::<Header>(),
             Queue::EnqueueFor(asked) => asked_size(asked),
             Queue::EnqueuePart(part) => asked_size(&part.asked),
+            Queue::Recall(_) | Queue::Recalled(_) | Queue::Remember(_) => of_dedup(queue),
             Queue::Taken(taken) => {
                 taken.copies.capacity() * 4 + taken.context.capacity() * size_of::<Header>()
             }

@@ -175,7 +175,7 @@ fn enqueue_for(pool: &Pool, chance: &mut Chance) -> EnqueueFor {
         not_before: number(chance),
         expires: number(chance),
         is_at_most_once: chance.percent(20),
-        ..Terms::default()
+        ..crate::make::dedup(chance)
     };
     let header = (String::from("n"), String::from("v"));
     let mut messages = Vec::new();
@@ -211,6 +211,7 @@ fn taken(pool: &Pool, chance: &mut Chance) -> Taken {
         first: number(chance).min(SEQUENCE_MAX),
         wanted: number32(chance),
         copies: (0..chance.below(3)).map(|_| number32(chance)).collect(),
+        is_duplicate: chance.percent(20),
     }
 }
 

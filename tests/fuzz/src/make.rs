@@ -3,6 +3,7 @@
 //! Identities come from a small pool, so that messages of one case speak of the same things; the
 //! engine's own are in it, so that lies about them are drawn too.
 
+mod dedup;
 mod hint;
 mod inventory;
 
@@ -160,7 +161,26 @@ fn terms(chance: &mut Chance) -> Arc<Terms> {
         is_at_most_once: chance.percent(30),
         is_dead_letter: chance.percent(30),
         key: (*pick(&["", "k", "l"], chance)).into(),
+        ..dedup(chance)
     })
+}
+
+/// Terms of a message that is to be one within its window: mostly none.
+pub(crate) fn dedup(chance: &mut Chance) -> Terms {
+    if chance.percent(60) {
+        return Terms::default();
+    }
+    let until = if chance.percent(50) {
+        0
+    } else {
+        number(chance)
+    };
+    Terms {
+        dedup: (*pick(&["k", "l"], chance)).into(),
+        dedup_window: *pick(&[1, 1_000, limits::DEDUP_WINDOW_MS_MAX], chance),
+        dedup_until: until,
+        ..Terms::default()
+    }
 }
 
 fn section(pool: &Pool, chance: &mut Chance) -> Section {
@@ -377,6 +397,7 @@ fn queue(pool: &Pool, chance: &mut Chance) -> Queue {
         10 => Queue::Replied(replied(pool, chance)),
         11 if chance.percent(40) => hint::hint(pool, chance),
         11 if chance.percent(30) => inventory::inventory(chance),
+        11 if chance.percent(50) => dedup::memory(pool, chance),
         _ if chance.percent(50) => Queue::Settle(settle(pool, chance)),
         _ => Queue::Settled(Settled {
             number: number(chance),

@@ -107,6 +107,8 @@ impl World {
             }
             QueueMessage::SetDone(done) | QueueMessage::DoneOk(done) => self.ended_late(&done.ids),
             QueueMessage::Taken(taken) => self.note_receipts(taken),
+            QueueMessage::Recall(recall) => self.note_recall(seat, recall),
+            QueueMessage::Recalled(recalled) => self.note_recalled(recalled),
             QueueMessage::Repl(repl) => {
                 let ids = self.ids_of(repl);
                 // Sent is sent, also to one whose process is gone.

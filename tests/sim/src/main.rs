@@ -23,7 +23,8 @@ const USAGE: &str = "primer-sim --seeds N [--from S] | --seed N [--trace] [--his
                 keep_context_of_damaged no_fingerprint at_most_once_again at_most_once_copied
                 aborted_after_takeover fresh_dead_letter added_group_lost purge_forgets_time
                 pause_ignored overflow_lost budget_ignored key_ignored hedges_unbounded
-                at_most_once_hedged late_group_ends_at_once";
+                at_most_once_hedged dedup_by_live_members
+                late_group_ends_at_once";
 
 const HEADING: &str = "| members | joined ms | frames/s | bytes/s | KiB | work ms/s | write ms p50 | p99 | heal ms | death ms |";
 
@@ -120,6 +121,7 @@ fn canary_named(name: &str) -> Option<Canary> {
         "key_ignored" => Canary::Queue(QueueCanary::KeyIgnored),
         "hedges_unbounded" => Canary::Queue(QueueCanary::HedgesUnbounded),
         "at_most_once_hedged" => Canary::Queue(QueueCanary::AtMostOnceHedged),
+        "dedup_by_live_members" => Canary::Queue(QueueCanary::DedupByLiveMembers),
         _ => return None,
     })
 }

@@ -87,6 +87,7 @@ pub fn run(options: &Options) -> Outcome {
     world.find_itself();
     world.resume_told();
     world.make_good();
+    world.judge_one_owner();
     world.drain();
     world.rest();
     world.judge()
@@ -138,6 +139,7 @@ impl World {
             }
             self.drain_returns(seat);
             self.drain_told(seat);
+            self.drain_once(seat);
         }
         let limit = self.now + DRAINED_BY;
         let is_drained = self.until_true(limit, |world| {
@@ -227,6 +229,7 @@ impl World {
         self.judge_twins();
         self.judge_returns();
         self.judge_all_told();
+        self.judge_all_once();
     }
 
     /// What is kept although nobody needs it; none when nothing is.

@@ -94,7 +94,8 @@ impl World {
         if self.plan.has(Class::Mixed) && self.id_dice.coin() {
             config.minor += 1;
         } else if self.plan.has_older && self.older_dice.coin() {
-            config.minor -= 1;
+            // So many minor versions ago.
+            config.minor -= 1 + self.oldest_dice.below(2) as u32;
         }
         self.remember(seat, &mut config);
         config.canary = self.canary;

@@ -18,6 +18,7 @@ use crate::agenda::{MS, Micros, SECOND};
 use crate::browse::Asked;
 use crate::fan::Owed;
 use crate::ledger::About;
+use crate::once;
 use crate::plan::Class;
 use crate::returns::{self, Turn};
 use crate::told;
@@ -44,6 +45,8 @@ pub(crate) enum Act {
     Browse(Option<(usize, Spot)>),
     /// Messages die and come back.
     Return(Turn),
+    /// Orders are put in again and again.
+    Once(once::Turn),
     /// Use a queue that is told things, or tell it one.
     Told(told::Turn),
     /// The load is over.
@@ -111,6 +114,7 @@ pub(crate) enum What {
     Explain,
     Return(returns::Asked),
     Told(told::Asked),
+    Once(once::Asked),
     Drain {
         queue: usize,
     },
@@ -275,6 +279,7 @@ impl World {
         self.letter_people(seat);
         self.returners(seat);
         self.told_people(seat);
+        self.once_people(seat);
     }
 
     /// An act of a user of that member, some time within `within`.
@@ -295,6 +300,7 @@ impl World {
             Act::Credit(client) => self.raise_credit(seat, client),
             Act::Browse(after) => self.browse(seat, after),
             Act::Return(turn) => self.return_turn(seat, turn),
+            Act::Once(turn) => self.once_turn(seat, turn),
             Act::Told(turn) => self.told_turn(seat, turn),
             Act::Retire => self.retire(seat),
             Act::Join => self.rejoin(seat),
@@ -354,26 +360,24 @@ impl World {
             What::Browse(asked) => self.browsed(seat, &asked, answer),
             What::Explain => self.explained(seat, answer),
             What::Return(asked) => self.return_answered(seat, &asked, answer),
+            What::Once(asked) => self.once_answered(seat, &asked, answer),
             What::Told(asked) => self.told_answered(seat, &asked, answer),
             What::Drain { queue } => self.drained(seat, queue, answer),
             What::Write { key, value, seen } => self.written(seat, key, value, &seen, &answer),
             What::Leave => self.has_left(seat, &answer),
             What::Reclaim => self.reclaimed(seat, &answer),
             // Another one may have evicted or retired it first.
-            What::Evict => {
-                if let Err(error) = &answer
-                    && error.number() != 102
-                {
-                    self.odd_answer(seat, "evict", error);
-                }
-            }
-            What::Tell => {
-                if let Err(error) = &answer
-                    && error.number() != 203
-                {
-                    self.odd_answer(seat, "broadcast", error);
-                }
-            }
+            What::Evict => self.odd_unless(seat, "evict", &answer, 102),
+            What::Tell => self.odd_unless(seat, "broadcast", &answer, 203),
+        }
+    }
+
+    /// An answer that may be an error of one kind.
+    fn odd_unless(&mut self, seat: usize, verb: &str, answer: &Answer, number: u16) {
+        if let Err(error) = answer
+            && error.number() != number
+        {
+            self.odd_answer(seat, verb, error);
         }
     }
 
@@ -478,6 +482,9 @@ impl World {
 
     /// What the host is told.
     pub fn told(&mut self, seat: usize, event: &Event) {
+        if matches!(event.kind, EventKind::Suspect | EventKind::Unreachable) {
+            self.note_doubt(seat, event.member);
+        }
         match event.kind {
             EventKind::Takeover => self.sometimes.hit("takeover"),
             EventKind::Unreachable if self.agreed_at.is_some() => {

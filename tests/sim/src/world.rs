@@ -6,22 +6,21 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use bytes::Bytes;
-use primer_proto::base::{
-    BootId, ClusterId, Error, Instant, MemberId, Now, QueueKey, StoreId, Ticket,
-};
-use primer_proto::engine::{Canary, Command, Effect, Lane};
+use primer_proto::base::{BootId, ClusterId, Instant, MemberId, Now, QueueKey, StoreId, Ticket};
+use primer_proto::engine::{Canary, Command, Effect};
 use primer_proto::{Engine, Input};
 
 use crate::agenda::{Agenda, Micros};
 use crate::dice::Dice;
+pub(crate) use crate::event::{Event, Local, Phase};
 use crate::fences::Fences;
 use crate::forward::ForwardBook;
 use crate::late::LateBook;
 use crate::ledger::Ledger;
 use crate::letters::LettersBook;
 use crate::lines::LinesBook;
-use crate::net::{Link, Partition};
+use crate::net::Link;
+use crate::once::Once;
 use crate::plan::{Class, Plan};
 use crate::remember::Disk;
 use crate::returns::Returns;
@@ -31,7 +30,7 @@ use crate::terms::TermsBook;
 use crate::told::Told;
 use crate::trace::{Trace, name_of};
 use crate::twins::Twins;
-use crate::users::{Act, Users, What};
+use crate::users::{Users, What};
 
 /// The one cluster of every run.
 pub(crate) const CLUSTER: ClusterId = ClusterId(0x5131);
@@ -41,78 +40,6 @@ pub(crate) const WALL_MS: u64 = 1_780_000_000_000;
 const CALLS_PER_MS_MAX: u32 = 50_000;
 /// Violations told of one seed; the first is nearly always the one that matters.
 const VIOLATIONS_MAX: usize = 20;
-
-/// Something that happens.
-pub(crate) enum Event {
-    /// In one life of a member's process; lost when that life is over, later when it is paused.
-    Local { seat: usize, life: u32, what: Local },
-    /// A dial on its way; tried again until it is answered or given up.
-    Dial {
-        seat: usize,
-        life: u32,
-        address: String,
-        until: Micros,
-    },
-    /// A fault of that class is due.
-    Trouble(Class),
-    /// The members part in halves for the rest of the load.
-    Split,
-    /// A partition ends.
-    Mend(Partition),
-    /// The one ends that twins were on the two sides of.
-    Meet(Partition),
-    /// A process starts.
-    Boot(usize),
-    /// A process goes on.
-    Resume(usize),
-}
-
-/// What happens inside a process.
-pub(crate) enum Local {
-    Wake,
-    Frame {
-        link: usize,
-        side: usize,
-        lane: Lane,
-        frame: Bytes,
-    },
-    Linked {
-        link: usize,
-        side: usize,
-    },
-    Unlinked {
-        link: usize,
-        side: usize,
-    },
-    DialFailed {
-        address: String,
-        error: Error,
-    },
-    Flush {
-        link: usize,
-        side: usize,
-        lane: Lane,
-    },
-    Pressure {
-        link: usize,
-        side: usize,
-        is_full: bool,
-    },
-    User(Act),
-}
-
-/// How far the run is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) enum Phase {
-    /// Load and faults.
-    Load,
-    /// No faults any more; the cluster finds itself again.
-    Heal,
-    /// Consumers on several members read everything.
-    Drain,
-    /// Nobody asks for anything; what is kept about finished messages must go.
-    Rest,
-}
 
 /// A member's place; its process may be up or not.
 pub(crate) struct Seat {
@@ -182,6 +109,8 @@ pub(crate) struct World {
     pub returns: Returns,
     /// Queues that are told things while they are used.
     pub told: Told,
+    /// Orders that are put in again and again.
+    pub once: Once,
     pub fences: Fences,
     pub talk: Talk,
     pub terms: TermsBook,
@@ -189,6 +118,8 @@ pub(crate) struct World {
     pub lines: LinesBook,
     /// Which processes speak an earlier version.
     pub older_dice: Dice,
+    /// By how much.
+    pub oldest_dice: Dice,
     pub letters: LettersBook,
     pub late: LateBook,
     pub twins: Twins,
@@ -275,6 +206,7 @@ impl World {
             ledger: Ledger::default(),
             returns: Returns::default(),
             told: Told::new(seed),
+            once: Once::new(seed, plan.dedup_window),
             fences: Fences::default(),
             talk: Talk::default(),
             terms: TermsBook::new(seed),
@@ -291,6 +223,7 @@ impl World {
             forwards: ForwardBook::default(),
             lines: LinesBook::new(seed),
             older_dice: Dice::new(seed, 23),
+            oldest_dice: Dice::new(seed, 36),
             browse_dice: Dice::new(seed, 11),
             leak_dice: Dice::new(seed, 29),
             return_dice: Dice::new(seed, 21),
@@ -467,6 +400,7 @@ impl World {
         let held = self.at_risk(seat, &input);
         let before = self.before_look(seat, &input);
         self.before_told(seat);
+        let once = self.before_once(seat);
         let now = Now {
             mono: Instant(0),
             wall_ms: self.seats[seat].wall_ms(self.now),
@@ -498,6 +432,7 @@ impl World {
         self.after_look(seat, before);
         self.track_identity(seat, &effects);
         self.track_store(seat, &effects, held.as_deref());
+        self.after_once(seat, &once);
         for effect in effects.drain(..) {
             self.apply(seat, effect);
         }

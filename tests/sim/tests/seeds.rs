@@ -131,6 +131,7 @@ fn every_planted_bug_of_the_queue_is_caught_for_what_it_is() {
         (QueueCanary::KeyIgnored, ["are on lease", "is over"]),
         (QueueCanary::HedgesUnbounded, ["further frames"; 2]),
         (QueueCanary::AtMostOnceHedged, ["repeated", "two-ids"]),
+        (QueueCanary::DedupByLiveMembers, ["at its home knew"; 2]),
     ] {
         catch(Canary::Queue(canary), words);
     }

@@ -19,6 +19,7 @@ const EDGES: &[Edge] = &[
         "core/proto",
         &[],
         Some(&[
+            "blake3",
             "bytes",
             "hashbrown",
             "libm",

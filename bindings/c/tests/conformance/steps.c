@@ -176,6 +176,8 @@ bool options_of(const step_t *step, primer_enqueue_options_t *options, primer_he
     options->headers = headers;
     options->on_short = one_of(step, "on_short", ON_SHORT);
     options->if_no_group = one_of(step, "if_no_group", IF_NO_GROUP);
+    options->dedup_window_ms = number_of(step, "dedup_window", PRIMER_DEFAULT);
+    if (option_of(step, "dedup")) options->dedup = (const char *)option_of(step, "dedup")->value;
     if (option_of(step, "key")) options->key = (const char *)option_of(step, "key")->value;
     if (options->on_short == 3 || options->if_no_group == 3) return false;
     for (size_t i = 0; i < step->options.count && options->headers_len < 64; i++) {

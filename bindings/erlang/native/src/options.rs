@@ -122,7 +122,8 @@ fn shown(term: Term) -> String {
     String::from("a term of another type")
 }
 
-/// `#{copies, on_short, timeout, headers, priority, delay, at, ttl, max_attempts, at_most_once, if_no_group, key}`.
+/// `#{copies, on_short, timeout, headers, priority, delay, at, ttl, max_attempts, at_most_once, if_no_group, key, dedup,
+/// dedup_window}`.
 pub(crate) fn enqueue(map: Term) -> Result<EnqueueOptions> {
     let mut reader = Reader::new(map);
     let copies = reader.number(atoms::copies(), u64::from(u16::MAX))?;
@@ -146,6 +147,8 @@ pub(crate) fn enqueue(map: Term) -> Result<EnqueueOptions> {
         None => IfNoGroup::default(),
     };
     let key = reader.text(atoms::key())?;
+    let dedup = reader.text(atoms::dedup())?;
+    let dedup_window = reader.duration(atoms::dedup_window())?;
     reader.finish()?;
     Ok(EnqueueOptions {
         copies: copies.and_then(|number| u16::try_from(number).ok()),
@@ -160,6 +163,8 @@ pub(crate) fn enqueue(map: Term) -> Result<EnqueueOptions> {
         at_most_once,
         if_no_group,
         key,
+        dedup,
+        dedup_window,
     })
 }
 

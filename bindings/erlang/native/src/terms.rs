@@ -344,11 +344,12 @@ fn browsed<'a>(env: Env<'a>, browsed: &Browsed) -> Term<'a> {
 }
 
 fn receipt_term<'a>(env: Env<'a>, receipt: &Receipt) -> Term<'a> {
-    static KEYS: Keys<4> = LazyLock::new(|| {
+    static KEYS: Keys<5> = LazyLock::new(|| {
         [
             atoms::copies(),
             atoms::durable_copies(),
             atoms::id(),
+            atoms::is_duplicate(),
             atoms::wanted(),
         ]
     });
@@ -356,6 +357,7 @@ fn receipt_term<'a>(env: Env<'a>, receipt: &Receipt) -> Term<'a> {
         receipt.copies.encode(env),
         receipt.durable_copies.encode(env),
         Ids::default().encode(env, receipt.id),
+        receipt.is_duplicate.encode(env),
         receipt.wanted.encode(env),
     ];
     record(env, &KEYS, &values)
@@ -509,22 +511,25 @@ impl ToTerm for primer::Delivery {
 }
 
 impl ToTerm for Vec<Receipt> {
-    /// `[{Copies, DurableCopies, Wanted, [Id]}]`, of which `primer.erl` makes the maps: neighbours
+    /// `[{Copies, DurableCopies, Wanted, IsDuplicate, [Id]}]`, of which `primer.erl` makes the maps: neighbours
     /// with the same numbers share an entry, and a batch mostly has but one.
     fn to_term<'a>(self, env: Env<'a>, _: &Arc<Face>) -> Option<Term<'a>> {
         let mut ids = Ids::default();
-        let numbers = |receipt: &Receipt| (receipt.copies, receipt.durable_copies, receipt.wanted);
+        let numbers = |receipt: &Receipt| {
+            let copies = (receipt.copies, receipt.durable_copies, receipt.wanted);
+            (copies, receipt.is_duplicate)
+        };
         let groups = self.chunk_by(|one, next| numbers(one) == numbers(next));
         let groups: Vec<Term> = groups
             .filter_map(|group| Some((numbers(group.first()?), group)))
-            .map(|((copies, durable, wanted), group)| {
+            .map(|(((copies, durable, wanted), is_duplicate), group)| {
                 let terms = group
                     .iter()
                     .map(|receipt| ids.encode(env, receipt.id).as_c_arg());
                 let terms: Vec<ErlNifTerm> = terms.collect();
                 // SAFETY: the ids were made in this environment just now.
                 let all = unsafe { raw_list(env, &terms) };
-                (copies, durable, wanted, all).encode(env)
+                (copies, durable, wanted, is_duplicate, all).encode(env)
             })
             .collect();
         Some(groups.encode(env))

@@ -100,6 +100,10 @@ class Terms(TypedDict, total=False):
     """Where the queue has no group: "hold" (it waits there), "drop" (the receipt says 0 copies), "refuse" (102)."""
     key: str | None
     """Messages of one key are given out in line, one at a time (``key_concurrency``): 1 to 255 bytes of UTF-8."""
+    dedup: str | None
+    """Within ``dedup_window`` messages with the same are one, and the receipt says so: 1 to 255 bytes of UTF-8."""
+    dedup_window: Duration | None
+    """How long that is, from the first one on, a week at most; 5 minutes."""
 
 
 State: TypeAlias = Literal["ready", "delayed", "leased"]
@@ -181,14 +185,19 @@ def asked(
     at_most_once: bool = False,
     if_no_group: IfNoGroup | None = None,
     key: str | None = None,
-) -> tuple[int | None, int | None, int | None, int | None, int | None, bool, IfNoGroup | None, str | None]:
+    dedup: str | None = None,
+    dedup_window: Duration | None = None,
+) -> tuple[
+    int | None, int | None, int | None, int | None, int | None, bool, IfNoGroup | None, str | None, str | None, int | None
+]:
     """Terms as the last arguments of the native verbs, where a queue has attempts of its own.
 
     Errors: TypeError, also for an unknown one; WrongCall (101).
     """
     at_ms = None if at is None else epoch_millis(at)
     attempts = usual_attempts if max_attempts is None else max_attempts
-    return priority, millis_or_none(delay), at_ms, millis_or_none(ttl), attempts, at_most_once, if_no_group, key
+    spans = millis_or_none(delay), millis_or_none(ttl), millis_or_none(dedup_window)
+    return priority, spans[0], at_ms, spans[1], attempts, at_most_once, if_no_group, key, dedup, spans[2]
 
 
 _TIMES = ("enqueue_timeout", "lease", "takeover_after", "repair_after", "retire_after")

@@ -105,6 +105,8 @@ class Queue:
         at_most_once: bool = False,
         if_no_group: str | None = None,
         key: str | None = None,
+        dedup: str | None = None,
+        dedup_window_ms: int | None = None,
     ) -> Receipt: ...
     @overload
     def enqueue(
@@ -123,6 +125,8 @@ class Queue:
         at_most_once: bool = False,
         if_no_group: str | None = None,
         key: str | None = None,
+        dedup: str | None = None,
+        dedup_window_ms: int | None = None,
     ) -> Receipt | int: ...
     @overload
     def call(
@@ -142,6 +146,8 @@ class Queue:
         at_most_once: bool = False,
         if_no_group: str | None = None,
         key: str | None = None,
+        dedup: str | None = None,
+        dedup_window_ms: int | None = None,
     ) -> Reply: ...
     @overload
     def call(
@@ -161,6 +167,8 @@ class Queue:
         at_most_once: bool = False,
         if_no_group: str | None = None,
         key: str | None = None,
+        dedup: str | None = None,
+        dedup_window_ms: int | None = None,
     ) -> Reply | int: ...
     @overload
     def enqueue_many(
@@ -179,6 +187,8 @@ class Queue:
         at_most_once: bool = False,
         if_no_group: str | None = None,
         key: str | None = None,
+        dedup: str | None = None,
+        dedup_window_ms: int | None = None,
     ) -> list[Receipt]: ...
     @overload
     def enqueue_many(
@@ -197,6 +207,8 @@ class Queue:
         at_most_once: bool = False,
         if_no_group: str | None = None,
         key: str | None = None,
+        dedup: str | None = None,
+        dedup_window_ms: int | None = None,
     ) -> list[Receipt] | int: ...
     @overload
     def receive(
@@ -411,6 +423,9 @@ class Receipt:
     @property
     def wanted(self) -> int:
         """Copies that were asked for."""
+    @property
+    def is_duplicate(self) -> bool:
+        """True where its ``dedup`` was known: the message is that of an earlier enqueue."""
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
 

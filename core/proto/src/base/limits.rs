@@ -24,6 +24,18 @@ pub const PRIORITY: u32 = 4;
 pub const ATTEMPTS_MAX: u32 = 16;
 /// Longest key of a message, in bytes of UTF-8: as a name.
 pub const KEY_BYTES_MAX: usize = 255;
+/// Default of `dedup_window_ms`: as long as the field's best known queue remembers.
+pub const DEDUP_WINDOW_MS: Millis = 300_000;
+/// Longest `dedup_window_ms`: a week. What is remembered of a key costs memory for twice as long.
+pub const DEDUP_WINDOW_MS_MAX: Millis = 604_800_000;
+/// Members that remember a dedup key (protocol.md 4.6): its home.
+pub const DEDUP_HOMES: usize = 3;
+/// Dedup keys that one member remembers, about 150 bytes each.
+pub const DEDUP_RECORDS_MAX: usize = 1 << 20;
+/// Enqueues with dedup keys that wait at one member for what others remember.
+pub const DEDUP_OPEN_MAX: usize = 1_024;
+/// Keys in one frame of what is remembered.
+pub const DEDUP_TELL_MAX: usize = 1_024;
 /// Most messages of one key that a queue may have out at a time.
 pub const KEY_CONCURRENCY_MAX: u32 = 1_000;
 /// Enqueues that other members take for this one, without an answer yet.

@@ -122,7 +122,7 @@ impl Item {
     pub fn weight(&self) -> usize {
         let body = self.body.as_ref().map_or(0, Bytes::len);
         let terms = self.terms.as_ref();
-        let terms = terms.map_or(0, |terms| TERMS_BYTES + terms.key.len());
+        let terms = terms.map_or(0, |terms| TERMS_BYTES + terms.key.len() + terms.dedup.len());
         body + 24 + terms + self.headers.as_ref().map_or(0, |headers| weigh(headers))
     }
 
@@ -192,6 +192,11 @@ pub(crate) fn read_terms(reader: &mut Reader) -> Result<Arc<Terms>> {
     }
     if terms.key.len() > limits::KEY_BYTES_MAX {
         return Err(Error::new(ErrorKind::Corrupt).because("a key is over the limit"));
+    }
+    let window = terms.dedup_window;
+    let has_window = (1..=limits::DEDUP_WINDOW_MS_MAX).contains(&window);
+    if terms.dedup.len() > limits::KEY_BYTES_MAX || terms.dedup.is_empty() == has_window {
+        return Err(Error::new(ErrorKind::Corrupt).because("a dedup key is out of its bounds"));
     }
     Ok(Arc::new(terms))
 }

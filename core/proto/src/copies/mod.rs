@@ -2,12 +2,14 @@
 //!
 //! Knows stores and candidates, not queues' rules: what a copy means is the queue's business.
 
+mod dedup;
 mod fan;
 mod holder;
 mod message;
 mod placement;
 mod terms;
 
+pub use dedup::{Dedup, home_rank};
 pub use fan::{Fan, is_derived};
 pub use holder::{BLOCK_BITS, Holder, Holders, Own, position, rank, signature, with};
 pub use message::{Headers, Item, Owed, Refused, Repl, ReplNo, ReplOk, Section};

@@ -33,6 +33,15 @@ pub struct Terms {
     /// Those of one key are given out in line; "" for none.
     #[prost(string, tag = "7")]
     pub key: String,
+    /// Within one window those with the same are one; "" for none.
+    #[prost(string, tag = "8")]
+    pub dedup: String,
+    /// How long that is, in ms.
+    #[prost(uint64, tag = "9")]
+    pub dedup_window: u64,
+    /// Wall-clock milliseconds since 1970 at which its own window ends; 0 until it is accepted.
+    #[prost(uint64, tag = "10")]
+    pub dedup_until: u64,
 }
 
 /// The same as they are asked for, with times from now on.
@@ -52,6 +61,10 @@ pub struct Asked {
     pub is_at_most_once: bool,
     /// Messages of one key are given out in line, 1 to `limits::KEY_BYTES_MAX` bytes.
     pub key: Option<Arc<str>>,
+    /// Within one window messages with the same are one, 1 to `limits::KEY_BYTES_MAX` bytes.
+    pub dedup: Option<Arc<str>>,
+    /// How long that is; none for `limits::DEDUP_WINDOW_MS`.
+    pub dedup_window: Option<Millis>,
 }
 
 impl Asked {
@@ -73,7 +86,10 @@ impl Asked {
         let attempts = self.max_attempts.unwrap_or(1);
         within("max_attempts", attempts.into(), 1, u32::MAX.into())?;
         let key = self.key.as_deref();
-        check_key(key)?;
+        check_key("the key of a message is empty or too long", key)?;
+        self.check_dedup()?;
+        let dedup = self.dedup.as_deref().unwrap_or_default();
+        let window = self.dedup_window.unwrap_or(limits::DEDUP_WINDOW_MS);
         let due = self.delay.filter(|delay| *delay > 0);
         let terms = Terms {
             priority: priority.filter(|priority| *priority != limits::PRIORITY),
@@ -83,19 +99,42 @@ impl Asked {
             is_at_most_once: self.is_at_most_once,
             is_dead_letter: false,
             key: key.unwrap_or_default().into(),
+            dedup: dedup.into(),
+            dedup_window: if dedup.is_empty() { 0 } else { window },
+            dedup_until: 0,
         };
         // What asks for the usual by name asks for nothing: it is the same at whoever accepts it.
         Ok((terms != Terms::default()).then(|| Arc::new(terms)))
     }
 }
 
-fn check_key(key: Option<&str>) -> Result<()> {
+impl Asked {
+    /// Errors: 101.
+    fn check_dedup(&self) -> Result<()> {
+        let wrong = |why| Err(Error::new(ErrorKind::InvalidArgument).because(why));
+        let dedup = self.dedup.as_deref();
+        check_key("the dedup key of a message is empty or too long", dedup)?;
+        if dedup.is_none() {
+            return match self.dedup_window {
+                Some(_) => wrong("a window is the dedup key's, and there is none"),
+                None => Ok(()),
+            };
+        }
+        if self.is_at_most_once {
+            return wrong("a message that is given out at most once has no dedup key");
+        }
+        let window = self.dedup_window.unwrap_or(limits::DEDUP_WINDOW_MS);
+        within("dedup_window_ms", window, 1, limits::DEDUP_WINDOW_MS_MAX)
+    }
+}
+
+fn check_key(why: &str, key: Option<&str>) -> Result<()> {
     let bytes = key.map_or(1, str::len);
     if (1..=limits::KEY_BYTES_MAX).contains(&bytes) {
         return Ok(());
     }
     Err(Error::new(ErrorKind::InvalidArgument)
-        .because("the key of a message is empty or too long")
+        .because(why)
         .with("bytes", bytes)
         .with("bytes_max", limits::KEY_BYTES_MAX))
 }
@@ -190,6 +229,18 @@ mod tests {
     }
 
     #[test]
+    fn a_dedup_key_has_a_window_which_begins_when_it_is_accepted() {
+        let asked = Asked {
+            dedup: Some("order-42".into()),
+            ..Asked::default()
+        };
+        let terms = asked.terms(NOW).unwrap().unwrap();
+        assert_eq!(terms.dedup, "order-42");
+        let window = (terms.dedup_window, terms.dedup_until);
+        assert_eq!(window, (limits::DEDUP_WINDOW_MS, 0));
+    }
+
+    #[test]
     fn what_is_out_of_its_range_is_refused_by_name() {
         let wrong = [
             Asked {
@@ -218,6 +269,33 @@ mod tests {
             },
             Asked {
                 key: Some("x".repeat(256).into()),
+                ..Asked::default()
+            },
+            Asked {
+                dedup: Some("".into()),
+                ..Asked::default()
+            },
+            Asked {
+                dedup: Some("x".repeat(256).into()),
+                ..Asked::default()
+            },
+            Asked {
+                dedup: Some("x".into()),
+                dedup_window: Some(0),
+                ..Asked::default()
+            },
+            Asked {
+                dedup: Some("x".into()),
+                dedup_window: Some(limits::DEDUP_WINDOW_MS_MAX + 1),
+                ..Asked::default()
+            },
+            Asked {
+                dedup_window: Some(1),
+                ..Asked::default()
+            },
+            Asked {
+                dedup: Some("x".into()),
+                is_at_most_once: true,
                 ..Asked::default()
             },
             Asked {

@@ -18,7 +18,7 @@ use crate::metadata::{Exchange, Stock};
 use crate::queue::Message as Queue;
 use crate::queue::{
     Browse, Browsed, Claim, Deliver, Differ, Done, EnqueueFor, EnqueuePart, Examined, Explained,
-    Forget, HintOk, Inventory, LeaseHint, Redrive, Replied, Taken,
+    Forget, HintOk, Inventory, LeaseHint, Recall, Recalled, Redrive, Remember, Replied, Taken,
 };
 use crate::wire::Reader;
 
@@ -91,8 +91,11 @@ const LEASE_HINT: u8 = 42;
 const HINT_OK: u8 = 43;
 const ENQUEUE_FOR: u8 = 44;
 const TAKEN: u8 = 45;
+const RECALL: u8 = 46;
+const RECALLED: u8 = 47;
 const INVENTORY: u8 = 48;
 const DIFFER: u8 = 49;
+const REMEMBER: u8 = 50;
 const ENQUEUE_PART: u8 = 56;
 
 /// A frame that neighbours may join is closed beyond this, so that its first messages do not wait
@@ -328,6 +331,9 @@ fn write_queue(queue: &Queue, out: &mut BytesMut) {
         Queue::EnqueueFor(asked) => asked.write(out),
         Queue::EnqueuePart(part) => part.write(out),
         Queue::Taken(taken) => put(taken, out),
+        Queue::Recall(recall) => put(recall, out),
+        Queue::Recalled(recalled) => put(recalled, out),
+        Queue::Remember(remember) => put(remember, out),
     }
 }
 
@@ -367,6 +373,9 @@ fn kind(message: &Message) -> u8 {
             Queue::EnqueueFor(_) => ENQUEUE_FOR,
             Queue::EnqueuePart(_) => ENQUEUE_PART,
             Queue::Taken(_) => TAKEN,
+            Queue::Recall(_) => RECALL,
+            Queue::Recalled(_) => RECALLED,
+            Queue::Remember(_) => REMEMBER,
             Queue::Inventory(_) => INVENTORY,
             Queue::Differ(_) => DIFFER,
             Queue::Repl(_) => REPL,
@@ -464,6 +473,13 @@ pub fn decode(mut frame: Bytes) -> Result<Option<Message>> {
         REDRIVE => Message::Queue(Box::new(Queue::Redrive(get::<Redrive>(frame)?.checked()?))),
         REDRIVEN => Message::Queue(Box::new(Queue::Redriven(get(frame)?))),
         TAKEN => Message::Queue(Box::new(Queue::Taken(get::<Taken>(frame)?.checked()?))),
+        RECALL => Message::Queue(Box::new(Queue::Recall(get::<Recall>(frame)?.checked()?))),
+        RECALLED => Message::Queue(Box::new(Queue::Recalled(
+            get::<Recalled>(frame)?.checked()?,
+        ))),
+        REMEMBER => Message::Queue(Box::new(Queue::Remember(
+            get::<Remember>(frame)?.checked()?,
+        ))),
         EXAMINE => Message::Queue(Box::new(Queue::Examine(get(frame)?))),
         INVENTORY => Message::Queue(Box::new(Queue::Inventory(
             get::<Inventory>(frame)?.checked()?,

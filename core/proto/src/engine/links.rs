@@ -10,7 +10,7 @@ use super::frame::Message;
 use crate::base::{BootId, Error, ErrorKind, LinkId, MemberId, Now, StoreId, Ticket};
 use crate::copies::Zone;
 use crate::membership::{
-    Card, CardList, Dialler, Heartbeat, Hello, MINOR_TAKES, MemberInfo, Pulse,
+    Card, CardList, Dialler, Heartbeat, Hello, MINOR_DEDUP, MINOR_TAKES, MemberInfo, Pulse,
 };
 
 /// A link to a peer.
@@ -213,6 +213,8 @@ impl Engine {
         self.queues.peer_linked(now, member, boot, store, &kept);
         self.queues.peer_zone(now, member, Zone::of(&hello.zone));
         self.queues.peer_takes(member, hello.minor >= MINOR_TAKES);
+        self.queues
+            .peer_dedups(now, member, hello.minor >= MINOR_DEDUP);
         let verdict = self.watch.linked(now.mono, member);
         self.carry_out(now, verdict);
     }

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 
 use super::Engine;
-use crate::base::{BootId, LinkId, MemberId, Stamp, StoreId};
+use crate::base::{BootId, LinkId, MemberId, MessageId, Stamp, StoreId};
 
 impl Engine {
     /// Who is in the set, with the incarnation and the store that it says.
@@ -48,6 +48,20 @@ impl Engine {
     #[must_use]
     pub fn told(&self, queue: &str) -> Option<(bool, bool, Stamp)> {
         self.queues.told(queue)
+    }
+
+    /// What is known here of a message that had a dedup key: when its window ends (0 where that is forgotten),
+    /// and whether it is finished.
+    #[must_use]
+    pub fn recollects(&self, id: MessageId) -> Option<(u64, bool)> {
+        self.queues.recollects(id)
+    }
+
+    /// The link over which a member can be asked what it knows of dedup keys.
+    #[must_use]
+    pub fn hears(&self, member: MemberId) -> Option<LinkId> {
+        let link = self.by_member.get(&member).copied();
+        link.filter(|_| self.queues.hears(member))
     }
 
     /// Checks that nothing fenced is in the set or linked, between two inputs and with every hang-up

@@ -558,6 +558,8 @@ mod calls_tests;
 #[cfg(test)]
 mod configs_tests;
 #[cfg(test)]
+mod dedup_tests;
+#[cfg(test)]
 mod doctor_tests;
 #[cfg(test)]
 mod explain_tests;

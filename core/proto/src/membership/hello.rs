@@ -14,9 +14,12 @@ use crate::base::{BootId, ClusterId, Error, ErrorKind, MemberId, Result, StoreId
 /// Peers of another major version are refused.
 pub const WIRE_MAJOR: u32 = 1;
 /// Peers of another minor version are served by what both know. 1: a member takes enqueues for others.
-pub const WIRE_MINOR: u32 = 1;
+/// 2: it knows dedup keys.
+pub const WIRE_MINOR: u32 = 2;
 /// The first minor version whose members take enqueues for others.
 pub const MINOR_TAKES: u32 = 1;
+/// The first minor version whose members know dedup keys.
+pub const MINOR_DEDUP: u32 = 2;
 
 /// What a member says of itself.
 #[derive(Clone, PartialEq, Eq, prost::Message)]

@@ -16,7 +16,7 @@ mod watch;
 pub use cards::{Card, CardList, Cards};
 pub use dial::Dialler;
 pub use fence::Fence;
-pub use hello::{Hello, MINOR_TAKES, NONCE_BYTES, Refusal, WIRE_MAJOR, WIRE_MINOR};
+pub use hello::{Hello, MINOR_DEDUP, MINOR_TAKES, NONCE_BYTES, Refusal, WIRE_MAJOR, WIRE_MINOR};
 pub use message::{Heartbeat, Meta, Probe, Rival};
 pub use probe::Pulse;
 pub use view::{Change, MemberInfo, View};

@@ -93,6 +93,7 @@ impl Queues {
             && slot.lessee == Lessee::Here(None)
             && slot.is_alone()
             && slot.key().is_none()
+            && !slot.has_dedup()
             && slot.own.store == self.me.store
             && handle.own.store == self.me.store;
         if is_plain {
@@ -141,7 +142,7 @@ impl Queues {
         }];
         let known = handle.holders.as_deref().unwrap_or(&alone);
         // What is held is not finished, so the memory of finished ones is asked only for others.
-        let holders = match self.take_out(now, id) {
+        let holders = match self.end_out(now, id) {
             Some(slot) => crate::copies::with(&slot.holders, known),
             None if self.is_done(id) => {
                 self.counters.acks_late += 1;
@@ -189,7 +190,11 @@ impl Queues {
     /// Ends all of these with one ending, as the one who asks the others.
     pub(super) fn end_all(&mut self, now: Now, ids: &Ids, ending: Ending) {
         for id in ids.iter() {
-            if let Some(slot) = self.take_out(now, id) {
+            let taken = match ending {
+                Ending::Aborted => self.take_out(now, id),
+                _ => self.end_out(now, id),
+            };
+            if let Some(slot) = taken {
                 let holders = slot.holders;
                 self.bury(
                     now,

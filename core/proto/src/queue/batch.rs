@@ -5,37 +5,22 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use smallvec::SmallVec;
 
+pub(super) use super::caller::Caller;
 use super::delivery::{NewMessage, OnShort, Receipt, Reply};
 use super::enqueue::Admitted;
 use super::hedge::{FLOOR_MS, Watch};
 use super::message::Message;
-use super::onward::Onward;
 use super::repair::SETTLE_DOWN_MS;
 use super::slot::{Lessee, Place, Slot};
 use super::span::Span;
 use super::takeover::add_claim;
 use super::{Queues, limits};
-use crate::base::{Error, ErrorKind, MemberId, MessageId, Now, QueueKey, Ticket};
+use crate::base::{Error, ErrorKind, MemberId, MessageId, Now, QueueKey};
 use crate::copies::{Holder, Holders, Refused, ReplNo, ReplOk};
 use crate::wire::Ids;
 
 #[path = "batch_ends.rs"]
 mod ends;
-
-/// Who waits for copies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Caller {
-    /// An enqueue of one.
-    One(Ticket),
-    /// An enqueue of several.
-    Many(Ticket),
-    /// An enqueue of another member's, by its number there.
-    For(MemberId, u64),
-    /// The message that this one was.
-    Source(MessageId, Onward),
-    /// Messages that go into groups which came late.
-    Groups,
-}
 
 /// An enqueue whose copies are on their way.
 #[derive(Debug)]
@@ -312,6 +297,13 @@ impl Queues {
         let Some(holders) = self.span_holders(span) else {
             return;
         };
+        if let Some(Some(open)) = self.batches.get(batch as usize)
+            && open.needed > open.wanted
+        {
+            // One of more than were asked for: enough are left without it.
+            let needed = open.needed - 1;
+            return self.lower(now, batch, needed);
+        }
         if self.send_to_another(span) {
             return;
         }
@@ -425,6 +417,13 @@ impl Queues {
                 Some(Some(open)) if open.on_short == OnShort::Degrade => {
                     self.lower(now, batch, 1);
                 }
+                Some(Some(open)) if open.needed > open.wanted => {
+                    let wanted = open.wanted;
+                    self.lower(now, batch, wanted);
+                    if matches!(self.batches.get(batch as usize), Some(Some(_))) {
+                        self.abort(now, batch);
+                    }
+                }
                 Some(Some(_)) => self.abort(now, batch),
                 _ => {}
             }
@@ -485,7 +484,7 @@ impl Queues {
                 let receipt = self.receipt_of(&span, span.first, wanted, is_early);
                 self.reply(ticket, Ok(Reply::Receipt(receipt)));
             }
-            Caller::Many(_) | Caller::For(..) => {
+            Caller::Many(_) | Caller::For(..) | Caller::Once(_) => {
                 let sequences = span.first..=span.last;
                 let receipts =
                     sequences.map(|sequence| self.receipt_of(&span, sequence, wanted, is_early));

@@ -6,6 +6,7 @@ use super::super::canary::QueueCanary;
 use super::super::delivery::OnShort;
 use super::super::message::Ending;
 use super::super::slot::{Place, Slot};
+use super::Caller;
 use crate::base::{Error, ErrorKind, Now};
 use crate::wire::Ids;
 
@@ -26,7 +27,13 @@ impl Queues {
         let forgets_it = self.planted.is(QueueCanary::AbortedAfterTakeover)
             && !span.ids().any(|id| self.slot(id).is_some_and(is_ours));
         let was_sent = was_sent && !forgets_it;
-        for origin in &span.origins {
+        let is_once = matches!(open.caller, Caller::Once(_));
+        if is_once && was_sent {
+            self.keep_short(now, &span);
+        } else if is_once {
+            self.drop_unsent(now, &span);
+        }
+        for origin in span.origins.iter().filter(|_| !is_once) {
             let ids = Ids::range(*origin, span.first, span.last);
             self.end_all(now, &ids, Ending::Aborted);
         }

@@ -11,7 +11,9 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::str::FromStr;
 
-use super::delivery::{Answer, Handle, IfNoGroup, NewCall, NewMessage, Reply, Response};
+use super::delivery::{
+    Answer, EnqueueOptions, Handle, IfNoGroup, NewCall, NewMessage, Reply, Response,
+};
 use super::message::{Message, Replied};
 use super::{Alarm, Queues};
 use crate::base::{BootId, Error, ErrorKind, MemberId, Millis, Now, Result, Ticket, limits};
@@ -79,7 +81,7 @@ impl Queues {
             mut options,
             timeout,
         } = call;
-        if let Err(error) = self.check_call(timeout) {
+        if let Err(error) = self.check_call(timeout, &options) {
             return self.refuse(ticket, error);
         }
         let to = ReplyTo {
@@ -102,7 +104,11 @@ impl Queues {
         self.enqueue(now, Ticket(ticket.0 | OF_CALL), queue, message, options);
     }
 
-    fn check_call(&self, timeout: Millis) -> Result<()> {
+    fn check_call(&self, timeout: Millis, options: &EnqueueOptions) -> Result<()> {
+        if options.terms.dedup.is_some() {
+            return Err(Error::new(ErrorKind::InvalidArgument)
+                .because("a call has no dedup key: the reply goes to one caller alone"));
+        }
         if timeout == 0 || timeout > limits::WAIT_MS_MAX {
             return Err(Error::new(ErrorKind::InvalidArgument)
                 .because("the time to wait for a reply is out of its range")

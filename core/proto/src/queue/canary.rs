@@ -35,6 +35,8 @@ pub enum QueueCanary {
     HedgesUnbounded,
     /// A message that is given out at most once is sent to a second taker beside a first one that may be slow.
     AtMostOnceHedged,
+    /// A dedup key is at home at the first of the members that can be reached, and nowhere else.
+    DedupByLiveMembers,
 }
 
 /// Which bug is planted here: never one in builds without the feature.

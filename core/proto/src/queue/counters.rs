@@ -34,6 +34,12 @@ counters! {
     hedges,
     /// Such that did not, because too many had just done so.
     hedges_skipped,
+    /// Receipts that said that the message was there already, by its dedup key.
+    dedup_duplicates,
+    /// Messages that were finished here because another member had finished the same, by their dedup key.
+    dedup_merged,
+    /// Copies sent to members that are to know a dedup key.
+    dedup_brought_home,
     /// Copies stored for other owners.
     copies_stored,
     /// Copies refused.

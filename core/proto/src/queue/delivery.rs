@@ -160,6 +160,8 @@ pub struct Receipt {
     pub durable_copies: u16,
     /// Copies that were asked for.
     pub wanted: u16,
+    /// Its dedup key was known: the message is that of an earlier enqueue.
+    pub is_duplicate: bool,
 }
 
 /// What settles a delivery: which message, whose lease, and every store that must hear of its end.

@@ -125,6 +125,7 @@ impl Queues {
             copies,
             durable_copies: 0,
             wanted,
+            is_duplicate: false,
         }
     }
 
@@ -246,7 +247,7 @@ impl Queues {
     }
 
     /// What the queue is told counts where the message says nothing.
-    fn fill_in(&self, queue: QueueKey, options: &mut EnqueueOptions) {
+    pub(super) fn fill_in(&self, queue: QueueKey, options: &mut EnqueueOptions) {
         if let Some(rules) = self.rules(queue) {
             if !options.terms.is_at_most_once {
                 // That one has one copy, whatever holds for the others.

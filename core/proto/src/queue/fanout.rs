@@ -19,6 +19,7 @@ impl Queues {
         self.is_leaving()
             || self.would_forward()
             || options.terms.key.is_some()
+            || options.terms.dedup.is_some()
             || options.if_no_group != IfNoGroup::Hold
             || shelf.is_some_and(|shelf| !shelf.branches.is_empty())
     }
@@ -116,6 +117,7 @@ impl Queues {
                     copies: 0,
                     durable_copies: 0,
                     wanted: 0,
+                    is_duplicate: false,
                 });
                 let receipts = receipts.collect();
                 self.give_receipts(caller, receipts);
@@ -140,6 +142,7 @@ impl Queues {
         match caller {
             Caller::One(ticket) | Caller::Many(ticket) => self.refuse(ticket, error),
             Caller::For(member, number) => self.refuse_for(member, number, &error),
+            Caller::Once(number) => self.once_failed(number, &error),
             // What goes on is content with fewer copies: it does not come to this.
             Caller::Source(..) | Caller::Groups => {}
         }
@@ -155,12 +158,13 @@ impl Queues {
             }
             Caller::Many(ticket) => self.reply(ticket, Ok(Reply::Receipts(receipts))),
             Caller::For(member, number) => self.took_for(member, number, &receipts),
+            Caller::Once(number) => self.once_accepted(number, &receipts),
             Caller::Source(..) | Caller::Groups => {}
         }
     }
 }
 
-fn no_group() -> Error {
+pub(super) fn no_group() -> Error {
     Error::new(ErrorKind::NotFound)
         .because("the queue has no group, and the message is for groups alone")
 }

@@ -14,6 +14,7 @@ use alloc::vec::Vec;
 
 use super::batch::Caller;
 use super::canary::QueueCanary;
+use super::dedup::{check_single, key_of};
 use super::delivery::{EnqueueOptions, NewMessage, Receipt};
 use super::enqueue::check_count;
 use super::message::{Header, Message};
@@ -21,7 +22,7 @@ use super::parts::Parts;
 use super::stead::{EnqueueFor, EnqueuePart, Taken};
 use super::{Alarm, Queues, limits};
 use crate::base::{BootId, Error, ErrorKind, Instant, MemberId, Millis, Now, QueueKey, Result, id};
-use crate::copies::Asked;
+use crate::copies::{Asked, Terms};
 
 /// Of the time that a caller waits the taker has all but this part: its answer has a way to go.
 const WAY_PART: Millis = 8;
@@ -31,6 +32,41 @@ enum Way {
     Here,
     To(MemberId),
     Nowhere,
+}
+
+/// What decides where an enqueue goes.
+#[derive(Clone, Copy, Default)]
+struct Route<'a> {
+    key: Option<&'a str>,
+    /// With the length of its window.
+    dedup: Option<(&'a str, Millis)>,
+}
+
+impl<'a> Route<'a> {
+    /// Errors: 101.
+    fn asked(terms: &'a Asked, messages: usize) -> Result<Self> {
+        let window = terms.dedup_window.unwrap_or(limits::DEDUP_WINDOW_MS);
+        if terms.dedup.is_some() {
+            check_single(messages)?;
+        }
+        Ok(Self {
+            key: terms.key.as_deref(),
+            dedup: terms.dedup.as_deref().map(|dedup| (dedup, window)),
+        })
+    }
+
+    /// True for one that any member may take.
+    fn is_free(&self) -> bool {
+        self.key.is_none() && self.dedup.is_none()
+    }
+
+    fn of(terms: &'a Terms) -> Self {
+        let some = |text: &'a str| (!text.is_empty()).then_some(text);
+        Self {
+            key: some(&terms.key),
+            dedup: some(&terms.dedup).map(|dedup| (dedup, terms.dedup_window)),
+        }
+    }
 }
 
 /// An enqueue that another member was asked to take.
@@ -137,12 +173,16 @@ impl Queues {
         messages: Vec<NewMessage>,
         options: EnqueueOptions,
     ) {
-        let key = options.terms.key.as_deref();
-        match self.way(queue, key, &BTreeSet::new()) {
-            Way::Here => self.enqueue_fanned(now, caller, queue, messages, options),
+        let route = match Route::asked(&options.terms, messages.len()) {
+            Ok(route) => route,
+            Err(error) => return self.fail(caller, error),
+        };
+        let is_free = route.is_free();
+        match self.way(queue, route, &BTreeSet::new()) {
+            Way::Here => self.enqueue_taken(now, caller, queue, messages, options),
             // Whoever can accept it itself does not refuse it because another is hard to ask.
-            Way::To(to) if key.is_none() && !self.is_leaving() && !self.may_ask(to, &messages) => {
-                self.enqueue_fanned(now, caller, queue, messages, options);
+            Way::To(to) if is_free && !self.is_leaving() && !self.may_ask(to, &messages) => {
+                self.enqueue_taken(now, caller, queue, messages, options);
             }
             Way::To(to) => {
                 if let Err(error) = self.forward(now, (caller, to), queue, messages, options) {
@@ -159,13 +199,30 @@ impl Queues {
         }
     }
 
+    /// Puts messages in here.
+    fn enqueue_taken(
+        &mut self,
+        now: Now,
+        caller: Caller,
+        queue: QueueKey,
+        messages: Vec<NewMessage>,
+        options: EnqueueOptions,
+    ) {
+        match key_of(&options) {
+            Some(_) => self.enqueue_once(now, caller, queue, messages, options),
+            None => self.enqueue_fanned(now, caller, queue, messages, options),
+        }
+    }
+
     /// Who takes an enqueue: the home of its key, or this member, or where that leaves or is short of memory,
     /// another.
-    fn way(&self, queue: QueueKey, key: Option<&str>, tried: &BTreeSet<MemberId>) -> Way {
-        let to = match key {
-            Some(key) => self.home(queue, key, tried),
-            None if self.is_leaving() => self.better_home(tried),
-            None => self.better_home(tried).or(Some(self.me.member)),
+    fn way(&self, queue: QueueKey, route: Route<'_>, tried: &BTreeSet<MemberId>) -> Way {
+        let to = match (route.key, route.dedup) {
+            // Its line is at one member, whoever remembers its dedup key.
+            (Some(key), _) => self.home(queue, key, tried),
+            (None, Some((dedup, window))) => self.dedup_way(queue, dedup, window, tried),
+            (None, None) if self.is_leaving() => self.better_home(tried),
+            (None, None) => self.better_home(tried).or(Some(self.me.member)),
         };
         match to {
             Some(to) if to == self.me.member => Way::Here,
@@ -347,7 +404,7 @@ impl Queues {
         };
         let messages = asked.messages.into_iter();
         let messages = messages.map(|(body, headers)| NewMessage { body, headers });
-        self.enqueue_fanned(now, caller, queue, messages.collect(), options);
+        self.enqueue_taken(now, caller, queue, messages.collect(), options);
     }
 
     /// What was taken for a member is not accepted.
@@ -378,6 +435,7 @@ impl Queues {
             first: id.sequence,
             wanted: first.map_or(0, |first| first.wanted.into()),
             copies: copies.collect(),
+            is_duplicate: first.is_some_and(|first| first.is_duplicate),
             ..Taken::default()
         };
         self.send(member, Message::Taken(taken));
@@ -420,7 +478,9 @@ impl Queues {
             return;
         };
         forward.tried.insert(forward.to);
-        match self.way(forward.queue, forward.key(), &forward.tried) {
+        let terms = forward.asked.terms.as_deref();
+        let route = terms.map(Route::of).unwrap_or_default();
+        match self.way(forward.queue, route, &forward.tried) {
             Way::To(next) => {
                 forward.to = next;
                 self.ask_taker(now, forward);

@@ -47,6 +47,8 @@ impl Queues {
             cursor: 0,
             is_closing: false,
         });
+        // Without this one others are the home of some keys.
+        self.tell_all_fates(now);
         if self.peers.is_empty() && self.slab.len() > 0 {
             // Nobody is there to hand anything to: waiting would not help.
             return self.leave_is_late();
@@ -380,6 +382,7 @@ impl Queues {
             // fewer copies: this one goes, too.
             self.give_up_batches();
             self.give_up_forwards();
+            self.give_up_dedups();
             self.out.push(Out::Left(leaving.ticket));
         }
     }
@@ -389,6 +392,8 @@ impl Queues {
     pub fn reset(&mut self, now: Now, store: StoreId) {
         self.give_up_batches();
         self.give_up_forwards();
+        self.give_up_dedups();
+        self.remembered = super::remembered::Remembered::default();
         for index in 0..self.slab.end() {
             let Some(slot) = self.slab.get_mut(index) else {
                 continue;

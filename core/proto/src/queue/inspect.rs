@@ -54,6 +54,9 @@ impl Queues {
         stats.insert("waiters", self.waiters.len() as u64);
         stats.insert("sessions", self.sessions.len() as u64);
         stats.insert("forwards", self.forwards.len() as u64);
+        stats.insert("dedups_open", self.dedups.len() as u64);
+        stats.insert("dedup_records", self.remembered.len() as u64);
+        stats.insert("dedup_evicted", self.remembered.evicted());
         stats.insert("demands", self.asked.len() as u64);
         stats.insert("members_late", self.late_count() as u64);
         stats.insert("batches", self.batches.iter().flatten().count() as u64);

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::ops::Bound;
 use smallvec::SmallVec;
 
-use super::batch::Caller;
+use super::caller::Caller;
 use super::canary::QueueCanary;
 use super::delivery::OnShort;
 use super::enqueue::Admitted;

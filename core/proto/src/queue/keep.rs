@@ -177,6 +177,9 @@ impl Queues {
             place: Place::Standby,
         };
         self.counters.copies_stored += 1;
+        if let Some(terms) = slot.terms.clone().filter(|terms| !terms.dedup.is_empty()) {
+            self.note_held(now, queue, &terms);
+        }
         let expiry = slot.standby_expiry(now);
         let index = self.keep(slot);
         if let Some(fan) = fan {

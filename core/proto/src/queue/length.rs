@@ -226,7 +226,7 @@ impl Queues {
         if !ends && !self.planted.is(QueueCanary::OverflowLost) {
             return self.die(now, index, Cause::Overflow);
         }
-        if let Some(slot) = self.take_out(now, id) {
+        if let Some(slot) = self.end_out(now, id) {
             self.counters.dropped_overflow += 1;
             let span = (id.origin, id.sequence, id.sequence);
             self.bury(now, span, &slot.holders, Ending::Expired, true);

@@ -366,7 +366,13 @@ fn way_of<'a>(slot: &'a Slot, asked: &'a Redrive) -> Option<Way<'a>> {
 fn terms_of(slot: &Slot) -> Terms {
     let terms = slot.terms.as_deref().cloned().unwrap_or_default();
     if !terms.is_dead_letter {
-        return terms;
+        // It has another id there, and no dedup key.
+        return Terms {
+            dedup: String::new(),
+            dedup_window: 0,
+            dedup_until: 0,
+            ..terms
+        };
     }
     Terms {
         priority: terms.priority,

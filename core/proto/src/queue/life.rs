@@ -15,10 +15,10 @@ use crate::copies::{Fan, Holder, Holders, Own, Terms, rank};
 /// A message that an evicted member holds: it is neither given out nor deleted.
 #[derive(Debug)]
 pub(super) struct Aside {
-    queue: Arc<str>,
+    pub(super) queue: Arc<str>,
     fan: Option<Fan>,
     id: MessageId,
-    stamp: Stamp,
+    pub(super) stamp: Stamp,
     body: Bytes,
     headers: Option<Headers>,
     terms: Option<Arc<Terms>>,
@@ -92,6 +92,7 @@ impl Queues {
             self.aside.push(aside);
             self.charge(weight);
         }
+        self.drop_purged_aside();
         self.aside.len()
     }
 
@@ -174,7 +175,9 @@ impl Queues {
         if let Some(peer) = self.peers.get_mut(&member) {
             peer.is_suspect = is_suspect;
         }
-        if !is_suspect {
+        if is_suspect {
+            self.recall_without(now, member);
+        } else {
             self.plan_repair(now.mono + SETTLE_DOWN_MS);
         }
         self.choose_candidates(now);

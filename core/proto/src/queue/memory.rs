@@ -101,12 +101,12 @@ fn share(max: u64, percent: u64) -> u64 {
     u64::try_from(share).unwrap_or(u64::MAX)
 }
 
-/// What a message costs: its body, its headers, its key, and what is kept beside them.
+/// What a message costs: its body, its headers, its keys, and what is kept beside them.
 pub(super) fn cost(body: usize, headers: Option<&Headers>, terms: Option<&Terms>) -> u64 {
     let headers = headers.into_iter().flat_map(|headers| headers.iter());
     let headers: usize = headers.map(|(key, value)| key.len() + value.len()).sum();
-    let key = terms.map_or("", |terms| terms.key.as_str());
-    (body + headers) as u64 + limits::MESSAGE_OVERHEAD_BYTES + cost_of_key(key)
+    let (key, dedup) = terms.map_or(("", 0), |terms| (terms.key.as_str(), terms.dedup.len()));
+    (body + headers + dedup) as u64 + limits::MESSAGE_OVERHEAD_BYTES + cost_of_key(key)
 }
 
 /// What a message's key and its place in line cost; nothing without one.
@@ -120,11 +120,11 @@ fn cost_of_key(key: &str) -> u64 {
 impl EnqueueOptions {
     /// What each message that is put in with these costs beside its body and headers.
     pub(super) fn cost(&self) -> u64 {
-        let key = match &self.dated {
-            Some(dated) => Some(dated.key.as_str()),
-            None => self.terms.key.as_deref(),
+        let (key, dedup) = match &self.dated {
+            Some(dated) => (Some(&*dated.key), Some(&*dated.dedup)),
+            None => (self.terms.key.as_deref(), self.terms.dedup.as_deref()),
         };
-        cost_of_key(key.unwrap_or_default())
+        cost_of_key(key.unwrap_or_default()) + dedup.map_or(0, str::len) as u64
     }
 }
 

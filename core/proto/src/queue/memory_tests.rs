@@ -463,3 +463,28 @@ fn where_memory_is_short_a_queue_keeps_no_room_for_messages_that_may_come() {
     room.put().unwrap();
     room.finish(1);
 }
+
+#[test]
+fn what_is_set_aside_and_was_purged_is_over_whatever_is_forgotten_later() {
+    let mut room = room();
+    for _ in 0..3 {
+        room.put().unwrap();
+    }
+    let now = room.now();
+    assert_eq!(room.queues.set_aside(), 3);
+    room.queues.reset(now, crate::base::StoreId(9));
+    assert_eq!(room.queues.memory.used(), 3 * PERCENT);
+    let younger = room.put().unwrap();
+    let Reply::Receipt(younger) = younger else {
+        panic!("{younger:?}");
+    };
+    // Purged before any of it is asked for; the evicted member forgets what it was told when it leaves.
+    let mark = room.queues.slot(younger.id).unwrap().stamp;
+    let nothing = alloc::collections::BTreeMap::new();
+    room.queues
+        .set_config(now, "jobs", (nothing.clone(), Stamp(mark.0 - 1)));
+    room.queues.set_config(now, "jobs", (nothing, Stamp(0)));
+    assert_eq!(room.queues.aside(), 0);
+    assert_eq!(room.queues.memory.used(), PERCENT);
+    assert_eq!(room.queues.reclaim(now, true), 0);
+}

@@ -12,6 +12,7 @@ use super::facts::{Examine, Examined};
 use super::hint::{HintOk, LeaseHint};
 use super::inventory::{Differ, Inventory};
 use super::page::{Browse, Browsed};
+use super::recall::{Recall, Recalled, Remember};
 use super::redrive::{Redrive, Redriven};
 use super::stead::{EnqueueFor, EnqueuePart, Taken};
 use crate::base::{BootId, Error, ErrorKind, Result, limits};
@@ -72,6 +73,12 @@ pub enum Message {
     EnqueuePart(EnqueuePart),
     /// That is what became of them.
     Taken(Taken),
+    /// Do you know one of these?
+    Recall(Recall),
+    /// That is known of them.
+    Recalled(Recalled),
+    /// These are finished, and had dedup keys.
+    Remember(Remember),
     /// What I count together with you.
     Inventory(Inventory),
     /// I count otherwise.
@@ -265,6 +272,9 @@ impl Message {
             Message::EnqueueFor(asked) => asked.weight(),
             Message::EnqueuePart(part) => part.asked.weight(),
             Message::Taken(taken) => taken.weight(),
+            Message::Recall(recall) => recall.weight(),
+            Message::Recalled(recalled) => recalled.weight(),
+            Message::Remember(remember) => remember.weight(),
         }
     }
 

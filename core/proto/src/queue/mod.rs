@@ -2,7 +2,9 @@
 //! delivery, acks that only grow.
 //!
 //! The room's own door is [`Queues`]; its methods stand in one file a concern: `enqueue` and `batch`
-//! (admission, copies), `hedge` (copies that are late), `forward`, `stead` and `parts` (what another member is to take), `keep` (copies of others), `give` (leases), `fetch` (demands between members), `session` (subscriptions),
+//! (admission, copies), `hedge` (copies that are late), `forward`, `stead` and `parts` (what another member is to take),
+//! `dedup`, `once`, `recall` and `remembered` (equal keys are one message), `keep` (copies of others), `give` (leases),
+//! `fetch` (demands between members), `session` (subscriptions),
 //! `kept` (their leases, extended), `hint` (what holders know of leases),
 //! `life` (this store under another name),
 //! `groups` and `joins` (who gets a message, and who gets it late),
@@ -20,10 +22,12 @@ mod account;
 mod ack;
 mod batch;
 mod browse;
+mod caller;
 mod calls;
 mod canary;
 mod counters;
 mod dead;
+mod dedup;
 mod delivery;
 mod doctor;
 mod done;
@@ -51,13 +55,16 @@ mod life;
 mod lines;
 mod memory;
 mod message;
+mod once;
 mod onward;
 mod page;
 mod parts;
 mod peers;
 mod purge;
 mod ready;
+mod recall;
 mod redrive;
+mod remembered;
 mod repair;
 mod round;
 mod rules;
@@ -90,6 +97,7 @@ pub use message::{
 };
 pub use page::{After, Browse, Browsed, NewBrowse, Page, Shown, Spot, State};
 pub use peers::Peer;
+pub use recall::{Memento, Recall, Recalled, Recollection, Remember};
 pub use redrive::{Letter, NewRedrive, Redrive, Redriven};
 pub use rules::{SETTINGS, check_setting};
 pub use stead::{EnqueueFor, EnqueuePart, Taken};
@@ -198,6 +206,10 @@ enum Alarm {
     Demand(u64),
     /// An enqueue that another member was to take was not answered.
     Forward(u64),
+    /// Who may know a dedup key did not answer.
+    Dedup(u64),
+    /// The next step of telling a member which dedup keys of its are finished.
+    Fates(MemberId),
     /// A nack, release or extend was not answered.
     Settle(u64),
     /// Deliveries of a subscription may have outlived their leases.
@@ -287,6 +299,10 @@ pub struct Queues {
     given_up: BTreeSet<u64>,
     /// What other members take for this one, and this one for others.
     forwards: forward::Forwards,
+    /// Enqueues with dedup keys under way.
+    dedups: dedup::Dedups,
+    /// What is left of messages that had dedup keys.
+    remembered: remembered::Remembered,
     settles: BTreeMap<u64, (Ticket, MemberId)>,
     sessions: BTreeMap<SessionId, Session>,
     /// When leases of subscriptions are to be extended.
@@ -386,6 +402,8 @@ impl Queues {
             asked: BTreeMap::new(),
             given_up: BTreeSet::new(),
             forwards: forward::Forwards::new(settings.boot),
+            dedups: dedup::Dedups::new(settings.boot),
+            remembered: remembered::Remembered::default(),
             settles: BTreeMap::new(),
             sessions: BTreeMap::new(),
             keeping: Alarms::default(),
@@ -477,6 +495,8 @@ impl Queues {
             Alarm::Exam => self.doctor_step(now),
             Alarm::Demand(number) => self.demand_is_late(now, number),
             Alarm::Forward(number) => self.forward_is_late(number),
+            Alarm::Dedup(number) => self.dedup_is_late(number),
+            Alarm::Fates(member) => self.fates_step(now, member),
             Alarm::Settle(number) => self.settle_is_late(number),
             Alarm::Session(session) => self.session_is_due(now, session),
             Alarm::Look(queue) => self.look_again(now, queue),
@@ -507,6 +527,8 @@ impl Queues {
         if self.prints.age(now.mono) {
             self.counters.fingerprints_evicted += 1;
         }
+        self.remembered
+            .purge(now.wall_ms, limits::STEP_MESSAGES_MAX);
         self.counters.tombstones_evicted += self.tombs.shrink() as u64;
         self.doubt_groups();
         self.alarms
@@ -543,6 +565,9 @@ impl Queues {
             Message::EnqueueFor(asked) => self.on_enqueue_for(now, from, asked),
             Message::EnqueuePart(part) => self.on_enqueue_part(now, from, part),
             Message::Taken(taken) => self.on_taken(now, from, taken),
+            Message::Recall(recall) => self.on_recall(from, &recall),
+            Message::Recalled(recalled) => self.on_recalled(now, from, &recalled),
+            Message::Remember(remember) => self.on_remember(now, from, &remember),
         }
     }
 

@@ -35,6 +35,17 @@ pub struct Peer {
     pub(super) is_leaving: bool,
     /// Its version takes enqueues for others.
     pub(super) takes_enqueues: bool,
+    /// Its version, when it was last linked, knew nothing of dedup keys.
+    pub(super) lacks_dedup: bool,
+    /// When its last link ended.
+    pub(super) unlinked_at: Instant,
+    /// Where telling it of finished dedup keys goes on, and since when they are finished.
+    pub(super) fates_from: MessageId,
+    pub(super) fates_since: Instant,
+    /// It has not been told all of that.
+    pub(super) fates_open: bool,
+    /// Its last link was to another life of it.
+    is_other: bool,
     /// Since when it cannot be reached; none while it can.
     pub(super) unreachable_since: Option<Instant>,
     /// It has been away for so long that its copies do not count.
@@ -121,10 +132,12 @@ impl Queues {
             self.drop_doctors_with(member);
             self.drop_redrives_with(now, member);
             self.drop_forwards_with(member);
+            self.recall_without(now, member);
             self.store_is_lost(now, Holder { member, store });
             for store in peer.kept {
                 self.watch(now, store);
             }
+            self.tell_all_fates(now);
         }
         self.choose_candidates(now);
     }
@@ -138,8 +151,11 @@ impl Queues {
         store: StoreId,
         kept: &[StoreId],
     ) {
+        let known = self.peers.get(&member);
+        let is_same = known.is_some_and(|peer| peer.boot == boot && peer.store == store);
         self.peer_known(now, member, store, kept);
         if let Some(peer) = self.peers.get_mut(&member) {
+            peer.is_other = !is_same;
             peer.lost_boot |= peer.boot != boot && peer.boot != BootId::default();
             peer.boot = boot;
             peer.is_linked = true;
@@ -174,6 +190,21 @@ impl Queues {
         }
     }
 
+    /// Whether the version of a member whose link is new knows dedup keys.
+    pub fn peer_dedups(&mut self, now: Now, member: MemberId, knows_dedup: bool) {
+        let Some(peer) = self.peers.get_mut(&member) else {
+            return;
+        };
+        peer.lacks_dedup = !knows_dedup;
+        let is_same = !peer.is_other;
+        if knows_dedup {
+            self.recall_again(member);
+            self.tell_fates_missed(now, member, is_same);
+        } else {
+            self.recall_without(now, member);
+        }
+    }
+
     /// A linked member says where it is.
     pub fn peer_zone(&mut self, now: Now, member: MemberId, zone: Zone) {
         if let Some(peer) = self.peers.get_mut(&member)
@@ -202,12 +233,14 @@ impl Queues {
             return;
         };
         peer.is_linked = false;
+        peer.unlinked_at = now.mono;
         let holder = Holder {
             member,
             store: peer.store,
         };
         self.choose_candidates(now);
         self.peer_relinking(now, member);
+        self.recall_without(now, member);
         self.replace_target(now, holder, None);
     }
 
@@ -244,6 +277,7 @@ impl Queues {
                 self.watch(now, store);
             }
             self.free_hinted(now, member);
+            self.recall_without(now, member);
             self.plan_repair(now.mono + self.settings.repair_after);
         }
         self.choose_candidates(now);

@@ -214,6 +214,7 @@ impl Queues {
             }
         }
         self.take_over(now, &orphans);
+        self.bring_home(from, &no.ids);
         self.plan_repair(now.mono + STEP_MS);
     }
 }

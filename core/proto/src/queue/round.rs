@@ -60,7 +60,11 @@ impl Queues {
             }
             return grown;
         }
-        let holders = match self.take_out(now, id) {
+        let taken = match done.ending {
+            Ending::Aborted => self.take_out(now, id),
+            _ => self.end_out(now, id),
+        };
+        let holders = match taken {
             Some(slot) => crate::copies::with(&slot.holders, &done.holders),
             // Never seen: the copy may still be on its way, and must not live when it comes.
             None => done.holders.clone(),
@@ -178,7 +182,7 @@ impl Queues {
             if self.is_unborn(id) {
                 continue;
             }
-            if let Some(slot) = self.take_out(now, id) {
+            if let Some(slot) = self.end_out(now, id) {
                 let span = (origin, id.sequence, id.sequence);
                 self.bury(now, span, &slot.holders, Ending::Acked, false);
             }

@@ -97,6 +97,13 @@ impl Slot {
         (!terms.key.is_empty() && !terms.is_dead_letter).then_some(terms.key.as_str())
     }
 
+    /// True for one with a dedup key.
+    #[inline]
+    pub(super) fn has_dedup(&self) -> bool {
+        let terms = self.terms.as_ref();
+        terms.is_some_and(|terms| !terms.dedup.is_empty())
+    }
+
     /// Its place among others of its key.
     pub(super) fn spot(&self) -> super::lines::Spot {
         (self.stamp, self.id)

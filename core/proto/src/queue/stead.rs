@@ -109,6 +109,9 @@ pub struct Taken {
     /// Copies of each.
     #[prost(uint32, repeated, tag = "9")]
     pub copies: Vec<u32>,
+    /// The message was there already, by its dedup key.
+    #[prost(bool, tag = "10")]
+    pub is_duplicate: bool,
 }
 
 impl EnqueueFor {
@@ -310,6 +313,7 @@ impl Taken {
             copies: *copies as u16,
             durable_copies: 0,
             wanted: self.wanted as u16,
+            is_duplicate: self.is_duplicate,
         });
         receipts.collect()
     }

@@ -377,7 +377,10 @@ impl Queues {
             let is_settled = slot.place != Place::Replicating;
             let is_doubtful = slot.own.epoch > 0 || !is_confirmed || was_gone;
             let is_to_tell = is_owned && is_settled && is_doubtful;
-            if is_to_tell && slot.place != Place::Moving && slot.holders.contains(&holder) {
+            // Another owner of the same dedup key may be there, or nobody who knows it.
+            let is_told =
+                slot.holders.contains(&holder) || slot.has_dedup() && self.is_at_home(slot, member);
+            if is_to_tell && slot.place != Place::Moving && is_told {
                 add_claim(&mut claims, slot.id, slot.own, &slot.holders);
             }
             // Its owner may have finished this without waiting for a store that it took for gone, may

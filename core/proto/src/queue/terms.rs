@@ -133,7 +133,7 @@ impl Queues {
         let Some(id) = self.slab.get(index).map(|slot| slot.id) else {
             return;
         };
-        let Some(slot) = self.take_out(now, id) else {
+        let Some(slot) = self.end_out(now, id) else {
             return;
         };
         let span = (id.origin, id.sequence, id.sequence);

@@ -79,6 +79,7 @@ pub(super) fn forwards() -> Vec<(&'static str, Message)> {
         reason: "the queue is paused".into(),
         context: vec![QueueHeader::default()],
         is_leaving: true,
+        is_duplicate: false,
     };
     let asked = EnqueueFor {
         number: 300,
@@ -102,5 +103,92 @@ pub(super) fn forwards() -> Vec<(&'static str, Message)> {
         ("enqueue-for", queue(Queue::EnqueueFor(asked))),
         ("enqueue-part", queue(Queue::EnqueuePart(part))),
         ("taken", queue(Queue::Taken(taken))),
+    ]
+}
+
+/// What is said of dedup keys.
+pub(super) fn dedups() -> Vec<(&'static str, Message)> {
+    let queue = |message: Queue| Message::Queue(message.into());
+    let (derived, until) = (1 << 63 | ORIGIN.0, 1_795_000_300_000);
+    let memento = Memento {
+        origin: derived,
+        sequence: 7,
+        home: 0x1122_3344_5566_7788,
+        until,
+        window: 300_000,
+        is_of_groups: true,
+    };
+    vec![
+        (
+            "recall",
+            queue(Queue::Recall(Recall {
+                number: 300,
+                queue: "jobs".into(),
+                origins: vec![derived, derived + 1, derived + 2],
+                sequences: vec![7, 8, 9],
+            })),
+        ),
+        (
+            "recalled",
+            queue(Queue::Recalled(Recalled {
+                number: 300,
+                known: vec![
+                    Recollection {
+                        place: 0,
+                        until,
+                        is_over: true,
+                        copies: 0,
+                    },
+                    Recollection {
+                        place: 1,
+                        until: 0,
+                        is_over: false,
+                        copies: 3,
+                    },
+                ],
+            })),
+        ),
+        (
+            "remember",
+            queue(Queue::Remember(Remember { all: vec![memento] })),
+        ),
+    ]
+}
+
+/// An enqueue with a dedup key, and that there is its message already.
+pub(super) fn duplicates() -> Vec<(&'static str, Message)> {
+    let queue = |message: Queue| Message::Queue(message.into());
+    let terms = Terms {
+        dedup: "order-42".into(),
+        dedup_window: 300_000,
+        dedup_until: 1_795_000_300_000,
+        ..Terms::default()
+    };
+    vec![
+        (
+            "taken_duplicate",
+            queue(Queue::Taken(Taken {
+                number: 300,
+                origin: 1 << 63 | ORIGIN.0,
+                first: 7,
+                wanted: 2,
+                copies: vec![3],
+                is_duplicate: true,
+                ..Taken::default()
+            })),
+        ),
+        (
+            "enqueue_for_dedup",
+            queue(Queue::EnqueueFor(EnqueueFor {
+                number: 301,
+                queue: "jobs".into(),
+                wait_ms: 4_375,
+                copies: None,
+                on_short: None,
+                if_no_group: IfNoGroup::Hold,
+                terms: Some(Arc::new(terms)),
+                messages: vec![(Bytes::from_static(b"one"), None)],
+            })),
+        ),
     ]
 }

@@ -50,12 +50,13 @@ pub fn settle<T>(result: Result<T, Error>, expect: &[Vec<Word>]) -> Result<Optio
 pub fn check_receipt(receipt: &Receipt, words: &[Word]) -> Result<(), String> {
     for word in words {
         let has = match word.key.as_deref() {
-            Some("copies") => receipt.copies,
-            Some("wanted") => receipt.wanted,
-            Some("durable_copies") => receipt.durable_copies,
+            Some("copies") => receipt.copies.to_string(),
+            Some("wanted") => receipt.wanted.to_string(),
+            Some("durable_copies") => receipt.durable_copies.to_string(),
+            Some("is_duplicate") => receipt.is_duplicate.to_string(),
             other => return Err(format!("a receipt has no `{other:?}`")),
         };
-        if word.text() != has.to_string() {
+        if word.text() != has {
             return Err(format!(
                 "wanted {}={}, got {has}",
                 word.key.as_deref().unwrap_or(""),

@@ -59,6 +59,8 @@ scenarios! {
     credit_bytes
     dead
     dead_remote
+    dedup
+    dedup_remote
     doctor
     doctor_remote
     drop_remote

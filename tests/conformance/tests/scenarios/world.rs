@@ -168,6 +168,8 @@ impl World {
             at_most_once: flag(step, "at_most_once"),
             if_no_group: if_no_group(step)?,
             key: text(step, "key"),
+            dedup: text(step, "dedup"),
+            dedup_window: millis(step, "dedup_window")?,
             ..EnqueueOptions::default()
         };
         options.copies = number(step, "copies")?;

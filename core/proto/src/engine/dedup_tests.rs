@@ -1,0 +1,269 @@
+//! Dedup keys, between several members linked by hand.
+
+use alloc::vec::Vec;
+use alloc::{format, vec};
+
+use super::browse_tests::Ring;
+use super::*;
+use crate::base::limits;
+use crate::copies::Asked;
+
+const WINDOW: Millis = 60_000;
+
+fn once(dedup: &str) -> EnqueueOptions {
+    EnqueueOptions {
+        terms: Asked {
+            dedup: Some(dedup.into()),
+            dedup_window: Some(WINDOW),
+            ..Asked::default()
+        },
+        ..EnqueueOptions::default()
+    }
+}
+
+impl Ring {
+    fn put_once(&mut self, seat: usize, body: &str, options: EnqueueOptions) -> Answer {
+        let queue = self.engines[seat].queue("jobs").unwrap();
+        let message = NewMessage {
+            body: body.as_bytes().to_vec().into(),
+            headers: None,
+        };
+        let command = Command::Enqueue {
+            queue,
+            message,
+            options,
+        };
+        self.ask(seat, command)
+    }
+
+    fn accept_once(&mut self, seat: usize, body: &str, options: EnqueueOptions) -> Receipt {
+        match self.put_once(seat, body, options) {
+            Ok(Reply::Receipt(receipt)) => receipt,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn total(&self, name: &str) -> u64 {
+        self.engines.iter().map(|one| one.stats()[name]).sum()
+    }
+
+    fn ack_one(&mut self, seat: usize) {
+        let leased = self.lease(seat, 60_000);
+        let answer = self.ask(seat, Command::Ack(leased.handle));
+        assert!(matches!(answer, Ok(Reply::Done)), "{answer:?}");
+    }
+}
+
+#[test]
+fn equal_keys_are_one_message_wherever_they_are_put_in() {
+    let mut ring = Ring::new(5);
+    for key in 0..8 {
+        let key = format!("k{key}");
+        let first = ring.accept_once(0, "first", once(&key));
+        assert!(!first.is_duplicate);
+        assert_eq!((first.copies, first.wanted), (3, 2));
+        for seat in 0..5 {
+            let again = ring.accept_once(seat, "again", once(&key));
+            assert!(again.is_duplicate);
+            assert_eq!(again.id, first.id);
+            assert!(again.copies >= 2, "{again:?}");
+        }
+    }
+    assert_eq!(ring.total("enqueued"), 8);
+    assert_eq!(ring.total("dedup_duplicates"), 40);
+    for _ in 0..8 {
+        let leased = ring.lease(1, 60_000);
+        assert_eq!(&leased.body[..], b"first");
+    }
+}
+
+#[test]
+fn what_is_finished_is_known_for_its_window_and_then_there_is_a_new_one() {
+    let mut ring = Ring::new(4);
+    let first = ring.accept_once(2, "one", once("k"));
+    ring.ack_one(1);
+    ring.pass(WINDOW - 1_000);
+    for seat in 0..4 {
+        let again = ring.accept_once(seat, "two", once("k"));
+        assert_eq!((again.id, again.is_duplicate), (first.id, true));
+        assert_eq!(again.copies, again.wanted);
+    }
+    ring.pass(1_000);
+    let next = ring.accept_once(3, "three", once("k"));
+    assert!(!next.is_duplicate);
+    assert_ne!(next.id, first.id);
+    assert_eq!(&ring.lease(0, 60_000).body[..], b"three");
+}
+
+#[test]
+fn who_comes_back_hears_what_was_finished_without_it() {
+    let mut ring = Ring::new(3);
+    // One after the other is cut off while a key is used up by the other two.
+    for alone in 0..3 {
+        let others: Vec<usize> = (0..3).filter(|seat| *seat != alone).collect();
+        let pairs = others
+            .iter()
+            .map(|other| (alone.min(*other), alone.max(*other)));
+        let pairs: Vec<(usize, usize)> = pairs.collect();
+        pairs.iter().for_each(|(a, b)| ring.cut(*a, *b));
+        let key = format!("k{alone}");
+        let first = ring.accept_once(others[0], "x", once(&key));
+        ring.ack_one(others[1]);
+        pairs.iter().for_each(|(a, b)| ring.link(*a, *b));
+        ring.pass(100);
+        pairs.iter().for_each(|(a, b)| ring.cut(*a, *b));
+        let again = ring.accept_once(alone, "y", once(&key));
+        assert_eq!((again.id, again.is_duplicate), (first.id, true));
+        pairs.iter().for_each(|(a, b)| ring.link(*a, *b));
+    }
+}
+
+#[test]
+fn two_sides_of_a_split_make_one_message() {
+    let mut ring = Ring::new(2);
+    ring.cut(0, 1);
+    let sides = [0, 1].map(|seat| ring.accept_once(seat, &format!("{seat}"), once("k")));
+    assert_eq!(sides[0].id, sides[1].id);
+    assert!(sides.iter().all(|side| !side.is_duplicate));
+    ring.link(0, 1);
+    ring.pass(2_000);
+    let owned = |ring: &Ring, seat: usize| {
+        let seen = ring.engines[seat].glimpse(sides[0].id);
+        usize::from(seen.unwrap().is_owned)
+    };
+    assert_eq!(owned(&ring, 0) + owned(&ring, 1), 1, "one owner is left");
+    ring.ack_one(0);
+    ring.pass(100);
+    assert_eq!(ring.total("messages"), 0);
+}
+
+#[test]
+fn what_one_side_of_a_split_has_finished_is_not_given_out_by_the_other() {
+    let mut ring = Ring::new(2);
+    ring.cut(0, 1);
+    ring.accept_once(0, "a", once("k"));
+    ring.accept_once(1, "b", once("k"));
+    ring.ack_one(0);
+    ring.link(0, 1);
+    ring.pass(2_000);
+    assert_eq!(ring.total("messages"), 0);
+    assert_eq!(ring.total("dedup_merged"), 1);
+}
+
+#[test]
+fn too_few_copies_are_an_error_and_the_next_try_finds_the_message() {
+    let mut ring = Ring::new(2);
+    let strict = EnqueueOptions {
+        copies: Some(3),
+        on_short: Some(OnShort::Wait),
+        timeout: Some(100),
+        ..once("k")
+    };
+    let queue = ring.engines[0].queue("jobs").unwrap();
+    let message = NewMessage {
+        body: "x".into(),
+        headers: None,
+    };
+    let command = Command::Enqueue {
+        queue,
+        message,
+        options: strict.clone(),
+    };
+    let ticket = ring.tell(0, command);
+    ring.settle();
+    // Its taker gives up before who asked it does.
+    ring.pass(90);
+    let answer = ring.answers.remove(&ticket).unwrap();
+    assert_eq!(answer.unwrap_err().number(), 301);
+    // It is there, and may be given out: who wants fewer copies hears so, who insists hears 301 again.
+    let again = ring.put_once(1, "y", strict);
+    assert_eq!(again.unwrap_err().number(), 301);
+    let known = ring.accept_once(1, "z", once("k"));
+    assert!(known.is_duplicate);
+    assert_eq!(&ring.lease(0, 60_000).body[..], b"x");
+}
+
+#[test]
+fn an_enqueue_that_reached_nobody_is_as_if_it_had_not_been() {
+    let mut ring = Ring::new(1);
+    let strict = EnqueueOptions {
+        copies: Some(2),
+        on_short: Some(OnShort::Wait),
+        timeout: Some(100),
+        ..once("k")
+    };
+    let queue = ring.engines[0].queue("jobs").unwrap();
+    let message = NewMessage {
+        body: "x".into(),
+        headers: None,
+    };
+    let ticket = ring.tell(
+        0,
+        Command::Enqueue {
+            queue,
+            message,
+            options: strict,
+        },
+    );
+    ring.pass(200);
+    let answer = ring.answers.remove(&ticket).unwrap();
+    assert_eq!(answer.unwrap_err().number(), 202);
+    assert!(!ring.accept_once(0, "y", once("k")).is_duplicate);
+    assert_eq!(&ring.lease(0, 60_000).body[..], b"y");
+}
+
+#[test]
+fn what_cannot_be_is_refused() {
+    let mut ring = Ring::new(1);
+    let queue = ring.engines[0].queue("jobs").unwrap();
+    let message = || NewMessage {
+        body: "x".into(),
+        headers: None,
+    };
+    let many = Command::EnqueueMany {
+        queue,
+        messages: vec![message(), message()],
+        options: once("k"),
+    };
+    let one = Command::EnqueueMany {
+        queue,
+        messages: vec![message()],
+        options: once("k"),
+    };
+    let call = Command::Call(NewCall {
+        queue,
+        message: message(),
+        options: once("l"),
+        timeout: 1_000,
+    });
+    assert_eq!(ring.ask(0, many).unwrap_err().number(), 101);
+    assert!(matches!(ring.ask(0, one), Ok(Reply::Receipts(all)) if all.len() == 1));
+    assert_eq!(ring.ask(0, call).unwrap_err().number(), 101);
+    let long = "x".repeat(limits::KEY_BYTES_MAX + 1);
+    for key in ["", &long] {
+        let answer = ring.put_once(0, "x", once(key));
+        assert_eq!(answer.unwrap_err().number(), 101);
+    }
+    let mut options = once("m");
+    options.terms.is_at_most_once = true;
+    assert_eq!(ring.put_once(0, "x", options).unwrap_err().number(), 101);
+}
+
+#[test]
+fn a_message_for_groups_is_one_in_each() {
+    let mut ring = Ring::new(2);
+    let queue = ring.engines[0].queue("jobs").unwrap();
+    for name in ["audit", "mail"] {
+        let group = InGroup {
+            name: name.into(),
+            takes_backlog: false,
+        };
+        assert!(ring.ask(0, Command::CreateGroup(queue, group)).is_ok());
+    }
+    let first = ring.accept_once(0, "x", once("k"));
+    for seat in 0..2 {
+        let again = ring.accept_once(seat, "y", once("k"));
+        assert_eq!((again.id, again.is_duplicate), (first.id, true));
+    }
+    assert_eq!(ring.total("enqueued"), 1);
+}
