@@ -47,7 +47,7 @@
 #define PRIMER_ENQUEUE_OPTIONS_INIT \
     {sizeof(primer_enqueue_options_t), PRIMER_DEFAULT, PRIMER_DEFAULT, PRIMER_DEFAULT, NULL, 0, \
      PRIMER_DEFAULT, PRIMER_DEFAULT, PRIMER_DEFAULT, PRIMER_DEFAULT, PRIMER_DEFAULT, PRIMER_DEFAULT, \
-     PRIMER_DEFAULT, NULL}
+     PRIMER_DEFAULT, NULL, NULL, PRIMER_DEFAULT}
 #define PRIMER_RECEIVE_OPTIONS_INIT \
     {sizeof(primer_receive_options_t), 0, PRIMER_DEFAULT, NULL, PRIMER_DEFAULT}
 #define PRIMER_BROWSE_OPTIONS_INIT \
@@ -605,6 +605,15 @@ typedef struct primer_enqueue_options_t {
      * Messages of one key are given out in line, one at a time: UTF-8, 1 to 255 bytes; NULL for none. Copied.
      */
     const char *key;
+    /**
+     * Within dedup_window_ms messages of a queue with the same are one, and the receipt says so: UTF-8, 1 to 255
+     * bytes; NULL for none. One message a call. Copied.
+     */
+    const char *dedup;
+    /**
+     * How long that is, in ms, from the first one on, a week at most: 300,000.
+     */
+    int64_t dedup_window_ms;
 } primer_enqueue_options_t;
 
 /**
@@ -628,9 +637,9 @@ typedef struct primer_receipt_t {
      */
     uint16_t wanted;
     /**
-     * Always 0.
+     * 1 where its dedup key was known: the message is that of an earlier enqueue. Else 0.
      */
-    uint16_t reserved;
+    uint16_t is_duplicate;
 } primer_receipt_t;
 
 /**
