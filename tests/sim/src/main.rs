@@ -10,9 +10,11 @@ use std::time::Instant;
 
 use primer_sim::{
     Canary, How, MetaCanary, Options, QueueCanary, SOMETIMES, Sweep, plan_of, run, scale, sweep,
+    tails,
 };
 
-const USAGE: &str = "primer-sim --seeds N [--from S] | --seed N [--trace] [--history FILE] | --scale N,N,...
+const USAGE: &str = "primer-sim --seeds N [--from S] | --seed N [--trace] [--history FILE] | --scale N,N,... | --tail N
+  --tail N      how long N enqueues a second wait where one member of five is slow
   --members M   this many members in every run (drawn by default)
   --with WORD   only seeds whose plan has that word: a class of faults, or `split`, `cluster`, ...
   --threads T   cores to use (all by default)
@@ -20,7 +22,8 @@ const USAGE: &str = "primer-sim --seeds N [--from S] | --seed N [--trace] [--his
                 young_context join_only_on_equal_roots clamp_stamp coalesce_without_contexts reuse_dot
                 keep_context_of_damaged no_fingerprint at_most_once_again at_most_once_copied
                 aborted_after_takeover fresh_dead_letter added_group_lost purge_forgets_time
-                pause_ignored overflow_lost budget_ignored key_ignored dedup_by_live_members";
+                pause_ignored overflow_lost budget_ignored key_ignored hedges_unbounded
+                at_most_once_hedged dedup_by_live_members";
 
 const HEADING: &str = "| members | joined ms | frames/s | bytes/s | KiB | work ms/s | write ms p50 | p99 | heal ms | death ms |";
 
@@ -30,6 +33,8 @@ struct Arguments {
     from: u64,
     seed: Option<u64>,
     sizes: Vec<usize>,
+    /// Enqueues a second, of which the tail is measured.
+    rate: u64,
     with: Option<String>,
     is_traced: bool,
     history: Option<String>,
@@ -43,6 +48,10 @@ fn main() -> ExitCode {
     };
     if !arguments.sizes.is_empty() {
         table(&arguments);
+        return ExitCode::SUCCESS;
+    }
+    if arguments.rate > 0 {
+        tail_table(&arguments);
         return ExitCode::SUCCESS;
     }
     let is_good = match arguments.seed {
@@ -65,6 +74,7 @@ fn arguments(mut words: impl Iterator<Item = String>) -> Option<Arguments> {
                 let sizes = sizes.split(',').map(|size| size.parse().ok());
                 arguments.sizes = sizes.collect::<Option<Vec<usize>>>()?;
             }
+            "--tail" => arguments.rate = number()?,
             "--seeds" => arguments.seeds = number()?,
             "--from" => arguments.from = number()?,
             "--seed" => arguments.seed = Some(number()?),
@@ -80,7 +90,8 @@ fn arguments(mut words: impl Iterator<Item = String>) -> Option<Arguments> {
             _ => return None,
         }
     }
-    let has_work = arguments.seeds > 0 || arguments.seed.is_some() || !arguments.sizes.is_empty();
+    let has_runs = arguments.seeds > 0 || arguments.seed.is_some();
+    let has_work = has_runs || !arguments.sizes.is_empty() || arguments.rate > 0;
     has_work.then_some(arguments)
 }
 
@@ -106,6 +117,8 @@ fn canary_named(name: &str) -> Option<Canary> {
         "overflow_lost" => Canary::Queue(QueueCanary::OverflowLost),
         "budget_ignored" => Canary::Queue(QueueCanary::BudgetIgnored),
         "key_ignored" => Canary::Queue(QueueCanary::KeyIgnored),
+        "hedges_unbounded" => Canary::Queue(QueueCanary::HedgesUnbounded),
+        "at_most_once_hedged" => Canary::Queue(QueueCanary::AtMostOnceHedged),
         "dedup_by_live_members" => Canary::Queue(QueueCanary::DedupByLiveMembers),
         _ => return None,
     })
@@ -142,6 +155,22 @@ fn table(arguments: &Arguments) {
         shown(scale.heal_ms),
         shown(scale.death_ms),
     );
+}
+
+/// The time of enqueues with one slow member, a line a way to be slow.
+fn tail_table(arguments: &Arguments) {
+    println!("| slow | p50 ms | p95 | p99 | p99.9 | longest | copies | hedges |");
+    for tail in tails(arguments.from, arguments.rate) {
+        let ms = |micros: u64| micros as f64 / 1e3;
+        let [median, high, higher, highest] = tail.times.map(ms);
+        println!(
+            "| {} | {median:.1} | {high:.1} | {higher:.1} | {highest:.1} | {:.1} | {:.3} | {} |",
+            tail.how,
+            ms(tail.longest),
+            tail.copies,
+            tail.hedges,
+        );
+    }
 }
 
 fn one(seed: u64, arguments: &Arguments) -> bool {

@@ -418,6 +418,9 @@ impl World {
             return;
         }
         let mut at = self.now + self.delay();
+        if is_load {
+            at += self.plan.stall(to, at);
+        }
         if is_load && self.plan.has(Class::Lossy) && self.net_dice.percent(10) {
             // Sent again by the kernel, whose least pause this is.
             at += 200 * MS;

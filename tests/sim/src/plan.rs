@@ -10,193 +10,8 @@ use primer_proto::base::{Millis, limits};
 use primer_proto::engine::{Config, OnShort, Placing};
 
 use crate::agenda::{MS, Micros, SECOND};
+pub(crate) use crate::classes::{Class, Classes};
 use crate::dice::Dice;
-
-macro_rules! classes {
-    ($($(#[$doc:meta])* $name:ident = $text:literal),* $(,)?) => {
-        /// A class of faults, or of what users do to make life hard.
-        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-        pub(crate) enum Class { $($(#[$doc])* $name),* }
-
-        impl Class {
-            pub const ALL: &'static [Class] = &[$(Class::$name),*];
-
-            pub const fn name(self) -> &'static str {
-                match self { $(Class::$name => $text),* }
-            }
-        }
-    };
-}
-
-classes! {
-    /// Frames take long, some very long.
-    Slow = "slow",
-    /// A frame is lost and with it, soon after, its link: what a stream does.
-    Loss = "loss",
-    /// A frame arrives twice.
-    Duplicate = "duplicate",
-    /// Frames of one lane overtake each other.
-    Reorder = "reorder",
-    /// Nothing passes between two groups of members.
-    Cut = "cut",
-    /// Nothing passes in one direction.
-    OneWay = "one-way",
-    /// A link breaks; its ends learn of it at different times.
-    Reset = "reset",
-    /// A dial is not answered.
-    Hang = "hang",
-    /// A process ends, and comes back without its memory.
-    Crash = "crash",
-    /// A process stands still.
-    Pause = "pause",
-    /// The wall clock is wrong, and jumps.
-    Skew = "skew",
-    /// A bulk lane is full for a while.
-    Pressure = "pressure",
-    /// Timers and writers are late.
-    Lag = "lag",
-    /// One frame of ten is sent again, after a pause, and holds up what follows it.
-    Lossy = "lossy",
-    /// Some members speak a later minor version: kinds and fields that others do not know.
-    Mixed = "mixed",
-    /// Members leave the cluster and come again. In runs about the cluster only.
-    Leave = "leave",
-    /// Members are evicted, and come again. In runs about the cluster only.
-    Evict = "evict",
-    /// Members that are away for some seconds are retired. In runs about the cluster only.
-    Retire = "retire",
-    /// Two processes have one identity, and meet after a split. In some runs about the cluster.
-    Twins = "twins",
-    /// Some processes keep their metadata over a restart: old, or damaged, or neither.
-    Remember = "remember",
-    /// Consumers fail.
-    Nack = "nack",
-    /// Consumers give back.
-    Release = "release",
-    /// Consumers need longer than their lease, and say so.
-    Extend = "extend",
-    /// Consumers need longer than their lease, and do not say so.
-    Late = "late",
-    /// Consumers ack twice.
-    Twice = "twice",
-    /// Consumers die with what they hold.
-    Die = "die",
-    /// Waiting receives are cancelled.
-    Cancel = "cancel",
-    /// Keys of the metadata are written everywhere.
-    Keys = "keys",
-    /// Members tell each other of topics.
-    Topics = "topics",
-    /// Subscriptions keep their leases, and consumers need longer than one.
-    Keep = "keep",
-    /// Producers wait for replies, and their messages expire.
-    Call = "call",
-}
-
-impl Class {
-    /// True for what changes the set on purpose.
-    const fn is_of_clusters(self) -> bool {
-        matches!(self, Class::Leave | Class::Evict | Class::Retire)
-    }
-
-    /// True for classes that came later: drawn by themselves, so that older seeds stay what they were.
-    const fn is_late(self) -> bool {
-        matches!(self, Class::Remember | Class::Keep | Class::Call)
-    }
-
-    /// True for what a run is turned into, instead of classes that would hide what it is about.
-    const fn is_drawn_apart(self) -> bool {
-        matches!(self, Class::Twins)
-    }
-
-    /// True for what users do: it may happen where nothing fails.
-    const fn is_of_users(self) -> bool {
-        self as u32 >= Class::Nack as u32
-    }
-}
-
-/// A set of classes.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Classes(u32);
-
-impl Classes {
-    pub fn has(self, class: Class) -> bool {
-        self.0 & (1 << class as u32) != 0
-    }
-
-    fn add(&mut self, class: Class) {
-        self.0 |= 1 << class as u32;
-    }
-
-    fn drop(&mut self, class: Class) {
-        self.0 &= !(1 << class as u32);
-    }
-
-    /// Every eighth run about a few members has twins, and nobody in it ends or begins on purpose: who
-    /// is whose twin would be in doubt.
-    fn draw_twins(&mut self, dice: &mut Dice, members: usize, is_calm: bool) {
-        if dice.percent(12) && !is_calm && (3..=10).contains(&members) {
-            [Class::Crash, Class::Leave, Class::Evict]
-                .iter()
-                .for_each(|class| self.drop(*class));
-            self.add(Class::Twins);
-        }
-    }
-
-    /// Each that may be, with one half.
-    fn draw(dice: &mut Dice, is_cluster: bool, is_calm: bool, is_pristine: bool) -> Self {
-        let mut classes = Self::default();
-        for class in Class::ALL
-            .iter()
-            .filter(|class| !class.is_late() && !class.is_drawn_apart())
-        {
-            let is_drawn = dice.coin();
-            let may = if class.is_of_users() {
-                !is_pristine
-            } else {
-                !is_calm
-            };
-            if is_drawn && may && (is_cluster || !class.is_of_clusters()) {
-                classes.add(*class);
-            }
-        }
-        if is_cluster {
-            classes.add(Class::Keys);
-            classes.add(Class::Topics);
-        }
-        classes
-    }
-
-    /// The same for the classes that came later.
-    fn draw_late(&mut self, dice: &mut Dice, is_calm: bool, is_pristine: bool) {
-        for class in Class::ALL.iter().filter(|class| class.is_late()) {
-            let may = if class.is_of_users() {
-                !is_pristine
-            } else {
-                !is_calm
-            };
-            if dice.coin() && may {
-                self.add(*class);
-            }
-        }
-    }
-}
-
-impl fmt::Display for Classes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut lead = "";
-        for class in Class::ALL {
-            if self.has(*class) {
-                write!(f, "{lead}{}", class.name())?;
-                lead = "+";
-            }
-        }
-        if lead.is_empty() {
-            f.write_str("none")?;
-        }
-        Ok(())
-    }
-}
 
 /// What producers want where copies are too few; each as likely.
 const ON_SHORT: [OnShort; 4] = [
@@ -205,6 +20,19 @@ const ON_SHORT: [OnShort; 4] = [
     OnShort::Fail,
     OnShort::Wait,
 ];
+
+/// A process that is slow at times: what is sent to it waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stall {
+    pub seat: usize,
+    /// One begins so often, the first one then.
+    pub every: Micros,
+    pub first: Micros,
+    /// It lasts so long.
+    pub lasts: Micros,
+    /// What arrives meanwhile is so much later.
+    pub by: Micros,
+}
 
 /// Everything that a seed decides before its run begins.
 #[derive(Clone)]
@@ -224,6 +52,8 @@ pub(crate) struct Plan {
     pub has_terms: bool,
     /// Messages have keys.
     pub has_keys: bool,
+    /// Who is slow, and when.
+    pub stalls: Vec<Stall>,
     /// Some batches are larger than a frame.
     pub has_large: bool,
     /// What fails too often, or is rejected, goes on as a dead letter.
@@ -313,6 +143,7 @@ impl Plan {
             has_terms: false,
             has_keys: false,
             has_large: false,
+            stalls: Vec::new(),
             has_letters: false,
             max_attempts: u32::MAX,
             has_returns: false,
@@ -344,11 +175,7 @@ impl Plan {
             consumers: users(&mut dice),
             gap: dice.range(20, 200) * MS,
             work: dice.range(1, 60) * MS,
-            delay: if classes.has(Class::Slow) {
-                dice.range(5, 300) * MS
-            } else {
-                dice.range(50, 2_000)
-            },
+            delay: classes.draw_delay(&mut dice),
             trouble: dice.range(2, 15) * SECOND,
         };
         // Drawn last, so that all else is what it was before this was a question.
@@ -384,6 +211,7 @@ impl Plan {
         self.shuffles_each = Dice::new(seed, 44).percent(10);
         self.draw_budgets(&mut Dice::new(seed, 24));
         self.has_keys = Dice::new(seed, 26).percent(35);
+        self.draw_stalls(&mut Dice::new(seed, 42));
         self.has_large =
             self.has_keys && self.budgets.is_empty() && Dice::new(seed, 40).percent(10);
         let mut dice = Dice::new(seed, 33);
@@ -423,6 +251,32 @@ impl Plan {
         }
     }
 
+    /// Each member has times in which it is slow, short ones and long ones, and never so slow that it is taken
+    /// for dead.
+    fn draw_stalls(&mut self, dice: &mut Dice) {
+        if !dice.percent(15) || self.is_calm {
+            return;
+        }
+        let stalls = (0..self.seats()).map(|seat| Stall {
+            seat,
+            every: dice.range(2, 10) * SECOND,
+            first: dice.range(0, 10) * SECOND,
+            lasts: dice.range(200, 2_000) * MS,
+            by: dice.range(100, 1_000) * MS,
+        });
+        self.stalls = stalls.collect();
+    }
+
+    /// How much later than otherwise a frame is that arrives at that member at that moment.
+    pub fn stall(&self, seat: usize, at: Micros) -> Micros {
+        let stalls = self.stalls.iter().filter(|stall| stall.seat == seat);
+        let open = stalls.filter(|stall| {
+            let since = at.checked_sub(stall.first);
+            since.is_some_and(|since| since % stall.every < stall.lasts)
+        });
+        open.map(|stall| stall.by).max().unwrap_or(0)
+    }
+
     fn draw_letters(&mut self, dice: &mut Dice) {
         self.has_letters = dice.percent(30);
         if self.has_letters {
@@ -456,6 +310,7 @@ impl Plan {
         (plan.has_terms, plan.has_letters, plan.has_returns) = (false, false, false);
         plan.has_told = false;
         plan.budgets.clear();
+        plan.stalls.clear();
         (plan.has_keys, plan.has_large, plan.dedup_window) = (false, false, 0);
         (plan.producers, plan.consumers) = (0, 0);
         (plan.has_deaf_member, plan.is_mourned) = (false, false);
@@ -550,6 +405,7 @@ impl fmt::Display for Plan {
             (self.has_terms, " terms"),
             (self.has_keys, " keyed"),
             (self.has_large, " large"),
+            (!self.stalls.is_empty(), " stalls"),
             (self.has_dedup(), " dedup"),
             (self.has_letters, " letters"),
             (self.has_returns, " returns"),

@@ -15,6 +15,8 @@ pub const SOMETIMES: &[&str] = &[
     "call replied",
     "clock jumped",
     "consumer died",
+    "copies late",
+    "copies late, and too many were",
     "copies reclaimed",
     "copies set aside",
     "copies short",
@@ -150,6 +152,8 @@ impl Sometimes {
             ("dedup_merged", "merged at heal"),
             ("dedup_brought_home", "brought home"),
             ("queues_forgotten", "queue forgotten"),
+            ("hedges", "copies late"),
+            ("hedges_skipped", "copies late, and too many were"),
         ] {
             if stats.get(counter).is_some_and(|count| *count > 0) {
                 self.hit(what);

@@ -89,6 +89,8 @@ pub(crate) enum What {
         on_short: Short,
         owed: Owed,
     },
+    /// How long it takes is all that matters.
+    Timed,
     /// Of which client, in which queue, with which value.
     Call(usize, usize, Value),
     Receive {
@@ -325,13 +327,9 @@ impl World {
         {
             self.violation("answer", format!("m{seat}, {:?}: {error}", pending.what));
         }
-        let Pending {
-            asked,
-            what,
-            is_cancelled,
-            ..
-        } = pending;
+        let (asked, what, is_cancelled) = (pending.asked, pending.what, pending.is_cancelled);
         match what {
+            What::Timed => self.timed.push(self.now - asked),
             What::Joined => self.must_be_done(seat, "joined", &answer),
             What::Join if answer.is_err() => self.later(seat, 2 * SECOND, Act::Join),
             What::Bridge if answer.is_err() => self.later(seat, 2 * SECOND, Act::Bridge),

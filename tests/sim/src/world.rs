@@ -6,21 +6,19 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use bytes::Bytes;
-use primer_proto::base::{
-    BootId, ClusterId, Error, Instant, MemberId, Now, QueueKey, StoreId, Ticket,
-};
-use primer_proto::engine::{Canary, Command, Effect, Lane};
+use primer_proto::base::{BootId, ClusterId, Instant, MemberId, Now, QueueKey, StoreId, Ticket};
+use primer_proto::engine::{Canary, Command, Effect};
 use primer_proto::{Engine, Input};
 
 use crate::agenda::{Agenda, Micros};
 use crate::dice::Dice;
+pub(crate) use crate::event::{Event, Local, Phase};
 use crate::fences::Fences;
 use crate::forward::ForwardBook;
 use crate::ledger::Ledger;
 use crate::letters::LettersBook;
 use crate::lines::LinesBook;
-use crate::net::{Link, Partition};
+use crate::net::Link;
 use crate::once::Once;
 use crate::plan::{Class, Plan};
 use crate::remember::Disk;
@@ -31,7 +29,7 @@ use crate::terms::TermsBook;
 use crate::told::Told;
 use crate::trace::{Trace, name_of};
 use crate::twins::Twins;
-use crate::users::{Act, Users, What};
+use crate::users::{Users, What};
 
 /// The one cluster of every run.
 pub(crate) const CLUSTER: ClusterId = ClusterId(0x5131);
@@ -41,78 +39,6 @@ pub(crate) const WALL_MS: u64 = 1_780_000_000_000;
 const CALLS_PER_MS_MAX: u32 = 50_000;
 /// Violations told of one seed; the first is nearly always the one that matters.
 const VIOLATIONS_MAX: usize = 20;
-
-/// Something that happens.
-pub(crate) enum Event {
-    /// In one life of a member's process; lost when that life is over, later when it is paused.
-    Local { seat: usize, life: u32, what: Local },
-    /// A dial on its way; tried again until it is answered or given up.
-    Dial {
-        seat: usize,
-        life: u32,
-        address: String,
-        until: Micros,
-    },
-    /// A fault of that class is due.
-    Trouble(Class),
-    /// The members part in halves for the rest of the load.
-    Split,
-    /// A partition ends.
-    Mend(Partition),
-    /// The one ends that twins were on the two sides of.
-    Meet(Partition),
-    /// A process starts.
-    Boot(usize),
-    /// A process goes on.
-    Resume(usize),
-}
-
-/// What happens inside a process.
-pub(crate) enum Local {
-    Wake,
-    Frame {
-        link: usize,
-        side: usize,
-        lane: Lane,
-        frame: Bytes,
-    },
-    Linked {
-        link: usize,
-        side: usize,
-    },
-    Unlinked {
-        link: usize,
-        side: usize,
-    },
-    DialFailed {
-        address: String,
-        error: Error,
-    },
-    Flush {
-        link: usize,
-        side: usize,
-        lane: Lane,
-    },
-    Pressure {
-        link: usize,
-        side: usize,
-        is_full: bool,
-    },
-    User(Act),
-}
-
-/// How far the run is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) enum Phase {
-    /// Load and faults.
-    Load,
-    /// No faults any more; the cluster finds itself again.
-    Heal,
-    /// Consumers on several members read everything.
-    Drain,
-    /// Nobody asks for anything; what is kept about finished messages must go.
-    Rest,
-}
 
 /// A member's place; its process may be up or not.
 pub(crate) struct Seat {
@@ -216,6 +142,8 @@ pub(crate) struct World {
     pub agreed_at: Option<Micros>,
     pub next_survey: Micros,
     pub surveys: u64,
+    /// How long calls took whose times are measured.
+    pub timed: Vec<Micros>,
     next_ticket: u64,
     effects: Vec<Effect>,
     is_broken: bool,
@@ -303,6 +231,7 @@ impl World {
             agreed_at: None,
             next_survey: 0,
             surveys: 0,
+            timed: Vec::new(),
             next_ticket: 0,
             effects: Vec::new(),
             is_broken: false,

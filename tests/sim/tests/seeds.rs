@@ -128,6 +128,8 @@ fn every_planted_bug_of_the_queue_is_caught_for_what_it_is() {
         (QueueCanary::OverflowLost, ["no purge was after"; 2]),
         (QueueCanary::BudgetIgnored, ["bytes of"; 2]),
         (QueueCanary::KeyIgnored, ["are on lease", "is over"]),
+        (QueueCanary::HedgesUnbounded, ["further frames"; 2]),
+        (QueueCanary::AtMostOnceHedged, ["repeated", "two-ids"]),
         (QueueCanary::DedupByLiveMembers, ["at its home knew"; 2]),
     ] {
         catch(Canary::Queue(canary), words);

@@ -123,6 +123,9 @@ pub const TOMBSTONE_RUNS_MAX: usize = 1 << 20;
 pub const FINGERPRINT_RUNS_MAX: usize = 1 << 20;
 /// What a held message costs beside its body, for the memory budget (protocol.md 4.7).
 pub const MESSAGE_OVERHEAD_BYTES: u64 = 300;
+/// What the place in line of a message with a key costs beside that: two places in ordered maps, and where the key
+/// has no other message, its line and its place in the ring.
+pub const LINE_OVERHEAD_BYTES: u64 = 400;
 /// From these shares of the memory budget on, in percent, a member is at level 1, 2, 3 and 4 (protocol.md 4.7).
 pub const MEMORY_LEVELS: [u64; 4] = [70, 85, 95, 100];
 /// So far below its beginning, in percent of the budget, a level is left again.

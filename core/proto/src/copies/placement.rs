@@ -6,7 +6,8 @@
 //! lose something; few copysets at a time make that rare (Cidon et al., ATC 2013). It also lets all
 //! messages of a copyset share one list of holders. Who is nearer to its memory budget comes later in each
 //! order: it gets copies only where there are too few others. Of the rest each further copy goes to another
-//! zone, and to this member's own last, so that what fails together takes as few of them as can be.
+//! zone, and to this member's own last, so that what fails together takes as few of them as can be. Who was late
+//! with copies comes after those that are as good otherwise.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -49,6 +50,8 @@ pub struct Candidate {
     pub level: u8,
     /// Where it is.
     pub zone: Zone,
+    /// It was late with copies, not long ago.
+    pub is_late: bool,
 }
 
 /// A member's copysets.
@@ -154,7 +157,7 @@ impl Placement {
     }
 
     /// A candidate that is not in `holders` yet, of those one with the most memory left, by levels, in the
-    /// zone that has the fewest of these.
+    /// zone that has the fewest of these; of those one that was not late.
     pub fn another(&mut self, holders: &Holders) -> Option<Holder> {
         let (known, fresh): (Vec<&Candidate>, Vec<&Candidate>) = self
             .candidates
@@ -165,7 +168,8 @@ impl Placement {
             zone if zone == self.zone => usize::MAX,
             zone => known.iter().filter(|other| other.zone == zone).count(),
         };
-        let place = |candidate: &Candidate| (candidate.level, crowd(candidate.zone));
+        let place =
+            |candidate: &Candidate| (candidate.level, crowd(candidate.zone), candidate.is_late);
         let best = fresh.iter().map(|candidate| place(candidate)).min();
         let best: Vec<Holder> = fresh
             .iter()
@@ -195,9 +199,10 @@ impl Placement {
     fn draw(&mut self) -> Vec<Holder> {
         let mut order = self.candidates.clone();
         self.chance.shuffle(&mut order);
+        order.sort_by_key(|one| one.is_late);
         // So many of its zone come before each.
         let mut crowds = BTreeMap::from([(self.zone, order.len())]);
-        let mut placed: Vec<(u8, usize, Holder)> = Vec::with_capacity(order.len());
+        let mut placed: Vec<((u8, usize, bool), Holder)> = Vec::with_capacity(order.len());
         for one in order {
             let crowd = match one.zone {
                 zone if zone == Zone::default() => 0,
@@ -207,10 +212,10 @@ impl Placement {
                     *crowd - 1
                 }
             };
-            placed.push((one.level, crowd, one.holder));
+            placed.push(((one.level, crowd, one.is_late), one.holder));
         }
-        placed.sort_by_key(|(level, crowd, _)| (*level, *crowd));
-        placed.into_iter().map(|(_, _, holder)| holder).collect()
+        placed.sort_by_key(|(place, _)| *place);
+        placed.into_iter().map(|(_, holder)| holder).collect()
     }
 }
 
@@ -232,6 +237,7 @@ mod tests {
             holder: holder(n),
             level,
             zone: Zone::of(zone),
+            is_late: false,
         }
     }
 
@@ -378,6 +384,32 @@ mod tests {
             .map(|now| placement.pick(Instant(now * 1_000), 2)[1])
             .collect();
         assert_eq!(chosen, BTreeSet::from([holder(1), holder(2)]));
+    }
+
+    #[test]
+    fn who_was_late_comes_after_its_like_and_before_what_is_worse_otherwise() {
+        let mut placement = placement(0);
+        let late = |one: Candidate| Candidate {
+            is_late: true,
+            ..one
+        };
+        let candidates = [
+            late(candidate(1, 0, "there")),
+            candidate(2, 0, "there"),
+            late(candidate(3, 0, "yonder")),
+            candidate(4, 1, ""),
+            candidate(5, 0, "here"),
+        ];
+        placement.set_candidates(Instant(0), candidates.to_vec());
+        for now in 1..50 {
+            let mut chosen = |copies| placement.pick(Instant(now * 1_000), copies)[1..].to_vec();
+            assert_eq!(chosen(2), [holder(2)]);
+            assert_eq!(chosen(3), [holder(2), holder(3)]);
+            assert_eq!(chosen(4), [holder(1), holder(2), holder(3)]);
+            assert_eq!(chosen(5).last(), Some(&holder(5)));
+            let known = [holder(0), holder(3)].into();
+            assert_eq!(placement.another(&known), Some(holder(2)));
+        }
     }
 
     #[test]

@@ -790,3 +790,27 @@ impl Ring {
             .remove(0)
     }
 }
+
+#[test]
+fn a_page_that_ends_at_its_bytes_shows_nothing_beyond_its_cursor_whoever_answers_first() {
+    let mut ring = Ring::new(3);
+    let body = vec![7; limits::BROWSE_BODY_BYTES as usize];
+    let bodies = 2 * limits::BROWSE_BYTES_MAX / body.len();
+    for _ in 0..bodies {
+        ring.enqueue_with(1, body.clone(), &[], Asked::default());
+    }
+    ring.pass(10);
+    for seat in [0, 2] {
+        ring.enqueue_with(seat, vec![8], &[], Asked::default());
+    }
+    for seat in 0..3 {
+        let pages = ring.pages(seat, limits::BROWSE_DEFAULT, limits::BROWSE_BODY_BYTES);
+        let shown: Vec<_> = pages
+            .iter()
+            .flat_map(|page| &page.messages)
+            .map(|shown| shown.spot)
+            .collect();
+        assert_eq!(shown.len(), bodies + 2, "each of them once");
+        assert!(shown.is_sorted());
+    }
+}

@@ -530,3 +530,22 @@ fn who_leaves_and_knows_of_a_pause_asks_nobody_to_accept() {
     assert_eq!(ring.error(ticket).number(), 204);
     assert_eq!(ring.stat(0, "enqueues_forwarded"), 0);
 }
+
+#[test]
+fn who_takes_fewer_copies_does_not_wait_for_a_member_that_refused_one() {
+    let mut ring = Ring::within(&[0, 10, 10]);
+    for seat in [1, 2] {
+        ring.fill(seat, 10);
+    }
+    // Whether or not anybody has heard how short of memory they are.
+    for _ in 0..2 {
+        let three = EnqueueOptions {
+            copies: Some(3),
+            ..EnqueueOptions::default()
+        };
+        let ticket = ring.put(0, "x", three);
+        let receipt = ring.receipt(ticket);
+        assert_eq!((receipt.copies, receipt.wanted), (1, 3));
+        ring.tell_levels();
+    }
+}

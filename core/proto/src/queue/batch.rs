@@ -6,10 +6,10 @@ use alloc::vec::Vec;
 use smallvec::SmallVec;
 
 pub(super) use super::caller::Caller;
-use super::canary::QueueCanary;
 use super::delivery::{NewMessage, OnShort, Receipt, Reply};
 use super::enqueue::Admitted;
-use super::message::{Ending, Message};
+use super::hedge::{FLOOR_MS, Watch};
+use super::message::Message;
 use super::repair::SETTLE_DOWN_MS;
 use super::slot::{Lessee, Place, Slot};
 use super::span::Span;
@@ -19,18 +19,25 @@ use crate::base::{Error, ErrorKind, MemberId, MessageId, Now, QueueKey};
 use crate::copies::{Holder, Holders, Refused, ReplNo, ReplOk};
 use crate::wire::Ids;
 
+#[path = "batch_ends.rs"]
+mod ends;
+
 /// An enqueue whose copies are on their way.
 #[derive(Debug)]
 pub(super) struct Batch {
     caller: Caller,
     queues: SmallVec<[QueueKey; 1]>,
-    span: Span,
+    pub(super) span: Span,
     /// Copies asked for, and copies that now count as enough.
     wanted: u16,
     needed: u16,
     /// Messages that have fewer than `needed`.
     short: u32,
     on_short: OnShort,
+    /// Who refused a copy of it.
+    refused: SmallVec<[Holder; 2]>,
+    /// How long their copies take.
+    pub(super) watch: Watch,
     /// The call has its receipts (only ever before its time in a planted bug).
     is_answered: bool,
 }
@@ -50,7 +57,7 @@ impl Queues {
             self.lay(now, queue, (id, message), &admitted, place);
         }
         let queues = SmallVec::from_buf([queue]);
-        self.open_batch(batch, caller, (span, queues), &admitted);
+        self.open_batch(now, batch, caller, (span, queues), &admitted);
     }
 
     /// The place of a batch that is about to be opened.
@@ -61,6 +68,7 @@ impl Queues {
     /// The messages of a batch are laid: their copies are sent.
     pub(super) fn open_batch(
         &mut self,
+        now: Now,
         batch: u32,
         caller: Caller,
         (span, queues): (Span, SmallVec<[QueueKey; 1]>),
@@ -69,6 +77,13 @@ impl Queues {
         if batch as usize == self.batches.len() {
             self.batches.push(None);
         }
+        let watch = Watch {
+            sent: now.mono,
+            chosen: admitted.holders.len() as u32,
+            frames: 1,
+            look: Some(now.mono + FLOOR_MS),
+            deadline: admitted.deadline,
+        };
         if let Some(place) = self.batches.get_mut(batch as usize) {
             *place = Some(Batch {
                 caller,
@@ -78,20 +93,28 @@ impl Queues {
                 needed: admitted.needed,
                 short: span.count() as u32,
                 on_short: admitted.on_short,
+                watch,
+                refused: SmallVec::new(),
                 is_answered: false,
             });
         }
-        self.batch_wheel.set(batch, admitted.deadline);
+        self.batch_wheel.set(batch, watch.due());
+        let mut frames = 0;
         for target in admitted.holders.iter().skip(1) {
-            self.send_copies(&span, *target);
+            let sent = self.send_copies(&span, *target);
+            self.earn_hedges(sent);
+            frames = sent.max(frames);
+        }
+        if let Some(Some(open)) = self.batches.get_mut(batch as usize) {
+            open.watch.frames = frames.max(1);
         }
         if self.settings.acks_before_w {
             self.answer_batch(batch, true);
         }
     }
 
-    /// Sends those of these messages that `target` has not confirmed.
-    fn send_copies(&mut self, span: &Span, target: Holder) {
+    /// Sends those of these messages that `target` has not confirmed; in how many frames.
+    fn send_copies(&mut self, span: &Span, target: Holder) -> u64 {
         let indexes: Vec<u32> = span.ids().filter_map(|id| self.index.get(id)).collect();
         let indexes = indexes.into_iter().filter(|index| {
             self.slab
@@ -99,7 +122,9 @@ impl Queues {
                 .is_some_and(|slot| slot.confirmed & Self::bit(&slot.holders, target) == 0)
         });
         let indexes: Vec<u32> = indexes.collect();
+        let before = self.out.len();
         self.send_slots(&indexes, target, None);
+        (self.out.len() - before) as u64
     }
 
     /// A holder says that it keeps these.
@@ -112,6 +137,8 @@ impl Queues {
         let is_former = self.is_lost(holder);
         let mut lacking = Ids::none(ok.ids.origin);
         let mut standing_by = Vec::new();
+        // The batch whose time was noted last.
+        let mut paced = None;
         for id in ok.ids.iter() {
             let slot = self
                 .index
@@ -154,6 +181,9 @@ impl Queues {
                 Place::Replicating if was_counted => {}
                 Place::Replicating => {
                     let (batch, copies) = (slot.batch, slot.confirmed.count_ones());
+                    if paced.replace(batch) != Some(batch) {
+                        self.note_pace(now, batch, bit.trailing_zeros(), from);
+                    }
                     self.copy_confirmed(now, batch, copies);
                 }
                 // Another holder's word does not say that it came to where it goes.
@@ -207,6 +237,11 @@ impl Queues {
         let mut batches: Vec<u32> = batches.collect();
         batches.dedup();
         for batch in batches {
+            if let Some(Some(open)) = self.batches.get_mut(batch as usize)
+                && !open.refused.contains(&holder)
+            {
+                open.refused.push(holder);
+            }
             self.replace_target(now, holder, Some(batch));
         }
     }
@@ -269,41 +304,52 @@ impl Queues {
             let needed = open.needed - 1;
             return self.lower(now, batch, needed);
         }
-        if let Some(next) = self.placement.another(&holders) {
-            let grown = crate::copies::with(&holders, &[next]);
-            for id in span.ids() {
-                if let Some(index) = self.index.get(id)
-                    && let Some(slot) = self.slab.get_mut(index)
-                {
-                    // One of them may be known to be elsewhere, too; who confirmed goes by the place in
-                    // its own list.
-                    slot.holders = if Arc::ptr_eq(&slot.holders, &holders) {
-                        grown.clone()
-                    } else {
-                        crate::copies::with(&slot.holders, &[next])
-                    };
-                }
-            }
-            return self.send_copies(span, next);
+        if self.send_to_another(span) {
+            return;
         }
-        let on_short = match self.batches.get(batch as usize) {
-            Some(Some(open)) => open.on_short,
-            _ => return,
+        let Some(Some(open)) = self.batches.get(batch as usize) else {
+            return;
         };
         let can_come = holders
             .iter()
-            .filter(|holder| self.is_linked(**holder))
+            .filter(|holder| self.is_linked(**holder) && !open.refused.contains(holder))
             .count()
             + 1;
-        match on_short {
+        match open.on_short {
             OnShort::Degrade => self.lower(now, batch, can_come as u16),
             OnShort::Fail => self.abort(now, batch),
             OnShort::Wait => {}
         }
     }
 
+    /// Sends a batch to one more candidate, who knows all before it; false where there is none.
+    pub(super) fn send_to_another(&mut self, span: &Span) -> bool {
+        let Some(holders) = self.span_holders(span) else {
+            return false;
+        };
+        let Some(next) = self.placement.another(&holders) else {
+            return false;
+        };
+        let grown = crate::copies::with(&holders, &[next]);
+        for id in span.ids() {
+            if let Some(index) = self.index.get(id)
+                && let Some(slot) = self.slab.get_mut(index)
+            {
+                // One of them may be known to be elsewhere, too; who confirmed goes by the place in
+                // its own list.
+                slot.holders = if Arc::ptr_eq(&slot.holders, &holders) {
+                    grown.clone()
+                } else {
+                    crate::copies::with(&slot.holders, &[next])
+                };
+            }
+        }
+        self.send_copies(span, next);
+        true
+    }
+
     /// The holders of a batch's messages; they share one list unless some ended already.
-    fn span_holders(&self, span: &Span) -> Option<Holders> {
+    pub(super) fn span_holders(&self, span: &Span) -> Option<Holders> {
         let slot = span.ids().find_map(|id| self.slot(id));
         slot.map(|slot| slot.holders.clone())
     }
@@ -364,6 +410,9 @@ impl Queues {
         self.batch_wheel
             .due(now.mono, limits::STEP_MESSAGES_MAX, &mut due);
         for batch in due {
+            if self.look_at_copies(now, batch) {
+                continue;
+            }
             match self.batches.get(batch as usize) {
                 Some(Some(open)) if open.on_short == OnShort::Degrade => {
                     self.lower(now, batch, 1);
@@ -519,82 +568,5 @@ impl Queues {
             open.short = short;
         }
         short
-    }
-
-    /// The enqueue failed: what was sent is ended again as far as possible.
-    fn abort(&mut self, now: Now, batch: u32) {
-        let Some(open) = self.close_batch(batch) else {
-            return;
-        };
-        let span = open.span;
-        let confirmed = span.ids().find_map(|id| self.slot(id));
-        let confirmed = confirmed.map_or(1, |slot| slot.confirmed.count_ones());
-        let was_sent = self
-            .span_holders(&span)
-            // Nothing is left of it: then it was taken over, and consumed.
-            .is_none_or(|holders| holders.len() > 1);
-        let is_ours = |slot: &Slot| slot.place == Place::Replicating;
-        let forgets_it = self.planted.is(QueueCanary::AbortedAfterTakeover)
-            && !span.ids().any(|id| self.slot(id).is_some_and(is_ours));
-        let was_sent = was_sent && !forgets_it;
-        let is_once = matches!(open.caller, Caller::Once(_));
-        if is_once && was_sent {
-            self.keep_short(now, &span);
-        } else if is_once {
-            self.drop_unsent(now, &span);
-        }
-        for origin in span.origins.iter().filter(|_| !is_once) {
-            let ids = Ids::range(*origin, span.first, span.last);
-            self.end_all(now, &ids, Ending::Aborted);
-        }
-        if open.is_answered {
-            return;
-        }
-        self.counters.indeterminate_outcomes += u64::from(was_sent);
-        let error = if was_sent {
-            Error::new(ErrorKind::CopiesShort)
-                .because("too few copies in time; it may still be delivered")
-        } else {
-            Error::new(ErrorKind::Unreachable)
-                .because("no member could take a copy; nothing was sent")
-        };
-        let error = error.with("wanted", open.wanted).with("got", confirmed);
-        self.fail(open.caller, error);
-    }
-
-    /// A message of a batch was taken over while its copies were on their way. Its new owner gives
-    /// it out; whether its copies are enough is known only to one who is content with fewer.
-    pub(super) fn batch_moved_one(&mut self, now: Now, batch: u32, confirmed: u128) {
-        if let Some(Some(open)) = self.batches.get(batch as usize)
-            && open.on_short == OnShort::Degrade
-        {
-            self.batch_lost_one(now, batch, confirmed);
-        }
-    }
-
-    /// A message that was taken over while its copies were on their way ended: whatever its batch
-    /// still waits for, it is not this one.
-    pub(super) fn batch_moved_one_ended(&mut self, now: Now, slot: &Slot) {
-        let waits = matches!(
-            self.batches.get(slot.batch as usize),
-            Some(Some(open)) if open.on_short != OnShort::Degrade
-        );
-        if waits && self.is_awaited(slot) && self.count_short(slot.batch) == 0 {
-            self.finish_batch(now, slot.batch);
-        }
-    }
-
-    /// A message of a batch ended while its copies were on their way: it waits for none.
-    pub(super) fn batch_lost_one(&mut self, now: Now, batch: u32, confirmed: u128) {
-        let Some(Some(open)) = self.batches.get_mut(batch as usize) else {
-            return;
-        };
-        if confirmed.count_ones() >= u32::from(open.needed) {
-            return;
-        }
-        open.short = open.short.saturating_sub(1);
-        if open.short == 0 {
-            self.finish_batch(now, batch);
-        }
     }
 }

@@ -95,7 +95,8 @@ impl Gathering {
                 self.bytes -= old.weight();
             }
         }
-        if let Some(through) = browsed.through {
+        // Also where this one has shown all of its own: what is beyond the page's end is another page's.
+        if let Some(through) = browsed.through.or(self.through) {
             self.end_at(through);
         }
         while self.found.len() > self.asked.max as usize

@@ -29,6 +29,10 @@ pub enum QueueCanary {
     BudgetIgnored,
     /// Messages are given out without a look at their keys.
     KeyIgnored,
+    /// Copies that are late go to one more member however many do.
+    HedgesUnbounded,
+    /// A message that is given out at most once is sent to a second taker beside a first one that may be slow.
+    AtMostOnceHedged,
     /// A dedup key is at home at the first of the members that can be reached, and nowhere else.
     DedupByLiveMembers,
 }

@@ -28,6 +28,12 @@ counters! {
     enqueues_taken,
     /// Enqueues that failed after a copy, or they themselves, were sent.
     indeterminate_outcomes,
+    /// Frames of copies sent with enqueues.
+    copy_frames,
+    /// Enqueues whose copies were late at a member, and went to one more.
+    hedges,
+    /// Such that did not, because too many had just done so.
+    hedges_skipped,
     /// Receipts that said that the message was there already, by its dedup key.
     dedup_duplicates,
     /// Messages that were finished here because another member had finished the same, by their dedup key.

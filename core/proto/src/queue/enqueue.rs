@@ -41,7 +41,7 @@ impl Queues {
         }
         let admitted = self.check(&message).and_then(|bytes| {
             self.check_length(queue, core::slice::from_ref(&message))?;
-            self.admit(now, queue, bytes, 1, options)
+            self.admit(now, queue, bytes + options.cost(), 1, options)
         });
         let admitted = match admitted {
             Ok(admitted) => admitted,
@@ -88,7 +88,7 @@ impl Queues {
         messages: Vec<NewMessage>,
         options: EnqueueOptions,
     ) {
-        let admitted = self.check_all(&messages).and_then(|bytes| {
+        let admitted = self.weigh(&messages, &options).and_then(|bytes| {
             self.check_length(queue, &messages)?;
             self.admit(now, queue, bytes, messages.len(), options)
         });
@@ -129,6 +129,12 @@ impl Queues {
         }
     }
 
+    /// Checks each, and answers what all of them will cost. Errors: 101, 104.
+    pub(super) fn weigh(&self, messages: &[NewMessage], options: &EnqueueOptions) -> Result<u64> {
+        let keys = options.cost().saturating_mul(messages.len() as u64);
+        Ok(self.check_all(messages)?.saturating_add(keys))
+    }
+
     pub(super) fn check_all(&self, messages: &[NewMessage]) -> Result<u64> {
         messages.iter().map(|message| self.check(message)).sum()
     }
@@ -158,7 +164,7 @@ impl Queues {
                 crate::base::id::check_name("header", key, limits::NAME_BYTES_MAX)?;
             }
         }
-        Ok(cost(message.body.len(), message.headers.as_ref()))
+        Ok(cost(message.body.len(), message.headers.as_ref(), None))
     }
 
     /// Whether these may come, and where to. Errors: 101, 102, 104, 202, 203.

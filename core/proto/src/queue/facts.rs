@@ -300,7 +300,7 @@ pub fn findings(facts: &[Facts], missing: &[MemberId]) -> Vec<Finding> {
     for (group, sum) in &sums {
         of_group(group, sum, (has_groups, is_paused), &mut found);
     }
-    let has = |sum: &Sum| sum.ready + sum.leased + sum.delayed + sum.stranded > 0;
+    let has = |sum: &Sum| sum.ready.max(sum.leased).max(sum.delayed).max(sum.stranded) > 0;
     let is_empty = !sums.values().any(has);
     let is_fine = found.is_empty();
     let all = |code| Finding {
@@ -460,5 +460,18 @@ mod tests {
         assert_eq!(told, wanted);
         assert_eq!(found[0].members, [MemberId(3)]);
         assert_eq!(found[2].members, [MemberId(2)]);
+    }
+
+    #[test]
+    fn counts_that_no_member_can_have_are_a_finding_and_no_overflow() {
+        let facts = Facts {
+            ready: u64::MAX,
+            leased: u64::MAX,
+            delayed: u64::MAX,
+            stranded: u64::MAX,
+            ..Facts::default()
+        };
+        let found = findings(&[facts.clone(), facts], &[]);
+        assert!(found.iter().all(|one| one.code != Code::Empty));
     }
 }

@@ -39,7 +39,7 @@ impl Queues {
         if branches.is_empty() {
             return self.enqueue_ungrouped(now, caller, queue, messages, options);
         }
-        let admitted = self.check_all(&messages).and_then(|bytes| {
+        let admitted = self.weigh(&messages, &options).and_then(|bytes| {
             self.check_length(queue, &messages)?;
             let bytes = bytes.saturating_mul(branches.len() as u64);
             self.admit(now, queue, bytes, messages.len(), options)
@@ -80,7 +80,7 @@ impl Queues {
         }
         let queues: SmallVec<[QueueKey; 1]> = branches.iter().map(|branch| branch.key).collect();
         if !is_here {
-            return self.open_batch(batch, caller, (span, queues), admitted);
+            return self.open_batch(now, batch, caller, (span, queues), admitted);
         }
         let receipts = span
             .sources()

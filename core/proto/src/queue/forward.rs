@@ -13,6 +13,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::batch::Caller;
+use super::canary::QueueCanary;
 use super::dedup::{check_single, key_of};
 use super::delivery::{EnqueueOptions, NewMessage, Receipt};
 use super::enqueue::check_count;
@@ -324,7 +325,24 @@ impl Queues {
                 self.send(forward.to, Message::EnqueuePart(part));
             }
         }
+        if self.planted.is(QueueCanary::AtMostOnceHedged) {
+            self.ask_second(&forward);
+        }
         self.forwards.open.insert(forward.asked.number, forward);
+    }
+
+    /// The planted bug: whoever is first, the second one accepts the message, too.
+    fn ask_second(&mut self, forward: &Forward) {
+        let is_once = forward
+            .asked
+            .terms
+            .as_ref()
+            .is_some_and(|terms| terms.is_at_most_once);
+        if let Some(second) = self.better_home(&[forward.to].into())
+            && is_once
+        {
+            self.send(second, Message::EnqueueFor(forward.asked.clone()));
+        }
     }
 
     /// A member asks this one to accept messages in its stead.

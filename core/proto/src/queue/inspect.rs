@@ -58,6 +58,7 @@ impl Queues {
         stats.insert("dedup_records", self.remembered.len() as u64);
         stats.insert("dedup_evicted", self.remembered.evicted());
         stats.insert("demands", self.asked.len() as u64);
+        stats.insert("members_late", self.late_count() as u64);
         stats.insert("batches", self.batches.iter().flatten().count() as u64);
     }
 
@@ -139,6 +140,7 @@ impl Queues {
                 return Err(format!("{} counts {} held", shelf.name, shelf.held));
             }
         }
+        self.hedges.audit()?;
         self.audit_loads(&loads)?;
         self.audit_keys(leased)?;
         self.audit_shelves(&ready)

@@ -126,7 +126,8 @@ impl Queues {
 
     fn fits(&self, item: &Item) -> bool {
         let body = item.body.as_ref().map_or(0, |body| body.len());
-        self.check_memory(cost(body, item.headers.as_ref())).is_ok()
+        let cost = cost(body, item.headers.as_ref(), item.terms.as_deref());
+        self.check_memory(cost).is_ok()
     }
 
     /// Refuses all of them, in each of their groups.

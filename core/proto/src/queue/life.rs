@@ -15,10 +15,10 @@ use crate::copies::{Fan, Holder, Holders, Own, Terms, rank};
 /// A message that an evicted member holds: it is neither given out nor deleted.
 #[derive(Debug)]
 pub(super) struct Aside {
-    queue: Arc<str>,
+    pub(super) queue: Arc<str>,
     fan: Option<Fan>,
     id: MessageId,
-    stamp: Stamp,
+    pub(super) stamp: Stamp,
     body: Bytes,
     headers: Option<Headers>,
     terms: Option<Arc<Terms>>,
@@ -92,6 +92,7 @@ impl Queues {
             self.aside.push(aside);
             self.charge(weight);
         }
+        self.drop_purged_aside();
         self.aside.len()
     }
 
@@ -99,7 +100,7 @@ impl Queues {
     pub(super) fn aside_bytes(&self) -> u64 {
         let costs = self.aside.iter();
         costs
-            .map(|one| cost(one.body.len(), one.headers.as_ref()))
+            .map(|one| cost(one.body.len(), one.headers.as_ref(), one.terms.as_deref()))
             .sum()
     }
 

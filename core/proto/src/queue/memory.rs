@@ -9,9 +9,10 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::canary::QueueCanary;
-use super::delivery::Headers;
+use super::delivery::{EnqueueOptions, Headers};
 use super::{Alarm, Queues, limits};
 use crate::base::{Error, ErrorKind, Instant, MemberId, Now, Result};
+use crate::copies::Terms;
 
 /// From this level on others are asked to take what is new.
 const ELSEWHERE: u8 = 1;
@@ -100,11 +101,31 @@ fn share(max: u64, percent: u64) -> u64 {
     u64::try_from(share).unwrap_or(u64::MAX)
 }
 
-/// What a message costs: its body, its headers, and what is kept beside them.
-pub(super) fn cost(body: usize, headers: Option<&Headers>) -> u64 {
+/// What a message costs: its body, its headers, its keys, and what is kept beside them.
+pub(super) fn cost(body: usize, headers: Option<&Headers>, terms: Option<&Terms>) -> u64 {
     let headers = headers.into_iter().flat_map(|headers| headers.iter());
     let headers: usize = headers.map(|(key, value)| key.len() + value.len()).sum();
-    (body + headers) as u64 + limits::MESSAGE_OVERHEAD_BYTES
+    let (key, dedup) = terms.map_or(("", 0), |terms| (terms.key.as_str(), terms.dedup.len()));
+    (body + headers + dedup) as u64 + limits::MESSAGE_OVERHEAD_BYTES + cost_of_key(key)
+}
+
+/// What a message's key and its place in line cost; nothing without one.
+fn cost_of_key(key: &str) -> u64 {
+    match key.len() {
+        0 => 0,
+        bytes => bytes as u64 + limits::LINE_OVERHEAD_BYTES,
+    }
+}
+
+impl EnqueueOptions {
+    /// What each message that is put in with these costs beside its body and headers.
+    pub(super) fn cost(&self) -> u64 {
+        let (key, dedup) = match &self.dated {
+            Some(dated) => (Some(&*dated.key), Some(&*dated.dedup)),
+            None => (self.terms.key.as_deref(), self.terms.dedup.as_deref()),
+        };
+        cost_of_key(key.unwrap_or_default()) + dedup.map_or(0, str::len) as u64
+    }
 }
 
 impl Queues {

@@ -2,8 +2,9 @@
 //! delivery, acks that only grow.
 //!
 //! The room's own door is [`Queues`]; its methods stand in one file a concern: `enqueue` and `batch`
-//! (admission, copies), `forward`, `stead` and `parts` (what another member is to take), `dedup`, `once`, `recall` and
-//! `remembered` (equal keys are one message), `keep` (copies of others), `give` (leases), `fetch` (demands between members), `session` (subscriptions),
+//! (admission, copies), `hedge` (copies that are late), `forward`, `stead` and `parts` (what another member is to take),
+//! `dedup`, `once`, `recall` and `remembered` (equal keys are one message), `keep` (copies of others), `give` (leases),
+//! `fetch` (demands between members), `session` (subscriptions),
 //! `kept` (their leases, extended), `hint` (what holders know of leases),
 //! `life` (this store under another name),
 //! `groups` (who gets a message),
@@ -39,6 +40,7 @@ mod forward;
 mod give;
 mod groups;
 mod handover;
+mod hedge;
 mod hint;
 mod idle;
 mod inspect;
@@ -245,6 +247,8 @@ enum Alarm {
     Compare(MemberId, bool),
     /// The next step of telling a member all of what it counts otherwise.
     Tell(MemberId),
+    /// A member was late with copies a while ago.
+    Shunned(MemberId),
     /// Memory is short: the next queues give back what they do not use.
     Spare,
 }
@@ -267,6 +271,8 @@ pub struct Queues {
     batches: Vec<Option<Batch>>,
     free_batches: Vec<u32>,
     batch_wheel: Wheel,
+    /// What may be sent where copies are late.
+    hedges: hedge::Budget,
     next_sequence: u64,
     /// The first ownership of the block of ids that is being given out.
     block_own: (u64, Own),
@@ -375,6 +381,7 @@ impl Queues {
             batches: Vec::new(),
             free_batches: Vec::new(),
             batch_wheel: Wheel::new(now.mono),
+            hedges: hedge::Budget::default(),
             next_sequence: 1,
             block_own: (u64::MAX, Own::default()),
             placement,
@@ -506,6 +513,7 @@ impl Queues {
             Alarm::Inventory => self.inventory_step(now),
             Alarm::Compare(member, is_owners) => self.compare_step(now, member, is_owners),
             Alarm::Tell(member) => self.tell_step(now, member),
+            Alarm::Shunned(member) => self.spare_late(now, member),
             Alarm::Spare => self.spare_step(now),
         }
     }

@@ -52,12 +52,12 @@ impl Queues {
             message,
             terms,
         } = next;
+        let bytes = cost(message.body.len(), message.headers.as_ref(), Some(&terms));
         let options = EnqueueOptions {
             on_short: Some(OnShort::Degrade),
             dated: Some(Arc::new(terms)),
             ..EnqueueOptions::default()
         };
-        let bytes = cost(message.body.len(), message.headers.as_ref());
         let bytes = bytes.saturating_mul(branches.len().max(1) as u64);
         self.check_length(queue, core::slice::from_ref(&message))?;
         let admitted = self.admit_unweighed(now, queue, 1, options)?;

@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::hedge::Pace;
 use super::memory::REFUSING;
 use super::remembered::Telling;
 use super::repair::SETTLE_DOWN_MS;
@@ -26,7 +27,11 @@ pub struct Peer {
     /// How near it is to its memory budget, as it told.
     pub(super) level: u8,
     /// Where it is, as it told.
-    zone: Zone,
+    pub(super) zone: Zone,
+    /// How long its copies take, as they did so far.
+    pub(super) pace: Pace,
+    /// It was late with copies: until then others are chosen, where they are as good otherwise.
+    pub(super) late_until: Option<Instant>,
     /// It said that it leaves: no new copies for it.
     pub(super) is_leaving: bool,
     /// Its version takes enqueues for others.
@@ -385,6 +390,7 @@ impl Queues {
                 holder,
                 level: peer.level,
                 zone: peer.zone,
+                is_late: peer.late_until.is_some(),
             }
         });
         let candidates: Vec<Candidate> = candidates.collect();

@@ -17,7 +17,18 @@ impl Queues {
     /// Some queue was purged: the messages held here are looked at from the beginning, the first at once.
     pub(super) fn begin_purge(&mut self, now: Now) {
         self.purge_cursor = 0;
+        self.drop_purged_aside();
         self.purge_step(now);
+    }
+
+    /// What is set aside and was purged is over: by the time when its host wants it back, this member may
+    /// have left, and have forgotten the purge with everything else that it was told.
+    pub(super) fn drop_purged_aside(&mut self) {
+        let before = self.aside_bytes();
+        let book = &self.book;
+        self.aside
+            .retain(|one| one.stamp > book.purged_before(&one.queue));
+        self.discharge(before - self.aside_bytes());
     }
 
     /// One bounded step through the messages held here.

@@ -204,6 +204,12 @@ impl Book {
         policy.unwrap_or_default().into()
     }
 
+    /// Up to which stamp a queue was purged, or the queue of a group.
+    pub(super) fn purged_before(&self, shelf: &str) -> Stamp {
+        let told = self.queues.get(split(shelf).0);
+        told.map_or(Stamp(0), |(_, purged_before)| *purged_before)
+    }
+
     /// True for a queue that was told something itself.
     pub(super) fn has_own(&self, queue: &str) -> bool {
         self.queues.contains_key(queue)

@@ -76,7 +76,11 @@ pub(super) struct Slot {
 impl Slot {
     /// What it costs, for the memory budget.
     pub(super) fn weight(&self) -> u64 {
-        cost(self.body.len(), self.headers.as_ref())
+        cost(
+            self.body.len(),
+            self.headers.as_ref(),
+            self.terms.as_deref(),
+        )
     }
 
     /// Where its priority stands: 0 is given out first.
