@@ -143,8 +143,14 @@ impl World {
         for id in had {
             if !keeps {
                 self.doom_if_gone(id, seat);
-            } else if let Some(value) = self.ledger.values.get(&id).copied() {
-                self.remark(seat, value, Verb::Returned);
+            } else {
+                // What was to go into groups goes there again.
+                let in_groups: Vec<MessageId> = self.ids_in_groups(self.plan.queues, id).collect();
+                let ids = in_groups.iter().chain([&id]);
+                let values = ids.filter_map(|id| self.ledger.values.get(id).copied());
+                for value in values.collect::<std::collections::BTreeSet<_>>() {
+                    self.remark(seat, value, Verb::Returned);
+                }
             }
         }
         self.ask(seat, Command::Reclaim(keeps), What::Reclaim);

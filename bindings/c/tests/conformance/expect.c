@@ -47,7 +47,7 @@ bool expect_done(world_t *world, const step_t *step, primer_code_t code) {
 static bool check_receipt(world_t *world, const primer_receipt_t *receipt, const word_t *word) {
     unsigned has;
     if (!strcmp(word->key, "is_duplicate")) {
-        bool is_so = !strcmp((const char *)word->value, "true") == receipt->is_duplicate;
+        bool is_so = (!strcmp((const char *)word->value, "true")) == receipt->is_duplicate;
         return is_so || differs(world, "wanted is_duplicate=%s", (const char *)word->value);
     }
     if (!strcmp(word->key, "copies"))

@@ -216,6 +216,39 @@ static void the_member_s_own_number_of_attempts_counts(void) {
     end(it);
 }
 
+static void equal_dedup_keys_are_one_message(void) {
+    alone_t it = alone();
+    primer_receipt_t first, again, other;
+    primer_enqueue_options_t options = no_terms();
+    options.dedup = "order-42";
+    CODE(PRIMER_OK, primer_queue_enqueue(it.q, "one", 3, &options, &first));
+    options.dedup_window_ms = 300000;
+    CODE(PRIMER_OK, primer_queue_enqueue(it.q, "two", 3, &options, &again));
+    /* Another window is another key. */
+    options.dedup_window_ms = 60000;
+    CODE(PRIMER_OK, primer_queue_enqueue(it.q, "three", 5, &options, &other));
+    CHECK(!first.is_duplicate && again.is_duplicate == 1 && !other.is_duplicate);
+    CHECK(first.id.origin == again.id.origin && first.id.sequence == again.id.sequence);
+    primer_delivery_t *d = receive_one(it.q);
+    CHECK(body_is(d, "one"));
+    ack(it.q, d);
+    d = receive_one(it.q);
+    CHECK(body_is(d, "three"));
+    ack(it.q, d);
+    CHECK(is_empty(it.q));
+    options.dedup = "";
+    CODE(BAD, primer_queue_enqueue(it.q, "x", 1, &options, NULL));
+    options.dedup = NULL;
+    CODE(BAD, primer_queue_enqueue(it.q, "x", 1, &options, NULL));
+    options.dedup = "k";
+    options.at_most_once = 1;
+    CODE(BAD, primer_queue_enqueue(it.q, "x", 1, &options, NULL));
+    options = no_terms();
+    options.dedup = "caf\xe9";
+    CODE(BAD, primer_queue_enqueue(it.q, "x", 1, &options, NULL));
+    end(it);
+}
+
 static void terms_that_there_are_not_are_refused(void) {
     alone_t it = alone();
     const struct {
@@ -235,6 +268,8 @@ static void terms_that_there_are_not_are_refused(void) {
         {offsetof(primer_enqueue_options_t, max_attempts), INT64_C(1) << 32},
         {offsetof(primer_enqueue_options_t, at_most_once), 2},
         {offsetof(primer_enqueue_options_t, at_most_once), -2},
+        {offsetof(primer_enqueue_options_t, dedup_window_ms), 1},
+        {offsetof(primer_enqueue_options_t, dedup_window_ms), -2},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         primer_enqueue_options_t options = no_terms();
@@ -287,6 +322,7 @@ static const test_t TESTS[] = {
     TEST(what_is_rejected_goes_on_with_its_reason),
     TEST(a_reject_can_be_started),
     TEST(the_member_s_own_number_of_attempts_counts),
+    TEST(equal_dedup_keys_are_one_message),
     TEST(terms_that_there_are_not_are_refused),
     TEST(shorter_structs_of_older_headers_still_work),
 };

@@ -106,9 +106,14 @@ impl Engine {
     }
 
     /// A seed that left on purpose is no way in any more: dialled for ever, it would be brought back.
+    /// That goes for where it said that it listens, too: it may have been the one that dialled.
     fn unseed(&mut self, member: MemberId) {
         for address in self.led_to.remove(&member).unwrap_or_default() {
             self.dialler.unseed(&address);
+        }
+        let address = self.cards.address(member);
+        if self.cards.at(address).all(|other| other == member) {
+            self.dialler.unseed(address);
         }
     }
 

@@ -256,3 +256,50 @@ fn who_is_refused_where_it_dials_is_told_so_once_for_each_reason() {
     give(&mut one, 7, Input::Unlinked(LINK));
     assert_eq!(fails(&mut one, 8, ErrorKind::IdentityConflict).len(), 1);
 }
+
+#[test]
+fn a_seed_that_is_out_for_good_is_dialled_no_more_whoever_of_the_two_had_dialled() {
+    const SEED: &str = "10.0.0.2:7000";
+    for is_dialled in [true, false] {
+        let mut config = Config::new(ClusterId(1), MemberId(1), BootId(1), StoreId(1));
+        config.seeds = Vec::from([SEED.into()]);
+        let (mut one, mut two) = (Engine::new(config, at(0)), engine(2));
+        // Both are in each other's set.
+        let mut letters = Vec::new();
+        letters.extend(
+            link(&mut one, &two, is_dialled)
+                .into_iter()
+                .map(|effect| (2, effect)),
+        );
+        letters.extend(
+            link(&mut two, &one, !is_dialled)
+                .into_iter()
+                .map(|effect| (1, effect)),
+        );
+        let mut post = |one: &mut Engine, two: &mut Engine, mut letters: Vec<(u64, Effect)>| {
+            while !letters.is_empty() {
+                let (to, effect) = letters.remove(0);
+                let Effect::Send(_, _, message) = effect else {
+                    continue;
+                };
+                let (at, from) = if to == 1 {
+                    (&mut *one, 2)
+                } else {
+                    (&mut *two, 1)
+                };
+                let heard = Input::Message {
+                    link: LINK,
+                    message,
+                };
+                let said = give(at, 0, heard);
+                letters.extend(said.into_iter().map(|effect| (from, effect)));
+            }
+        };
+        post(&mut one, &mut two, letters);
+        assert_eq!(one.lives().count(), 2);
+        assert!(one.dialler.is_asked_for(SEED));
+        call(&mut one, 0, 1, Command::Evict(MemberId(2)));
+        assert_eq!(one.lives().count(), 1);
+        assert!(!one.dialler.is_asked_for(SEED), "dialled: {is_dialled}");
+    }
+}

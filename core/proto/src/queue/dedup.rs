@@ -62,6 +62,8 @@ pub(super) struct Dedups {
     /// By the message of the present window.
     by_id: BTreeMap<MessageId, u64>,
     bytes: usize,
+    /// There was a message with a dedup key here, or what is left of one.
+    pub(super) is_used: bool,
     made: u64,
     /// Numbers begin behind this one, another in each life of the process.
     first_number: u64,
@@ -455,7 +457,6 @@ impl Queues {
         self.dedups.open.insert(number, open);
         match known {
             Some((id, known)) => {
-                // A batch of its own may be under way here: then its receipt is the answer.
                 self.known_already(number, id, &known);
             }
             None => self.lay_once(now, number),

@@ -48,7 +48,7 @@ impl Queues {
             is_closing: false,
         });
         // Without this one others are the home of some keys.
-        self.tell_all_fates(now);
+        self.tell_all_homes(now);
         if self.peers.is_empty() && self.slab.len() > 0 {
             // Nobody is there to hand anything to: waiting would not help.
             return self.leave_is_late();

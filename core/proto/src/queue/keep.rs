@@ -177,9 +177,7 @@ impl Queues {
             place: Place::Standby,
         };
         self.counters.copies_stored += 1;
-        if let Some(terms) = slot.terms.clone().filter(|terms| !terms.dedup.is_empty()) {
-            self.note_held(now, queue, &terms);
-        }
+        self.dedups.is_used |= slot.has_dedup();
         let expiry = slot.standby_expiry(now);
         let index = self.keep(slot);
         if let Some(fan) = fan {

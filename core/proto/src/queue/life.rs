@@ -176,8 +176,10 @@ impl Queues {
             peer.is_suspect = is_suspect;
         }
         if is_suspect {
+            self.doubt_home(now, member);
             self.recall_without(now, member);
         } else {
+            self.tell_home_missed(now, member);
             self.plan_repair(now.mono + SETTLE_DOWN_MS);
         }
         self.choose_candidates(now);

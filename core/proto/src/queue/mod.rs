@@ -208,8 +208,8 @@ enum Alarm {
     Forward(u64),
     /// Who may know a dedup key did not answer.
     Dedup(u64),
-    /// The next step of telling a member which dedup keys of its are finished.
-    Fates(MemberId),
+    /// The next step of telling a member what is known of the dedup keys that it is the home of.
+    Home(MemberId),
     /// A nack, release or extend was not answered.
     Settle(u64),
     /// Deliveries of a subscription may have outlived their leases.
@@ -496,7 +496,7 @@ impl Queues {
             Alarm::Demand(number) => self.demand_is_late(now, number),
             Alarm::Forward(number) => self.forward_is_late(number),
             Alarm::Dedup(number) => self.dedup_is_late(number),
-            Alarm::Fates(member) => self.fates_step(now, member),
+            Alarm::Home(member) => self.home_step(now, member),
             Alarm::Settle(number) => self.settle_is_late(number),
             Alarm::Session(session) => self.session_is_due(now, session),
             Alarm::Look(queue) => self.look_again(now, queue),

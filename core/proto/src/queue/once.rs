@@ -92,14 +92,13 @@ impl Queues {
             branch.fan.source = id.origin;
             branch.origin = branch.fan.origin();
         }
-        let terms = options.dated.clone().ok_or_else(gone)?;
         let bytes = self.check(&message)?;
         let bytes = bytes.saturating_mul(branches.len().max(1) as u64);
         self.check_length(queue, core::slice::from_ref(&message))?;
         let mut admitted = self.admit(now, queue, bytes, 1, options)?;
         self.bring_to_home(home, &mut admitted);
         self.counters.enqueued += 1;
-        self.note_held(now, queue, &terms);
+        self.dedups.is_used = true;
         let mut span = Span::plain(id.origin, id.sequence, id.sequence);
         if !branches.is_empty() {
             span.origins = branches.iter().map(|branch| branch.origin).collect();
@@ -153,7 +152,13 @@ impl Queues {
             && !self.has_groups(open.queue)
             && self.slot(receipt.id).is_none_or(is_others);
         let mut is_duplicate = is_merged;
+        let is_dropped = receipt.wanted == 0;
         for asker in &open.askers {
+            if is_dropped {
+                // Nobody wanted it: there is no message, of whichever enqueue.
+                self.give_receipts(asker.caller, receipts.to_vec());
+                continue;
+            }
             let receipt = Receipt {
                 is_duplicate,
                 wanted: asker.wanted,
@@ -208,9 +213,6 @@ impl Queues {
     pub(super) fn drop_unsent(&mut self, now: Now, span: &Span) {
         for id in span.ids() {
             self.take_out(now, id);
-        }
-        for id in span.sources() {
-            self.forget_dedup(id);
         }
     }
 }

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::hedge::Pace;
 use super::memory::REFUSING;
+use super::remembered::Telling;
 use super::repair::SETTLE_DOWN_MS;
 use super::{Alarm, Queues};
 use crate::base::{BootId, Instant, MemberId, MessageId, Millis, Now, QueueKey, StoreId, limits};
@@ -37,15 +38,10 @@ pub struct Peer {
     pub(super) takes_enqueues: bool,
     /// Its version, when it was last linked, knew nothing of dedup keys.
     pub(super) lacks_dedup: bool,
-    /// When its last link ended.
-    pub(super) unlinked_at: Instant,
-    /// Where telling it of finished dedup keys goes on, and since when they are finished.
-    pub(super) fates_from: MessageId,
-    pub(super) fates_since: Instant,
-    /// It has not been told all of that.
-    pub(super) fates_open: bool,
-    /// Its last link was to another life of it.
-    is_other: bool,
+    /// How far it is told what it is the home of.
+    pub(super) home: Telling,
+    /// It has another life since it was last told of that.
+    pub(super) is_other: bool,
     /// Since when it cannot be reached; none while it can.
     pub(super) unreachable_since: Option<Instant>,
     /// It has been away for so long that its copies do not count.
@@ -137,7 +133,7 @@ impl Queues {
             for store in peer.kept {
                 self.watch(now, store);
             }
-            self.tell_all_fates(now);
+            self.tell_all_homes(now);
         }
         self.choose_candidates(now);
     }
@@ -155,7 +151,7 @@ impl Queues {
         let is_same = known.is_some_and(|peer| peer.boot == boot && peer.store == store);
         self.peer_known(now, member, store, kept);
         if let Some(peer) = self.peers.get_mut(&member) {
-            peer.is_other = !is_same;
+            peer.is_other |= !is_same;
             peer.lost_boot |= peer.boot != boot && peer.boot != BootId::default();
             peer.boot = boot;
             peer.is_linked = true;
@@ -196,10 +192,9 @@ impl Queues {
             return;
         };
         peer.lacks_dedup = !knows_dedup;
-        let is_same = !peer.is_other;
         if knows_dedup {
             self.recall_again(member);
-            self.tell_fates_missed(now, member, is_same);
+            self.tell_home_missed(now, member);
         } else {
             self.recall_without(now, member);
         }
@@ -233,7 +228,7 @@ impl Queues {
             return;
         };
         peer.is_linked = false;
-        peer.unlinked_at = now.mono;
+        peer.home.doubt(now.mono);
         let holder = Holder {
             member,
             store: peer.store,
@@ -271,7 +266,9 @@ impl Queues {
             peer.unreachable_since = None;
             peer.is_missed = false;
             self.spare(member);
+            self.tell_home_missed(now, member);
         } else if peer.unreachable_since.is_none() {
+            peer.home.doubt(now.mono);
             peer.unreachable_since = Some(now.mono);
             for store in self.stores_answered_for(member) {
                 self.watch(now, store);

@@ -1,36 +1,26 @@
-//! What is remembered of messages with dedup keys, for two of their windows: by every store that held one, and
-//! by the key's home, which those tell that they finished it (protocol.md 4.6).
+//! What is remembered of messages with dedup keys once they are finished, for two of their windows: by every
+//! store that held one, and by the key's home, which those tell (protocol.md 4.6).
 //!
-//! A message that lives is known by its copy. A record says what becomes of that: it is finished, whatever else
-//! of it is forgotten. A record of one that was held and is not here any more, and was not finished here, says
-//! nothing: it may have gone elsewhere.
+//! A message that lives is known by its copy. So a record is never of one that may be lost: it says that the
+//! message was finished, whatever else of it is forgotten. What was held here and went elsewhere leaves none.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::canary::QueueCanary;
-use super::message::{Ending, Message};
+use super::message::{Claim, Ending, Message};
 use super::recall::{Memento, Remember};
-use super::slot::Slot;
+use super::slot::{Place, Slot};
+use super::takeover::add_claim;
 use super::{Alarm, Queues, limits};
-use crate::base::{Instant, MemberId, MessageId, Millis, Now, QueueKey};
-use crate::copies::{Dedup, Holder, Terms, home_rank};
+use crate::base::{Instant, MemberId, MessageId, Millis, Now};
+use crate::copies::{Dedup, Holder, Own, Terms, home_rank};
+use crate::wire::Ids;
 
 /// Between two frames of what is remembered, so that a member that comes back is not flooded.
 const TELL_MS: Millis = 20;
 /// A link may have lost what was said so long before its end was seen: it is said again.
 const LOST_MS: Millis = 60_000;
-
-/// What a record says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    /// It was held here.
-    Held,
-    /// One of the groups that it was for has finished it.
-    Given,
-    /// It is finished.
-    Over,
-}
 
 #[derive(Debug, Clone, Copy)]
 struct Record {
@@ -38,8 +28,9 @@ struct Record {
     /// When its window ends, and how long that is.
     until: u64,
     window: Millis,
-    fate: Fate,
-    /// Since when.
+    /// It was for groups, and one of them has finished it.
+    is_of_groups: bool,
+    /// Since when that is known here.
     since: Instant,
 }
 
@@ -64,21 +55,20 @@ impl Remembered {
         self.records.len()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.records.is_empty()
-    }
-
     /// Records that went for want of room: possible duplicates.
     pub(super) fn evicted(&self) -> u64 {
         self.evicted
     }
 
+    /// Notes one that is not noted yet.
     fn insert(&mut self, wall_ms: u64, id: MessageId, record: Record) {
         // As many go as come, at least.
         self.purge(wall_ms, 2);
-        if let Some(old) = self.records.insert(id, record) {
-            self.ends.remove(&(old.forgotten_at(), id));
+        let is_over = record.forgotten_at() <= wall_ms;
+        if is_over || self.records.contains_key(&id) {
+            return;
         }
+        self.records.insert(id, record);
         self.ends.insert((record.forgotten_at(), id));
         if self.records.len() > limits::DEDUP_RECORDS_MAX
             && let Some((_, first)) = self.ends.pop_first()
@@ -88,26 +78,51 @@ impl Remembered {
         }
     }
 
-    fn remove(&mut self, id: MessageId) {
-        if let Some(old) = self.records.remove(&id) {
-            self.ends.remove(&(old.forgotten_at(), id));
-        }
-    }
-
     /// Forgets up to `max` whose time is over.
     pub(super) fn purge(&mut self, wall_ms: u64, max: usize) {
         for _ in 0..max {
             let Some((_, id)) = self.ends.first().filter(|(end, _)| *end <= wall_ms) else {
                 return;
             };
-            self.remove(*id);
+            self.records.remove(id);
+            self.ends.pop_first();
         }
     }
 
-    /// When the window of a message ended that is known to be finished; none for any other.
+    /// When the window of a message ends that is known to be finished; none for any other.
     pub(super) fn over(&self, id: MessageId) -> Option<u64> {
-        let record = self.records.get(&id)?;
-        (record.fate != Fate::Held).then_some(record.until)
+        self.records.get(&id).map(|record| record.until)
+    }
+}
+
+/// How far a member is told what it is the home of.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Telling {
+    /// The next place of what lives here; none when all of it was told.
+    lives: Option<u32>,
+    /// The next of what is finished.
+    fates: MessageId,
+    /// Since when that is which it is to hear.
+    since: Instant,
+    /// It has not been told all of that.
+    is_open: bool,
+    /// Since when it need not have heard what was said, nor was asked.
+    doubted: Option<Instant>,
+}
+
+impl Telling {
+    /// Begins anew. What it was still to be told is not forgotten for it.
+    fn begin(&mut self, since: Instant) {
+        let open = self.is_open.then_some(self.since);
+        self.since = open.map_or(since, |open| open.min(since));
+        self.is_open = true;
+        self.lives = Some(0);
+        self.fates = MessageId::default();
+    }
+
+    /// It is not heard any more.
+    pub(super) fn doubt(&mut self, now: Instant) {
+        self.doubted.get_or_insert(now);
     }
 }
 
@@ -123,11 +138,8 @@ impl Queues {
     /// they can be reached or not. Else each side of a split had a home of its own, and those that come
     /// back would know nothing.
     pub(super) fn homes(&self, home: u64) -> Vec<MemberId> {
-        let peers = self.peers.iter().filter(|(_, peer)| !peer.lacks_dedup);
-        let peers = peers.map(|(member, _)| *member);
-        let own = (!self.is_leaving()).then_some(self.me.member);
-        let mut all: Vec<(u64, MemberId)> = peers
-            .chain(own)
+        let members = self.members_for_homes();
+        let mut all: Vec<(u64, MemberId)> = members
             .map(|member| (home_rank(home, member), member))
             .collect();
         all.sort_unstable_by(|one, next| next.cmp(one));
@@ -139,49 +151,40 @@ impl Queues {
     fn is_home(&self, home: u64, member: MemberId) -> bool {
         let rank = |member| (home_rank(home, member), member);
         let own = rank(member);
-        let peers = self.peers.iter().filter(|(_, peer)| !peer.lacks_dedup);
-        let peers = peers.map(|(member, _)| *member);
-        let me = (!self.is_leaving()).then_some(self.me.member);
-        let above = peers.chain(me).filter(|other| rank(*other) > own);
+        let above = self.members_for_homes().filter(|other| rank(*other) > own);
         above.take(limits::DEDUP_HOMES).count() < limits::DEDUP_HOMES
     }
 
-    /// The dedup key of a held message; none for most.
-    fn dedup_of(&self, slot: &Slot) -> Option<Dedup> {
-        let terms = slot
-            .terms
-            .as_ref()
-            .filter(|terms| !terms.dedup.is_empty())?;
-        terms.dedup_of(&self.base_name(slot.queue))
+    fn members_for_homes(&self) -> impl Iterator<Item = MemberId> + '_ {
+        let peers = self.peers.iter().filter(|(_, peer)| !peer.lacks_dedup);
+        let own = (!self.is_leaving()).then_some(self.me.member);
+        peers.map(|(member, _)| *member).chain(own)
     }
 
-    /// A message is held here from now on.
-    pub(super) fn note_held(&mut self, now: Now, queue: QueueKey, terms: &Terms) {
-        self.note_fate(now, queue, terms, |_| Fate::Held);
-    }
-
-    /// One ended here that was held here.
-    pub(super) fn note_end(&mut self, now: Now, slot: &Slot) {
-        if let Some(terms) = slot.terms.as_ref().filter(|terms| !terms.dedup.is_empty()) {
-            let of = |id| {
-                if id == slot.id {
-                    Fate::Over
-                } else {
-                    Fate::Given
-                }
-            };
-            self.note_fate(now, slot.queue, terms, of);
+    /// True for a message whose copies are to be at that member because of its key.
+    fn is_at_home(&self, slot: &Slot, member: MemberId) -> bool {
+        if self.planted.is(QueueCanary::DedupByLiveMembers) {
+            return false;
         }
+        let terms = slot.terms.as_ref();
+        let dedup = terms.and_then(|terms| terms.dedup_of(&self.base_name(slot.queue)));
+        dedup.is_some_and(|dedup| self.is_home(dedup.home(), member))
     }
 
-    fn note_fate(
-        &mut self,
-        now: Now,
-        queue: QueueKey,
-        terms: &Terms,
-        fate: impl FnOnce(MessageId) -> Fate,
-    ) {
-        let Some(dedup) = terms.dedup_of(&self.base_name(queue)) else {
+    /// A message ends here, for good.
+    pub(super) fn end_out(&mut self, now: Now, id: MessageId) -> Option<Slot> {
+        let slot = self.take_out(now, id)?;
+        if slot.has_dedup() {
+            self.note_end(now, &slot);
+        }
+        Some(slot)
+    }
+
+    fn note_end(&mut self, now: Now, slot: &Slot) {
+        let Some(terms) = slot.terms.as_ref() else {
+            return;
+        };
+        let Some(dedup) = terms.dedup_of(&self.base_name(slot.queue)) else {
             return;
         };
         let accepted = terms.dedup_until.saturating_sub(terms.dedup_window);
@@ -190,67 +193,105 @@ impl Queues {
             home: dedup.home(),
             until: terms.dedup_until,
             window: terms.dedup_window,
-            fate: fate(id),
+            is_of_groups: id != slot.id,
             since: now.mono,
         };
-        let known = self.remembered.records.get(&id).map(|known| known.fate);
-        if known.is_none_or(|known| known == Fate::Held) {
-            self.remembered.insert(now.wall_ms, id, record);
-        }
+        self.remembered.insert(now.wall_ms, id, record);
     }
 
-    /// A message that surely came nowhere.
-    pub(super) fn forget_dedup(&mut self, id: MessageId) {
-        self.remembered.remove(id);
-    }
-
-    /// A message ends here, for good.
-    pub(super) fn end_out(&mut self, now: Now, id: MessageId) -> Option<Slot> {
-        let slot = self.take_out(now, id)?;
-        self.note_end(now, &slot);
-        Some(slot)
-    }
-
-    /// Sees to it that a member hears which keys of its are finished, since then.
-    pub(super) fn tell_fates(&mut self, now: Now, member: MemberId, since: Instant) {
-        if self.remembered.is_empty() {
+    /// Sees to it that a member hears what it is the home of: what of that lives here, and what is finished
+    /// since then.
+    fn tell_home(&mut self, now: Now, member: MemberId, since: Instant) {
+        if !self.dedups.is_used {
             return;
         }
         if let Some(peer) = self.peers.get_mut(&member) {
-            // What it was still to be told is not forgotten for it.
-            let open = peer.fates_open.then_some(peer.fates_since);
-            peer.fates_since = open.map_or(since, |open| open.min(since));
-            peer.fates_open = true;
-            peer.fates_from = MessageId::default();
-            self.alarms.set_earlier(Alarm::Fates(member), now.mono);
+            peer.home.begin(since);
+            self.alarms.set_earlier(Alarm::Home(member), now.mono);
         }
     }
 
     /// The same for all: homes moved.
-    pub(super) fn tell_all_fates(&mut self, now: Now) {
+    pub(super) fn tell_all_homes(&mut self, now: Now) {
         let linked = self.peers.iter().filter(|(_, peer)| peer.is_linked);
         let linked: Vec<MemberId> = linked.map(|(member, _)| *member).collect();
         for member in linked {
-            self.tell_fates(now, member, Instant(0));
+            self.tell_home(now, member, Instant(0));
         }
     }
 
-    /// A link is new: what the member may not have heard it hears.
-    pub(super) fn tell_fates_missed(&mut self, now: Now, member: MemberId, is_same: bool) {
-        let lost = self.peers.get(&member).map(|peer| peer.unlinked_at);
-        let since = lost.filter(|_| is_same).map(|lost| lost - LOST_MS);
-        self.tell_fates(now, member, since.unwrap_or_default());
+    /// A member is silent.
+    pub(super) fn doubt_home(&mut self, now: Now, member: MemberId) {
+        if let Some(peer) = self.peers.get_mut(&member) {
+            peer.home.doubt(now.mono);
+        }
     }
 
-    /// One bounded step through what is remembered.
-    pub(super) fn fates_step(&mut self, now: Now, member: MemberId) {
+    /// A member is heard again: what it was not asked about meanwhile, and may not have heard, it hears.
+    pub(super) fn tell_home_missed(&mut self, now: Now, member: MemberId) {
+        let Some(peer) = self.peers.get_mut(&member) else {
+            return;
+        };
+        if !peer.is_linked || peer.is_suspect || peer.unreachable_since.is_some() {
+            return;
+        }
+        let doubted = peer.home.doubted.take();
+        let since = match core::mem::take(&mut peer.is_other) {
+            true => Some(Instant(0)),
+            false => doubted.map(|doubted| doubted - LOST_MS),
+        };
+        if let Some(since) = since {
+            self.tell_home(now, member, since);
+        }
+    }
+
+    /// One bounded step through what lives here, and then through what is remembered.
+    pub(super) fn home_step(&mut self, now: Now, member: MemberId) {
         let Some(peer) = self.peers.get(&member) else {
             return;
         };
         if !peer.is_linked || peer.lacks_dedup {
             return;
         }
-        let (since, from) = (peer.fates_since, peer.fates_from);
+        let is_through = match peer.home.lives {
+            Some(from) => self.tell_lives(member, from),
+            None => true,
+        };
+        if !is_through || self.tell_fates(member) {
+            self.alarms.set(Alarm::Home(member), now.mono + TELL_MS);
+        }
+    }
+
+    /// The home hears what lives here: it may have another owner of it, or nothing. True: that was all.
+    fn tell_lives(&mut self, member: MemberId, from: u32) -> bool {
+        let end = self.slab.end();
+        let end = end.min(from.saturating_add(limits::STEP_MESSAGES_MAX as u32));
+        let mut claims = Vec::new();
+        for index in from..end {
+            let Some(slot) = self.slab.get(index).filter(|slot| slot.has_dedup()) else {
+                continue;
+            };
+            let is_owned = slot.own.store == self.me.store && is_given_out(slot);
+            if is_owned && self.is_at_home(slot, member) {
+                add_claim(&mut claims, slot.id, slot.own, &slot.holders);
+            }
+        }
+        for claim in claims {
+            self.send(member, Message::Claim(claim));
+        }
+        let is_over = end >= self.slab.end();
+        if let Some(peer) = self.peers.get_mut(&member) {
+            peer.home.lives = (!is_over).then_some(end);
+        }
+        is_over
+    }
+
+    /// The home hears what is finished. True: more comes.
+    fn tell_fates(&mut self, member: MemberId) -> bool {
+        let Some(peer) = self.peers.get(&member) else {
+            return false;
+        };
+        let (since, from) = (peer.home.since, peer.home.fates);
         let records = self.remembered.records.range(from..);
         let mut all = Vec::new();
         let (mut next, mut ranked) = (None, 0);
@@ -259,7 +300,7 @@ impl Queues {
                 next = Some(*id);
                 break;
             }
-            if record.fate == Fate::Held || record.since < since {
+            if record.since < since {
                 continue;
             }
             ranked += 1;
@@ -270,7 +311,7 @@ impl Queues {
                     home: record.home,
                     until: record.until,
                     window: record.window,
-                    is_of_groups: record.fate == Fate::Given,
+                    is_of_groups: record.is_of_groups,
                 });
             }
         }
@@ -278,70 +319,49 @@ impl Queues {
             self.send(member, Message::Remember(Remember { all }));
         }
         if let Some(peer) = self.peers.get_mut(&member) {
-            peer.fates_from = next.unwrap_or_default();
-            peer.fates_open = next.is_some();
+            peer.home.fates = next.unwrap_or_default();
+            peer.home.is_open = next.is_some();
         }
-        if next.is_some() {
-            self.alarms.set(Alarm::Fates(member), now.mono + TELL_MS);
-        }
+        next.is_some()
     }
 
     /// A member says what it has finished.
     pub(super) fn on_remember(&mut self, now: Now, from: MemberId, remember: &Remember) {
+        self.dedups.is_used = true;
         for one in &remember.all {
-            let id = one.id();
-            let is_of_groups = one.is_of_groups;
             let record = Record {
                 home: one.home,
                 until: one.until,
                 window: one.window,
-                fate: if is_of_groups {
-                    Fate::Given
-                } else {
-                    Fate::Over
-                },
+                is_of_groups: one.is_of_groups,
                 since: now.mono,
             };
-            if record.forgotten_at() <= now.wall_ms {
-                continue;
-            }
-            let known = self.remembered.over(id);
-            if known.is_none() {
-                self.remembered.insert(now.wall_ms, id, record);
-            }
-            if !is_of_groups {
-                self.end_merged(now, from, id);
+            self.remembered.insert(now.wall_ms, one.id(), record);
+            if !one.is_of_groups {
+                self.end_merged(now, from, one.id());
             }
         }
     }
 
     /// What others finished is finished here, too: both sides of a split had it.
-    fn end_merged(&mut self, now: Now, from: MemberId, id: MessageId) {
+    fn end_merged(&mut self, now: Now, member: MemberId, id: MessageId) {
         let Some(slot) = self.take_out(now, id) else {
             return;
         };
         self.counters.dedup_merged += 1;
-        let store = self.store_of(from);
-        let member = from;
+        let store = self.store_of(member);
         let holders = crate::copies::with(&slot.holders, &[Holder { member, store }]);
         let span = (id.origin, id.sequence, id.sequence);
         self.bury(now, span, &holders, Ending::Acked, true);
     }
 
-    /// True for a message whose copies are to be at that member because of its key.
-    pub(super) fn is_at_home(&self, slot: &Slot, member: MemberId) -> bool {
-        let dedup = self.dedup_of(slot);
-        let is_live = !self.planted.is(QueueCanary::DedupByLiveMembers);
-        dedup.is_some_and(|dedup| is_live && self.is_home(dedup.home(), member))
-    }
-
     /// A home has none of these, though it is to: it gets copies.
-    pub(super) fn bring_home(&mut self, to: MemberId, ids: &crate::wire::Ids) {
+    pub(super) fn bring_home(&mut self, to: MemberId, ids: &Ids) {
         let holder = Holder {
             member: to,
             store: self.store_of(to),
         };
-        if self.remembered.is_empty() || !self.takes_copies(holder) {
+        if !self.dedups.is_used || !self.takes_copies(holder) {
             return;
         }
         let mut lacking = Vec::new();
@@ -349,19 +369,16 @@ impl Queues {
             let Some(index) = self.index.get(id) else {
                 continue;
             };
-            let Some(slot) = self.slab.get(index) else {
+            let slot = self.slab.get(index).filter(|slot| slot.has_dedup());
+            let Some(slot) = slot.filter(|slot| slot.own.store == self.me.store) else {
                 continue;
             };
-            let is_owned = slot.own.store == self.me.store && self.is_given_out(slot);
-            if !is_owned || !self.is_at_home(slot, to) {
+            if !is_given_out(slot) || !self.is_at_home(slot, to) {
                 continue;
             }
             let holders = crate::copies::with(&slot.holders, &[holder]);
-            if let Some(slot) = self
-                .slab
-                .get_mut(index)
-                .filter(|_| holders.contains(&holder))
-            {
+            let slot = self.slab.get_mut(index);
+            if let Some(slot) = slot.filter(|_| holders.contains(&holder)) {
                 slot.holders = holders;
                 lacking.push(index);
             }
@@ -370,9 +387,27 @@ impl Queues {
         self.send_slots(&lacking, holder, None);
     }
 
-    /// One that consumers get from here.
-    fn is_given_out(&self, slot: &Slot) -> bool {
-        use super::slot::Place;
-        matches!(slot.place, Place::Ready | Place::Delayed | Place::Leased)
+    /// A copy held here has another owner since a member said so. Of a dedup key there may be two that do not
+    /// know of each other: the former one hears of it.
+    pub(super) fn tell_former_owner(&mut self, id: MessageId, had: Own) {
+        let Some(slot) = self.slot(id).filter(|slot| slot.has_dedup()) else {
+            return;
+        };
+        if slot.own.store == had.store || had.store == self.me.store {
+            return;
+        }
+        let claim = Claim {
+            ids: Ids::one(id),
+            own: slot.own,
+            holders: slot.holders.clone(),
+        };
+        if let Some(former) = self.linked_keeper(had.store) {
+            self.send(former, Message::Claim(claim));
+        }
     }
+}
+
+/// One that consumers get from here.
+fn is_given_out(slot: &Slot) -> bool {
+    matches!(slot.place, Place::Ready | Place::Delayed | Place::Leased)
 }

@@ -219,7 +219,9 @@ impl Queues {
                 lacking.push(id.sequence, id.sequence);
                 continue;
             };
+            let had = self.slab.get(index).map(|slot| slot.own);
             self.merge_copy(now, index, claim.own, &claim.holders);
+            self.tell_former_owner(id, had.unwrap_or_default());
             if let Some(slot) = self.slab.get(index)
                 && slot.own > claim.own
             {
@@ -377,10 +379,7 @@ impl Queues {
             let is_settled = slot.place != Place::Replicating;
             let is_doubtful = slot.own.epoch > 0 || !is_confirmed || was_gone;
             let is_to_tell = is_owned && is_settled && is_doubtful;
-            // Another owner of the same dedup key may be there, or nobody who knows it.
-            let is_told =
-                slot.holders.contains(&holder) || slot.has_dedup() && self.is_at_home(slot, member);
-            if is_to_tell && slot.place != Place::Moving && is_told {
+            if is_to_tell && slot.place != Place::Moving && slot.holders.contains(&holder) {
                 add_claim(&mut claims, slot.id, slot.own, &slot.holders);
             }
             // Its owner may have finished this without waiting for a store that it took for gone, may
