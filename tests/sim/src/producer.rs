@@ -190,7 +190,8 @@ impl World {
                     Kind::Fail
                 };
                 // The way to the home of a key may be full, too.
-                let is_way_full = self.plan.has_keys && self.plan.has(Class::Pressure);
+                let is_narrow = self.plan.has(Class::Pressure) || self.plan.has_large;
+                let is_way_full = self.plan.has_keys && is_narrow;
                 if number == 203 && !is_way_full {
                     self.sometimes.hit("refused for want of memory");
                 }
