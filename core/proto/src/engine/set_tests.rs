@@ -276,7 +276,7 @@ fn a_seed_that_is_out_for_good_is_dialled_no_more_whoever_of_the_two_had_dialled
                 .into_iter()
                 .map(|effect| (1, effect)),
         );
-        let mut post = |one: &mut Engine, two: &mut Engine, mut letters: Vec<(u64, Effect)>| {
+        let post = |one: &mut Engine, two: &mut Engine, mut letters: Vec<(u64, Effect)>| {
             while !letters.is_empty() {
                 let (to, effect) = letters.remove(0);
                 let Effect::Send(_, _, message) = effect else {
