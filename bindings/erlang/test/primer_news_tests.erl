@@ -303,10 +303,10 @@ every_option_of_the_table_is_known() ->
     ]),
     ?assert(length(Keys) >= 19),
     %% All of them at a time, and a last one that is not known: only that is told.
-    Pairs = [{Key, "1"} || Key <- Keys, Key =/= "on_short", Key =/= "discover"],
+    Pairs = [{Key, "1"} || Key <- Keys, Key =/= "on_short", Key =/= "placement", Key =/= "discover"],
     ?assertMatch(
         {error, {wrong_call, invalid_argument, #{option := <<"colour">>}}},
-        primer:open(Pairs ++ [{on_short, wait}, {discover, none}, {colour, red}])
+        primer:open(Pairs ++ [{on_short, wait}, {placement, sticky}, {discover, none}, {colour, red}])
     ).
 
 what_is_no_handle_is_badarg() ->

@@ -71,7 +71,7 @@ test('a receipt and a delivery name the same message and can be looked at', asyn
   const queue = await queueOf(t)
   const receipt = await queue.enqueue('one', { copies: 3 })
   assert.match(receipt.id, /^[0-9a-f]{16}-[0-9]+$/)
-  assert.deepEqual(JSON.parse(JSON.stringify(receipt)), { id: receipt.id, copies: 1, durableCopies: 0, wanted: 3 })
+  assert.deepEqual(JSON.parse(JSON.stringify(receipt)), { id: receipt.id, copies: 1, durableCopies: 0, wanted: 3, isDuplicate: false })
   const delivery = await queue.receive()
   assert.equal(delivery.id, receipt.id)
   assert.equal(delivery.attempts, 1)

@@ -78,8 +78,8 @@ test('equal dedup keys are one message', async (t) => {
   assert.deepEqual(taken.map((one) => [one.text(), one.key, one.headers.k]), [['one', undefined, 'v'], ['three', 'ada', 'v']])
   const [only] = await queue.enqueueMany(['four'], { dedup: 'order-42' })
   assert.equal(only.isDuplicate, true)
-  await assert.rejects(queue.enqueueMany(['five', 'six'], { dedup: 'order-43' }), { code: 101 })
-  await assert.rejects(queue.call('seven', { dedup: 'order-44' }), { code: 101 })
+  await assert.rejects(queue.enqueueMany(['five', 'six'], { dedup: 'order-43' }), { number: 101 })
+  await assert.rejects(queue.call('seven', { dedup: 'order-44' }), { number: 101 })
 })
 
 test('what nobody took in time expires', async (t) => {

@@ -289,7 +289,7 @@ pub enum EventKind {
     /// This member took over messages of a lost owner; the detail says how many.
     Takeover,
     /// This member was refused where it dials: another cluster, another secret, a name in use, another
-    /// version. The detail says where and why. Told once for each reason, and again after a link there.
+    /// version. The detail says where and why. Told again while it lasts, every ten seconds at most.
     Refused,
 }
 

@@ -297,7 +297,7 @@ impl Engine {
             error.kind(),
             ErrorKind::Unsupported | ErrorKind::ClusterMismatch | ErrorKind::IdentityConflict
         );
-        if is_refusal && self.dialler.is_news(address, error.number()) {
+        if is_refusal && self.dialler.is_news(now.mono, address, error.number()) {
             self.event(now, EventKind::Refused, self.me, alloc::format!("{error}"));
         }
     }

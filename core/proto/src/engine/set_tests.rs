@@ -226,7 +226,7 @@ fn a_seed_whose_end_is_heard_of_before_it_came_into_the_set_is_dialled_no_more()
 }
 
 #[test]
-fn who_is_refused_where_it_dials_is_told_so_once_for_each_reason() {
+fn who_is_refused_where_it_dials_is_told_so_and_again_while_it_lasts() {
     const SEED: &str = "10.0.0.2:7000";
     let mut config = Config::new(ClusterId(1), MemberId(1), BootId(1), StoreId(1));
     config.seeds = Vec::from([SEED.into()]);
@@ -255,6 +255,11 @@ fn who_is_refused_where_it_dials_is_told_so_once_for_each_reason() {
     link(&mut one, &two, true);
     give(&mut one, 7, Input::Unlinked(LINK));
     assert_eq!(fails(&mut one, 8, ErrorKind::IdentityConflict).len(), 1);
+    assert!(fails(&mut one, 10_007, ErrorKind::IdentityConflict).is_empty());
+    assert_eq!(
+        fails(&mut one, 10_008, ErrorKind::IdentityConflict).len(),
+        1
+    );
 }
 
 #[test]

@@ -14,6 +14,9 @@ use crate::base::{Chance, Error, Instant, Millis, Ticket, limits};
 /// given to others. Guess.
 const SELF_MS: Millis = 600_000;
 
+/// How soon it is told again that this member is refused somewhere.
+const REFUSED_MS: Millis = 10_000;
+
 /// How soon others are dialled when one is back.
 const HASTE_MS: Millis = 500;
 
@@ -38,8 +41,8 @@ struct Target {
     is_linked: bool,
     next: Instant,
     pause: Millis,
-    /// The error by which this member was last refused there; 0 for none since a link.
-    refusal: u16,
+    /// The error by which this member was last refused there, and when that was told; 0 for none since a link.
+    refusal: (u16, Instant),
     /// Callers of `join` that wait for it.
     joins: Vec<Ticket>,
 }
@@ -211,11 +214,18 @@ impl Dialler {
         self.missed(now, address, limits::DIAL_SILENT_MS_MAX, chance)
     }
 
-    /// This member was refused at a place that it will dial again, with that error: true unless it was the
-    /// last time, too.
-    pub fn is_news(&mut self, address: &str, error: u16) -> bool {
-        let target = self.targets.get_mut(address);
-        target.is_some_and(|target| core::mem::replace(&mut target.refusal, error) != error)
+    /// This member was refused at a place that it will dial again, with that error: true unless that was told
+    /// a moment ago. Who asks for events later hears of it, too.
+    pub fn is_news(&mut self, now: Instant, address: &str, error: u16) -> bool {
+        let Some(target) = self.targets.get_mut(address) else {
+            return false;
+        };
+        let (told, at) = target.refusal;
+        let is_news = told != error || now >= at + REFUSED_MS;
+        if is_news {
+            target.refusal = (error, now);
+        }
+        is_news
     }
 
     /// A dial became a link that this member does not want: again after a pause that doubles.
@@ -273,7 +283,7 @@ impl Dialler {
         target.is_dialling = false;
         target.is_linked = true;
         target.is_self = false;
-        target.refusal = 0;
+        target.refusal.0 = 0;
         core::mem::take(&mut target.joins)
     }
 
