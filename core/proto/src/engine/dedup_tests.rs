@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use alloc::{format, vec};
 
-use super::browse_tests::Ring;
+use super::test_ring::Ring;
 use super::*;
 use crate::base::limits;
 use crate::copies::Asked;
@@ -23,17 +23,8 @@ fn once(dedup: &str) -> EnqueueOptions {
 
 impl Ring {
     fn put_once(&mut self, seat: usize, body: &str, options: EnqueueOptions) -> Answer {
-        let queue = self.engines[seat].queue("jobs").unwrap();
-        let message = NewMessage {
-            body: body.as_bytes().to_vec().into(),
-            headers: None,
-        };
-        let command = Command::Enqueue {
-            queue,
-            message,
-            options,
-        };
-        self.ask(seat, command)
+        let ticket = self.put(seat, body, options);
+        self.answers.remove(&ticket).expect("an answer")
     }
 
     fn accept_once(&mut self, seat: usize, body: &str, options: EnqueueOptions) -> Receipt {
@@ -138,6 +129,28 @@ fn two_sides_of_a_split_make_one_message() {
 }
 
 #[test]
+fn two_that_do_not_reach_each_other_make_one_message_where_a_third_reaches_both() {
+    let mut ring = Ring::new(3);
+    ring.cut(0, 1);
+    let mut made_twice = 0;
+    for key in 0..8 {
+        let key = format!("k{key}");
+        let tickets = [0, 1].map(|seat| ring.begin(seat, &format!("by {seat}"), once(&key)));
+        ring.settle();
+        let receipts = tickets.map(|ticket| match ring.answers.remove(&ticket) {
+            Some(Ok(Reply::Receipt(receipt))) => receipt,
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(receipts[0].id, receipts[1].id);
+        made_twice += usize::from(receipts.iter().all(|receipt| !receipt.is_duplicate));
+        let seen = ring.engines.iter().map(|one| one.glimpse(receipts[0].id));
+        let owners = seen.flatten().filter(|seen| seen.is_owned).count();
+        assert_eq!(owners, 1, "{key}");
+    }
+    assert!(made_twice > 0, "some key had two owners for a while");
+}
+
+#[test]
 fn what_one_side_of_a_split_has_finished_is_not_given_out_by_the_other() {
     let mut ring = Ring::new(2);
     ring.cut(0, 1);
@@ -158,18 +171,7 @@ fn too_few_copies_are_an_error_and_the_next_try_finds_the_message() {
         timeout: Some(100),
         ..once("k")
     };
-    let queue = ring.engines[0].queue("jobs").unwrap();
-    let message = NewMessage {
-        body: "x".into(),
-        headers: None,
-    };
-    let command = Command::Enqueue {
-        queue,
-        message,
-        options: strict.clone(),
-    };
-    let ticket = ring.tell(0, command);
-    ring.settle();
+    let ticket = ring.put(0, "x", strict.clone());
     // Its taker gives up before who asked it does.
     ring.pass(90);
     let answer = ring.answers.remove(&ticket).unwrap();
@@ -191,19 +193,7 @@ fn an_enqueue_that_reached_nobody_is_as_if_it_had_not_been() {
         timeout: Some(100),
         ..once("k")
     };
-    let queue = ring.engines[0].queue("jobs").unwrap();
-    let message = NewMessage {
-        body: "x".into(),
-        headers: None,
-    };
-    let ticket = ring.tell(
-        0,
-        Command::Enqueue {
-            queue,
-            message,
-            options: strict,
-        },
-    );
+    let ticket = ring.put(0, "x", strict);
     ring.pass(200);
     let answer = ring.answers.remove(&ticket).unwrap();
     assert_eq!(answer.unwrap_err().number(), 202);

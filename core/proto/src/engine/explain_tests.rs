@@ -4,7 +4,7 @@ use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::browse_tests::Ring;
+use super::test_ring::Ring;
 use super::*;
 use crate::base::limits;
 

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use alloc::{format, vec};
 
-use super::browse_tests::Ring;
+use super::test_ring::Ring;
 use super::*;
 use crate::base::limits;
 use crate::copies::Asked;
@@ -89,22 +89,6 @@ impl Ring {
         self.tell(seat, leave);
         self.settle();
         leased
-    }
-
-    fn put(&mut self, seat: usize, body: &str, options: EnqueueOptions) -> Ticket {
-        let queue = self.engines[seat].queue("jobs").unwrap();
-        let message = NewMessage {
-            body: body.as_bytes().to_vec().into(),
-            headers: None,
-        };
-        let command = Command::Enqueue {
-            queue,
-            message,
-            options,
-        };
-        let ticket = self.tell(seat, command);
-        self.settle();
-        ticket
     }
 
     fn receipt(&mut self, ticket: Ticket) -> Receipt {

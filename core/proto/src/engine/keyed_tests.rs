@@ -4,7 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use alloc::{format, vec};
 
-use super::browse_tests::Ring;
+use super::test_ring::Ring;
 use super::*;
 use crate::copies::{Asked, key_rank};
 

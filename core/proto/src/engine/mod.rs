@@ -574,4 +574,6 @@ mod redrive_tests;
 #[cfg(test)]
 mod terms_tests;
 #[cfg(test)]
+mod test_ring;
+#[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use alloc::{format, vec};
 
-use super::browse_tests::Ring;
+use super::test_ring::Ring;
 use super::*;
 use crate::base::limits;
 use crate::copies::{Asked, redriven_of};

@@ -79,7 +79,10 @@ impl Queues {
                 .as_ref()
                 .is_some_and(|terms| terms.is_at_most_once);
             if let Some(index) = self.index.get(id) {
+                let had = self.slab.get(index).map(|slot| slot.own);
                 self.merge_copy(now, index, own, holders);
+                self.tell_other_owner(id, had.unwrap_or_default());
+                self.tell_other_owner(id, own);
             } else if is_leaving || item.body.is_none() || !self.fits(&item) {
                 refused.push(sequence, sequence);
                 continue;

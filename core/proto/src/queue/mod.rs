@@ -15,11 +15,12 @@
 //! and `onward` (their way back), `ack` and `round` (the end of a message), `takeover` and
 //! `handover` (owners that went or go), `repair` (copies that went), `rules` (what a queue is told to do),
 //! `keyed`, `lines` and `ready` (what goes next, and keys in turn),
-//! `length` and `purge` (too much of it, and all of it), `memory` (too much of all of them), `idle` (queues that nobody uses). It knows members only as [`Peer`]s that the engine tells it
+//! `alarm` (what is due), `length` and `purge` (too much of it, and all of it), `memory` (too much of all of them), `idle` (queues that nobody uses). It knows members only as [`Peer`]s that the engine tells it
 //! of, and says what it wants as [`Out`]s.
 
 mod account;
 mod ack;
+mod alarm;
 mod batch;
 mod browse;
 mod caller;
@@ -70,6 +71,7 @@ mod round;
 mod rules;
 mod send;
 mod session;
+mod settings;
 mod settle;
 mod shelf;
 mod slot;
@@ -100,6 +102,7 @@ pub use peers::Peer;
 pub use recall::{Memento, Recall, Recalled, Recollection, Remember};
 pub use redrive::{Letter, NewRedrive, Redrive, Redriven};
 pub use rules::{SETTINGS, check_setting};
+pub use settings::Settings;
 pub use stead::{EnqueueFor, EnqueuePart, Taken};
 
 use alloc::boxed::Box;
@@ -108,10 +111,11 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::base::{
-    Alarms, Birth, BootId, Chance, Clock, Instant, MemberId, MessageId, Millis, Now, QueueKey,
-    Result, SessionId, Stamp, StoreId, Ticket, Wheel, id, limits,
+    Alarms, Birth, Chance, Clock, Instant, MemberId, MessageId, Now, QueueKey, Result, SessionId,
+    Stamp, StoreId, Ticket, Wheel, id, limits,
 };
-use crate::copies::{Holder, Holders, Own, Placement, Placing, Zone};
+use crate::copies::{Holder, Holders, Own, Placement};
+use alarm::{Alarm, first_alarms};
 use batch::Batch;
 use counters::Counters;
 use dead::Cause;
@@ -144,116 +148,6 @@ pub enum Out {
     Left(Ticket),
     /// A leave failed: this member stays in the set.
     Stayed,
-}
-
-/// What the room is made from.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// This member and its store.
-    pub me: Holder,
-    /// This boot: the origin of the messages accepted here.
-    pub boot: BootId,
-    /// Copies by default.
-    pub copies: Option<u16>,
-    /// What to do with fewer.
-    pub on_short: OnShort,
-    /// When "fewer" is decided.
-    pub enqueue_timeout: Millis,
-    /// Default lease.
-    pub lease: Millis,
-    /// Patience with an unreachable owner.
-    pub takeover_after: Millis,
-    /// A holder away for this long is no copy any more.
-    pub repair_after: Millis,
-    /// So often what is held is compared with others.
-    pub inventory_after: Millis,
-    /// Where this member is: copies go elsewhere first.
-    pub zone: Zone,
-    /// How it chooses who gets copies.
-    pub placing: Placing,
-    /// Budget for held messages.
-    pub memory_bytes_max: u64,
-    /// Given out this often, a message is a dead letter.
-    pub max_attempts: u32,
-    /// Largest body.
-    pub body_bytes_max: usize,
-    /// The planted bug "ack before W"; false but in the simulator.
-    pub acks_before_w: bool,
-}
-
-/// Deadlines that are few; those of messages and batches are in wheels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Alarm {
-    /// A receive's wait is over.
-    Waiter(Ticket),
-    /// A call's wait is over.
-    Call(Ticket),
-    /// A page's wait is over.
-    Browse(Ticket),
-    /// An explanation's wait is over.
-    Explain(Ticket),
-    /// What is held here is looked through for pages.
-    Scan,
-    /// A diagnosis' wait is over.
-    Doctor(Ticket),
-    /// What is held here is looked through for diagnoses.
-    Exam,
-    /// A redrive's wait is over, or its time for counting.
-    Redrive(Ticket),
-    /// What is held here is looked through for letters that go back.
-    Letters,
-    /// A demand was not answered.
-    Demand(u64),
-    /// An enqueue that another member was to take was not answered.
-    Forward(u64),
-    /// Who may know a dedup key did not answer.
-    Dedup(u64),
-    /// The next step of telling a member what is known of the dedup keys that it is the home of.
-    Home(MemberId),
-    /// A nack, release or extend was not answered.
-    Settle(u64),
-    /// Deliveries of a subscription may have outlived their leases.
-    Session(SessionId),
-    /// Somebody still wants messages of this queue: ask those that list it again.
-    Look(QueueKey),
-    /// Holders of finished messages have not confirmed.
-    Retry(MemberId),
-    /// Holders of finished messages were lost for good.
-    Recheck,
-    /// An owner has been gone for long enough.
-    Sweep(StoreId),
-    /// A peer is back: tell it what it may have missed.
-    Resync(MemberId),
-    /// Fingerprints age.
-    Age,
-    /// The next step of a hand-over.
-    Handover,
-    /// The next step of making copies again.
-    Repair,
-    /// The next look for messages of groups that came or went.
-    Groups,
-    /// The next look for messages that end when their groups have them.
-    Joins,
-    /// The next shelves hear of changed policies.
-    Rules,
-    /// The next look for messages of queues that were purged.
-    Purge,
-    /// A shelf has more than it may, still.
-    Trim(QueueKey),
-    /// Lines of keys hear of another bound.
-    Lines(QueueKey),
-    /// Leases that began a little while ago are told of.
-    Hint,
-    /// What is held here is summed up for those who count it, too.
-    Inventory,
-    /// The next step of comparing another's inventory; what it owns, or what it holds.
-    Compare(MemberId, bool),
-    /// The next step of telling a member all of what it counts otherwise.
-    Tell(MemberId),
-    /// A member was late with copies a while ago.
-    Shunned(MemberId),
-    /// Memory is short: the next queues give back what they do not use.
-    Spare,
 }
 
 /// The room.
@@ -352,14 +246,6 @@ pub struct Queues {
     out: Vec<Out>,
     planted: canary::Planted,
     pub(crate) counters: Counters,
-}
-
-/// What comes round in each room.
-fn first_alarms(settings: &Settings, now: Now) -> Alarms<Alarm> {
-    let mut alarms = Alarms::default();
-    alarms.set(Alarm::Age, now.mono + limits::FORGET_GRACE_MS);
-    alarms.set(Alarm::Inventory, inventory::next_look(settings, now));
-    alarms
 }
 
 impl Queues {
@@ -479,46 +365,6 @@ impl Queues {
                 break;
             };
             self.ring(now, alarm);
-        }
-    }
-
-    fn ring(&mut self, now: Now, alarm: Alarm) {
-        match alarm {
-            Alarm::Waiter(ticket) => self.waiter_is_due(ticket),
-            Alarm::Call(ticket) => self.call_is_due(ticket),
-            Alarm::Browse(ticket) => self.browse_is_due(ticket),
-            Alarm::Explain(ticket) => self.explain_is_due(ticket),
-            Alarm::Scan => self.scan_step(now),
-            Alarm::Redrive(ticket) => self.redrive_is_due(now, ticket),
-            Alarm::Letters => self.redrive_step(now),
-            Alarm::Doctor(ticket) => self.doctor_is_due(ticket),
-            Alarm::Exam => self.doctor_step(now),
-            Alarm::Demand(number) => self.demand_is_late(now, number),
-            Alarm::Forward(number) => self.forward_is_late(number),
-            Alarm::Dedup(number) => self.dedup_is_late(number),
-            Alarm::Home(member) => self.home_step(now, member),
-            Alarm::Settle(number) => self.settle_is_late(number),
-            Alarm::Session(session) => self.session_is_due(now, session),
-            Alarm::Look(queue) => self.look_again(now, queue),
-            Alarm::Retry(member) => self.retry_acks(now, member),
-            Alarm::Recheck => self.recheck_tombs(now),
-            Alarm::Sweep(store) => self.sweep(now, store),
-            Alarm::Resync(member) => self.resync(now, member),
-            Alarm::Age => self.age(now),
-            Alarm::Handover => self.handover_step(now),
-            Alarm::Repair => self.repair(now),
-            Alarm::Groups => self.groups_step(now),
-            Alarm::Joins => self.partings_step(now),
-            Alarm::Rules => self.rules_step(now),
-            Alarm::Purge => self.purge_step(now),
-            Alarm::Trim(queue) => self.trim(now, queue),
-            Alarm::Lines(queue) => self.rebound(now, queue),
-            Alarm::Hint => self.hint_step(now),
-            Alarm::Inventory => self.inventory_step(now),
-            Alarm::Compare(member, is_owners) => self.compare_step(now, member, is_owners),
-            Alarm::Tell(member) => self.tell_step(now, member),
-            Alarm::Shunned(member) => self.spare_late(now, member),
-            Alarm::Spare => self.spare_step(now),
         }
     }
 

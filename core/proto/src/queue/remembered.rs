@@ -387,13 +387,13 @@ impl Queues {
         self.send_slots(&lacking, holder, None);
     }
 
-    /// A copy held here has another owner since a member said so. Of a dedup key there may be two that do not
-    /// know of each other: the former one hears of it.
-    pub(super) fn tell_former_owner(&mut self, id: MessageId, had: Own) {
+    /// A member said that `other` owns a copy held here. Of a dedup key there may be two owners that do not
+    /// reach each other: the one that is not the owner by what is known here hears who is.
+    pub(super) fn tell_other_owner(&mut self, id: MessageId, other: Own) {
         let Some(slot) = self.slot(id).filter(|slot| slot.has_dedup()) else {
             return;
         };
-        if slot.own.store == had.store || had.store == self.me.store {
+        if slot.own.store == other.store || other.store == self.me.store {
             return;
         }
         let claim = Claim {
@@ -401,8 +401,8 @@ impl Queues {
             own: slot.own,
             holders: slot.holders.clone(),
         };
-        if let Some(former) = self.linked_keeper(had.store) {
-            self.send(former, Message::Claim(claim));
+        if let Some(member) = self.linked_keeper(other.store) {
+            self.send(member, Message::Claim(claim));
         }
     }
 }

@@ -221,7 +221,7 @@ impl Queues {
             };
             let had = self.slab.get(index).map(|slot| slot.own);
             self.merge_copy(now, index, claim.own, &claim.holders);
-            self.tell_former_owner(id, had.unwrap_or_default());
+            self.tell_other_owner(id, had.unwrap_or_default());
             if let Some(slot) = self.slab.get(index)
                 && slot.own > claim.own
             {
