@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::super::command::{Command, EventKind};
+use super::super::test_ring::Ring;
 use super::super::{Config, Input};
 use super::*;
 use crate::base::{BootId, ClusterId, ErrorKind, LinkId, StoreId, limits};
@@ -263,48 +264,27 @@ fn who_is_refused_where_it_dials_is_told_so_and_again_while_it_lasts() {
 }
 
 #[test]
-fn a_seed_that_is_out_for_good_is_dialled_no_more_whoever_of_the_two_had_dialled() {
+fn a_seed_that_is_out_for_good_is_dialled_no_more_also_by_one_that_never_had_a_link_to_it() {
     const SEED: &str = "10.0.0.2:7000";
-    for is_dialled in [true, false] {
-        let mut config = Config::new(ClusterId(1), MemberId(1), BootId(1), StoreId(1));
+    for is_linked in [true, false] {
+        let mut ring = Ring::apart(3);
+        let mut config = ring.engines[0].config.clone();
         config.seeds = Vec::from([SEED.into()]);
-        let (mut one, mut two) = (Engine::new(config, at(0)), engine(2));
-        // Both are in each other's set.
-        let mut letters = Vec::new();
-        letters.extend(
-            link(&mut one, &two, is_dialled)
-                .into_iter()
-                .map(|effect| (2, effect)),
-        );
-        letters.extend(
-            link(&mut two, &one, !is_dialled)
-                .into_iter()
-                .map(|effect| (1, effect)),
-        );
-        let post = |one: &mut Engine, two: &mut Engine, mut letters: Vec<(u64, Effect)>| {
-            while !letters.is_empty() {
-                let (to, effect) = letters.remove(0);
-                let Effect::Send(_, _, message) = effect else {
-                    continue;
-                };
-                let (at, from) = if to == 1 {
-                    (&mut *one, 2)
-                } else {
-                    (&mut *two, 1)
-                };
-                let heard = Input::Message {
-                    link: LINK,
-                    message,
-                };
-                let said = give(at, 0, heard);
-                letters.extend(said.into_iter().map(|effect| (from, effect)));
-            }
-        };
-        post(&mut one, &mut two, letters);
-        assert_eq!(one.lives().count(), 2);
+        ring.engines[0] = Engine::new(config, at(0));
+        let mut config = ring.engines[1].config.clone();
+        config.address = Some(SEED.into());
+        ring.engines[1] = Engine::new(config, at(0));
+        if is_linked {
+            ring.link(0, 1);
+        }
+        ring.link(1, 2);
+        ring.link(0, 2);
+        let one = &ring.engines[0];
+        assert_eq!(one.lives().count(), 3);
         assert!(one.dialler.is_asked_for(SEED));
-        call(&mut one, 0, 1, Command::Evict(MemberId(2)));
-        assert_eq!(one.lives().count(), 1);
-        assert!(!one.dialler.is_asked_for(SEED), "dialled: {is_dialled}");
+        assert!(ring.ask(0, Command::Evict(MemberId(2))).is_ok());
+        let one = &ring.engines[0];
+        assert_eq!(one.lives().count(), 2);
+        assert!(!one.dialler.is_asked_for(SEED), "linked: {is_linked}");
     }
 }
