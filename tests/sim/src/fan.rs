@@ -276,8 +276,8 @@ impl World {
             return;
         };
         let open = self.ledger.open.keys();
-        let over = open.filter(|id| life.engine.is_done(**id));
-        let put = over.filter(|id| !self.ledger.in_groups.contains(id) && self.is_in_groups(**id));
+        let unseen = open.filter(|id| !self.ledger.in_groups.contains(id));
+        let put = unseen.filter(|id| life.engine.is_done(**id) && self.is_in_groups(**id));
         let put: Vec<MessageId> = put.copied().collect();
         self.ledger.in_groups.extend(put);
     }

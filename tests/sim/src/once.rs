@@ -7,7 +7,7 @@
 //! as that took. And, as always: what was accepted is acked at last where no store ended, a receipt counts no
 //! copy that is none, and where nothing fails each is delivered once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use primer_proto::base::{LinkId, MemberId, MessageId, QueueKey};
 use primer_proto::copies::{Dedup, home_rank};
@@ -65,6 +65,9 @@ struct Look {
     /// Of the window in which it began to look.
     number: u64,
     homes: Homes,
+    /// Which messages of that window and of those around each of those has known all the while since then: its
+    /// seat, with its life, and how often that has begun anew.
+    known: BTreeMap<(usize, MessageId), (u32, u32)>,
 }
 
 /// What is known of one message.
@@ -86,9 +89,9 @@ pub(crate) struct Once {
     last: u64,
     keys: Vec<Dedup>,
     window: u64,
+    /// The messages of all keys, by the window's number: hashing takes long.
+    ids: BTreeMap<u64, Vec<MessageId>>,
     all: BTreeMap<MessageId, One>,
-    /// Since when a store knows a message: its seat, life, and how often it has begun anew.
-    known: BTreeMap<(usize, MessageId), (u32, u32, Micros)>,
     /// When a member began to look for a message, and whom it could ask.
     looks: BTreeMap<(usize, MessageId), Look>,
     /// When a member last doubted another.
@@ -103,21 +106,26 @@ impl Once {
             last: 0,
             keys: keys.collect(),
             window,
+            ids: BTreeMap::new(),
             all: BTreeMap::new(),
-            known: BTreeMap::new(),
             looks: BTreeMap::new(),
             doubts: BTreeMap::new(),
         }
     }
 
     /// The messages that a member may make now, by its clock or since it began to look for them.
-    fn candidates(&self, seat: usize, wall_ms: u64) -> BTreeSet<MessageId> {
+    fn candidates(&mut self, seat: usize, wall_ms: u64) -> Vec<MessageId> {
+        let number = wall_ms / self.window;
+        let keys = &self.keys;
+        let ids = self.ids.entry(number).or_insert_with(|| {
+            let ids = keys.iter().map(|dedup| dedup.id(number));
+            ids.collect()
+        });
         let looks = self.looks.range((seat, MessageId::default())..);
         let looks = looks.take_while(|((at, _), _)| *at == seat);
         let looked = looks.map(|((_, id), _)| *id);
-        let now = self.keys.iter();
-        let now = now.map(|dedup| dedup.id(dedup.number(wall_ms)));
-        looked.chain(now).collect()
+        let looked = looked.filter(|id| !ids.contains(id));
+        ids.iter().copied().chain(looked).collect()
     }
 }
 
@@ -349,59 +357,49 @@ impl World {
         }
     }
 
-    /// Before a call of an engine: which messages it holds that might be made in it.
-    pub fn before_once(&self, seat: usize) -> BTreeSet<MessageId> {
-        let Some(life) = self.life(seat).filter(|_| self.plan.has_dedup()) else {
-            return BTreeSet::new();
-        };
-        let ids = self
-            .once
-            .candidates(seat, self.seats[seat].wall_ms(self.now));
-        let ids = ids.into_iter();
-        ids.filter(|id| life.engine.holds(*id)).collect()
+    /// Before a call of an engine: which messages might be made in it that it does not hold.
+    pub fn before_once(&mut self, seat: usize) -> Vec<MessageId> {
+        if !self.plan.has_dedup() {
+            return Vec::new();
+        }
+        let wall_ms = self.seats[seat].wall_ms(self.now);
+        let mut ids = self.once.candidates(seat, wall_ms);
+        match self.life(seat) {
+            Some(life) => ids.retain(|id| !life.engine.holds(*id)),
+            None => ids.clear(),
+        }
+        ids
     }
 
-    /// After it: what was made, and what is known from now on.
-    pub fn after_once(&mut self, seat: usize, before: &BTreeSet<MessageId>) {
-        let Some(life) = self.life(seat).filter(|_| self.plan.has_dedup()) else {
+    /// After it: what was made, and what is not known any more.
+    pub fn after_once(&mut self, seat: usize, before: &[MessageId]) {
+        if !self.plan.has_dedup() {
             return;
-        };
-        let (life_number, wipes) = (life.number, life.wipes);
-        let is_made = |id: &MessageId| {
-            let seen = life.engine.glimpse(*id);
-            !before.contains(id) && seen.is_some_and(|seen| seen.is_owned && seen.own.epoch == 0)
-        };
-        let candidates = self
-            .once
-            .candidates(seat, self.seats[seat].wall_ms(self.now));
-        let made: Vec<MessageId> = candidates.into_iter().filter(is_made).collect();
-        for id in made {
-            self.judge_made(seat, id);
         }
         let Some(life) = self.life(seat) else {
             return;
         };
-        // What is older is looked for no more.
-        let oldest = self.now.saturating_sub(4 * self.once.window * MS);
-        let recent = self
-            .once
-            .all
-            .iter()
-            .filter(|(_, one)| one.made_at >= oldest);
-        let known: Vec<(MessageId, bool)> = recent
-            .map(|(id, _)| (*id, life.engine.recollects(*id).is_some()))
-            .collect();
-        for (id, is_known) in known {
-            let name = (seat, id);
-            let since = (life_number, wipes, self.now);
-            if !is_known {
-                self.once.known.remove(&name);
-                continue;
-            }
-            let known = self.once.known.entry(name).or_insert(since);
-            if (known.0, known.1) != (life_number, wipes) {
-                *known = since;
-            }
+        let is_made = |id: &MessageId| {
+            let seen = life.engine.glimpse(*id);
+            seen.is_some_and(|seen| seen.is_owned && seen.own.epoch == 0)
+        };
+        let made: Vec<MessageId> = before.iter().copied().filter(is_made).collect();
+        for id in made {
+            self.judge_made(seat, id);
+        }
+        self.forget_once(seat);
+    }
+
+    /// What a member knew when others began to look for it, and does not know any more.
+    fn forget_once(&mut self, seat: usize) {
+        let Some(life) = &self.seats[seat].life else {
+            return;
+        };
+        for look in self.once.looks.values_mut() {
+            look.known.retain(|(at, id), name| {
+                let knows = || life.engine.recollects(*id).is_some();
+                *at != seat || *name == (life.number, life.wipes) && knows()
+            });
         }
     }
 
@@ -437,11 +435,25 @@ impl World {
         let wall_ms = self.seats[seat].wall_ms(self.now);
         let mut keys = self.once.keys.iter().enumerate();
         let (key, dedup) = keys.find(|(_, dedup)| dedup.id(dedup.number(wall_ms)) == id)?;
+        let number = dedup.number(wall_ms);
+        let homes = self.homes_heard(seat, dedup.home());
+        let mut known = BTreeMap::new();
+        for at in homes.keys().copied() {
+            let Some(life) = self.life(at) else {
+                continue;
+            };
+            let ids = [number - 1, number, number + 1].map(|number| dedup.id(number));
+            let ids = ids
+                .into_iter()
+                .filter(|id| life.engine.recollects(*id).is_some());
+            known.extend(ids.map(|id| ((at, id), (life.number, life.wipes))));
+        }
         Some(Look {
             since: self.now,
             key,
-            number: dedup.number(wall_ms),
-            homes: self.homes_heard(seat, dedup.home()),
+            number,
+            homes,
+            known,
         })
     }
 
@@ -512,8 +524,7 @@ impl World {
         numbers.find_map(|one| {
             let id = dedup.id(one);
             let (until, _) = life.engine.recollects(id)?;
-            let (number_then, wipes, known) = self.once.known.get(&(at, id)).copied()?;
-            let is_it = (number_then, wipes) == (life.number, life.wipes) && known < look.since;
+            let is_it = look.known.get(&(at, id)) == Some(&(life.number, life.wipes));
             // Of the window before only while that one's own lasts; a clock that jumps may have shown otherwise.
             let lasts = one >= number || until > wall_ms && !self.plan.has(Class::Skew);
             (is_it && lasts).then_some(id)

@@ -331,7 +331,6 @@ impl World {
         };
         let is_as_told = match (self.told.all.get(&number), QUEUES.get(from)) {
             (None, _) => false,
-            (Some(one), _) if one.is_refused => false,
             (Some(one), Some(_)) => one.queue == from && headers.is_empty(),
             (Some(one), None) => {
                 self.sometimes.hit("oldest dropped");
@@ -339,7 +338,10 @@ impl World {
                 is_overflow && said("primer-queue") == QUEUES.get(one.queue).copied()
             }
         };
-        if !is_as_told {
+        if self.told.all.get(&number).is_some_and(|one| one.is_refused) {
+            let detail = format!("m{seat}: told {number} was refused, and came");
+            self.violation("aborted-delivered", detail);
+        } else if !is_as_told {
             let detail = format!(
                 "m{seat}: {:?} came from {from} with {headers:?}",
                 leased.body
