@@ -13,7 +13,7 @@ endif
 endif
 export CARGO_TARGET_DIR := $(abspath $(CARGO_TARGET_DIR))
 
-SEEDS ?= 2000
+SEEDS ?= 3000
 RUNS ?= 50
 SECS ?= 60
 SEED ?= 1

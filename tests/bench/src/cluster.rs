@@ -1,4 +1,4 @@
-//! Three members, each a process: copies before the receipt, in the clear, on one machine.
+//! Three members, each a process: copies before the receipt, on one machine, in the clear or with TLS.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
@@ -21,13 +21,18 @@ pub struct Cluster {
     round: std::cell::Cell<u32>,
 }
 
+/// What all members of a cluster begin with. With a secret they talk over TLS 1.3, else in the clear.
+fn options(secret: Option<&str>) -> Options {
+    let options = Options::new("bench").discover(Discover::None);
+    match secret {
+        Some(secret) => options.secret(secret),
+        None => options,
+    }
+}
+
 /// What the other processes run: a member that keeps copies until its standard input ends.
-pub fn member(seed: &str) -> Outcome<()> {
-    let member = Options::new("bench")
-        .discover(Discover::None)
-        .seed(seed)
-        .open_blocking()
-        .map_err(text)?;
+pub fn member(seed: &str, secret: Option<&str>) -> Outcome<()> {
+    let member = options(secret).seed(seed).open_blocking().map_err(text)?;
     println!("ready");
     let mut input = Vec::new();
     std::io::stdin()
@@ -38,10 +43,8 @@ pub fn member(seed: &str) -> Outcome<()> {
 
 impl Cluster {
     /// Starts the others and waits until all see this one.
-    pub fn start() -> Outcome<Self> {
-        let options = Options::new("bench")
-            .discover(Discover::None)
-            .on_short(OnShort::Fail);
+    pub fn start(secret: Option<&str>) -> Outcome<Self> {
+        let options = options(secret).on_short(OnShort::Fail);
         let member = options.open_blocking().map_err(text)?;
         let address = member.address().ok_or("no address")?;
         let mut cluster = Self {
@@ -55,6 +58,7 @@ impl Cluster {
             command
                 .arg("member")
                 .arg(&address)
+                .args(secret)
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped());
             let mut child = command.spawn().map_err(|error| error.to_string())?;

@@ -14,11 +14,14 @@ use primer_bench::{BODY, Effort, Outcome, faces, footprint, limits};
 
 const CHANNEL: &str = "limit: channel between two threads";
 const ROUND_TRIP: &str = "limit: loopback round trip";
+/// Of the cluster that talks over TLS.
+const SECRET: &str = "the secret of all members of the bench";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match arguments.as_slice() {
-        [word, seed] if word == "member" => cluster::member(seed),
+        [word, seed] if word == "member" => cluster::member(seed, None),
+        [word, seed, secret] if word == "member" => cluster::member(seed, Some(secret)),
         [word, count] if word == "footprint" => footprint::child(count),
         _ => bench(&arguments),
     };
@@ -40,10 +43,12 @@ fn bench(arguments: &[String]) -> Outcome<()> {
         Effort::FULL
     };
     let count = effort.messages;
-    let (local, cluster) = (Local::open()?, Cluster::start()?);
+    let (local, cluster) = (Local::open()?, Cluster::start(None)?);
+    let secured = Cluster::start(Some(SECRET))?;
     #[cfg(feature = "nats")]
     let peer = primer_bench::nats::Nats::start()?;
     let mut rows = rows(&local, &cluster, count);
+    rows.extend(secured_rows(&secured, count));
     #[cfg(feature = "nats")]
     if let Some(peer) = &peer {
         rows.extend(peer_rows(peer, count));
@@ -86,12 +91,17 @@ const PEERS: &[(&str, &str)] = &[
         "JetStream R3 memory, one at a time, p50",
     ),
     ("W=3 window 1000", "JetStream R3 memory, window 1000"),
+    ("W=3 window 1000, TLS", "JetStream R3 memory, window 1000"),
     (
         "W=3 window 1000, 1 KiB",
         "JetStream R3 memory, window 1000, 1 KiB",
     ),
     (
         "W=3 produce, consume and ack",
+        "JetStream R3 memory, produce, consume and ack",
+    ),
+    (
+        "W=3 produce, consume and ack, TLS",
         "JetStream R3 memory, produce, consume and ack",
     ),
     // It has nothing of the kind.
@@ -207,5 +217,24 @@ fn rows<'a>(local: &'a Local, cluster: &'a Cluster, count: usize) -> Vec<Row<'a>
         row("W=3 enqueue_many of 1000", "msg/s", CHANNEL, move || {
             cluster.many(some)
         }),
+    ]
+}
+
+/// The same between members that have a secret.
+fn secured_rows<'a>(cluster: &'a Cluster, count: usize) -> Vec<Row<'a>> {
+    let (slow, some) = (count / 40, count / 4);
+    vec![
+        row("W=2 one at a time, p50, TLS", "us", ROUND_TRIP, move || {
+            cluster.latency(2, slow)
+        }),
+        row("W=3 window 1000, TLS", "msg/s", CHANNEL, move || {
+            cluster.windowed(BODY, 1_000, some)
+        }),
+        row(
+            "W=3 produce, consume and ack, TLS",
+            "msg/s",
+            CHANNEL,
+            move || cluster.through(1_000, some),
+        ),
     ]
 }
