@@ -390,11 +390,15 @@ impl World {
         self.forget_once(seat);
     }
 
-    /// What a member knew when others began to look for it, and does not know any more.
+    /// What a member looks for no more, and what it knew when others began to look for it, and does not know any more.
     fn forget_once(&mut self, seat: usize) {
         let Some(life) = &self.seats[seat].life else {
             return;
         };
+        // Its look has ended: the next one is another, and asks whom it can ask then.
+        self.once
+            .looks
+            .retain(|(at, id), _| *at != seat || life.engine.is_putting_in(*id));
         for look in self.once.looks.values_mut() {
             look.known.retain(|(at, id), name| {
                 let knows = || life.engine.recollects(*id).is_some();

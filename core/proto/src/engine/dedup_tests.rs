@@ -6,7 +6,7 @@ use alloc::{format, vec};
 use super::test_ring::Ring;
 use super::*;
 use crate::base::limits;
-use crate::copies::Asked;
+use crate::copies::{Asked, Dedup, home_rank};
 
 const WINDOW: Millis = 60_000;
 
@@ -137,6 +137,8 @@ fn two_that_do_not_reach_each_other_make_one_message_where_a_third_reaches_both(
         let key = format!("k{key}");
         let tickets = [0, 1].map(|seat| ring.begin(seat, &format!("by {seat}"), once(&key)));
         ring.settle();
+        // Where both came to one member the later one waited for the other.
+        ring.pass(1);
         let receipts = tickets.map(|ticket| match ring.answers.remove(&ticket) {
             Some(Ok(Reply::Receipt(receipt))) => receipt,
             other => panic!("{other:?}"),
@@ -255,4 +257,144 @@ fn a_message_for_groups_is_one_in_each() {
         assert_eq!((again.id, again.is_duplicate), (first.id, true));
     }
     assert_eq!(ring.total("enqueued"), 1);
+}
+
+#[test]
+fn what_was_put_in_before_its_member_heard_of_a_group_goes_into_it_and_is_known_there() {
+    let mut ring = Ring::new(3);
+    (1..3).for_each(|other| ring.cut(0, other));
+    let queue = ring.engines[1].queue("jobs").unwrap();
+    let mail = InGroup {
+        name: "mail".into(),
+        takes_backlog: false,
+    };
+    assert!(
+        ring.ask(1, Command::CreateGroup(queue, mail.clone()))
+            .is_ok()
+    );
+    ring.pass(1_000);
+    let first = ring.accept_once(0, "x", once("k"));
+    (1..3).for_each(|other| ring.link(0, other));
+    (0..10).for_each(|_| ring.pass(500));
+    let queue = ring.engines[2].queue("jobs").unwrap();
+    let command = Command::Receive {
+        queue,
+        max: 10,
+        wait: 1_000,
+        lease: Some(60_000),
+        group: Some(mail),
+    };
+    let leased = match ring.ask(2, command) {
+        Ok(Reply::Deliveries(leased)) => leased,
+        other => panic!("{other:?}"),
+    };
+    let bodies: Vec<&[u8]> = leased.iter().map(|one| &one.body[..]).collect();
+    assert_eq!(bodies, [b"x"]);
+    for seat in 0..3 {
+        let again = ring.accept_once(seat, "y", once("k"));
+        assert_eq!((again.id, again.is_duplicate), (first.id, true));
+    }
+}
+
+#[test]
+fn who_waits_for_an_enqueue_with_the_same_key_gets_what_it_asks_for_itself() {
+    let mut ring = Ring::new(3);
+    let drops = EnqueueOptions {
+        if_no_group: IfNoGroup::Drop,
+        ..once("k")
+    };
+    let strict = EnqueueOptions {
+        copies: Some(4),
+        on_short: Some(OnShort::Fail),
+        ..once("l")
+    };
+    // Put in at one member at one time: the second finds the first under way, and then nothing of it.
+    for (first, key) in [(drops, "k"), (strict, "l")] {
+        let first = ring.begin(0, "no", first);
+        let second = ring.begin(0, "yes", once(key));
+        ring.settle();
+        ring.pass(1);
+        let first = ring.answers.remove(&first).expect("an answer");
+        let is_there = matches!(&first, Ok(Reply::Receipt(receipt)) if receipt.copies > 0);
+        assert!(!is_there, "{first:?}");
+        match ring.answers.remove(&second) {
+            Some(Ok(Reply::Receipt(receipt))) => {
+                assert!(!receipt.is_duplicate && receipt.copies >= 2, "{receipt:?}");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(&ring.lease(1, 60_000).body[..], b"yes");
+    }
+}
+
+#[test]
+fn where_none_of_its_home_has_room_a_key_is_refused_and_not_put_in_elsewhere() {
+    let mut ring = Ring::within(&[1; 5]);
+    let dedup = Dedup::new("jobs", "k", WINDOW);
+    let mut seats: Vec<usize> = (0..5).collect();
+    seats.sort_by_key(|seat| home_rank(dedup.home(), MemberId(*seat as u128 + 1)));
+    let homes = seats.split_off(2);
+    // With its key it just fits.
+    let large = "x".repeat(limits::BODY_BYTES_MAX - 1);
+    for seat in &homes {
+        ring.fill(*seat, 1);
+    }
+    ring.tell_levels();
+    for seat in 0..5 {
+        let answer = ring.put_once(seat, &large, once("k"));
+        assert_eq!(answer.unwrap_err().number(), 203, "at {seat}");
+    }
+    // Whichever of the home has room is the one that takes it.
+    ring.ack_one(homes[1]);
+    ring.tell_levels();
+    let first = ring.accept_once(seats[0], &large, once("k"));
+    assert!(!first.is_duplicate);
+    for seat in 0..5 {
+        let again = ring.accept_once(seat, &large, once("k"));
+        assert_eq!(
+            (again.id, again.is_duplicate),
+            (first.id, true),
+            "at {seat}"
+        );
+    }
+}
+
+#[test]
+fn a_home_that_had_no_room_gets_its_copies_later() {
+    let mut ring = Ring::within(&[0, 0, 1]);
+    ring.fill(2, 1);
+    ring.tell_levels();
+    let first = ring.accept_once(0, "x", once("k"));
+    assert_eq!(first.copies, 2);
+    // It comes back, full as it was, hears of the message, and cannot take a copy.
+    (0..2).for_each(|other| ring.cut(other, 2));
+    (0..2).for_each(|other| ring.link(other, 2));
+    ring.pass(5_000);
+    let holds = |ring: &Ring| ring.engines[2].holds(first.id);
+    assert!(!holds(&ring));
+    ring.ack_one(2);
+    ring.tell_levels();
+    ring.pass(5_000);
+    assert!(holds(&ring));
+}
+
+#[test]
+fn a_home_whose_lane_was_full_when_it_asked_gets_its_copies_later() {
+    let mut ring = Ring::new(3);
+    (0..2).for_each(|other| ring.cut(other, 2));
+    let firsts = (0..).map(|n| ring.accept_once(0, "x", once(&format!("k{n}"))));
+    let firsts: Vec<Receipt> = firsts.take(8).collect();
+    let is_its = |first: &&Receipt| ring.engines[0].glimpse(first.id).unwrap().is_owned;
+    let first = firsts.iter().find(is_its).unwrap();
+    (0..2).for_each(|other| ring.link(other, 2));
+    // It is told of the message, and when it says that it lacks it nothing more goes into its lane.
+    ring.give(0, Input::Wake);
+    let link = ring.links[&(0, 2)];
+    let pressure = |is_full| Input::Pressure { link, is_full };
+    ring.give(0, pressure(true));
+    ring.settle();
+    assert!(!ring.engines[2].holds(first.id));
+    ring.give(0, pressure(false));
+    ring.pass(1_000);
+    assert!(ring.engines[2].holds(first.id));
 }

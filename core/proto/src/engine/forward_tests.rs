@@ -3,77 +3,12 @@
 use alloc::vec::Vec;
 use alloc::{format, vec};
 
-use super::test_ring::Ring;
+use super::test_ring::{Ring, alone};
 use super::*;
 use crate::base::limits;
 use crate::copies::Asked;
 
-/// What a message of these tests with the largest body takes of a memory budget.
-const LARGE: u64 = limits::BODY_BYTES_MAX as u64 + limits::MESSAGE_OVERHEAD_BYTES;
-
 impl Ring {
-    /// Members with room for so many of the largest bodies; 0 for any number.
-    fn within(budgets: &[u64]) -> Self {
-        let mut ring = Self::apart(budgets.len());
-        for (seat, budget) in budgets.iter().enumerate() {
-            if *budget > 0 {
-                ring.engines[seat].config.memory_bytes_max = *budget * LARGE;
-                let config = ring.engines[seat].config.clone();
-                ring.engines[seat] = Engine::new(config, Now::default());
-            }
-        }
-        for a in 0..budgets.len() {
-            for b in a + 1..budgets.len() {
-                ring.link(a, b);
-            }
-        }
-        ring
-    }
-
-    /// Puts in so many of the largest bodies at once, each held by that member alone.
-    fn fill(&mut self, seat: usize, count: usize) {
-        let bodies = vec![vec![7; limits::BODY_BYTES_MAX]; count];
-        let ticket = self.put_all(seat, bodies, alone());
-        match self.answers.remove(&ticket) {
-            Some(Ok(Reply::Receipts(receipts))) => {
-                assert_eq!(receipts[0].id.origin.0, seat as u64 + 1);
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// Enough time for everyone to hear of everyone's memory.
-    fn tell_levels(&mut self) {
-        self.pass(1_000);
-        self.pass(1_000);
-    }
-
-    fn put_all(&mut self, seat: usize, bodies: Vec<Vec<u8>>, options: EnqueueOptions) -> Ticket {
-        let ticket = self.put_unheard(seat, bodies, options);
-        self.settle();
-        ticket
-    }
-
-    /// The same, and nobody hears of anything before somebody else is told something.
-    fn put_unheard(
-        &mut self,
-        seat: usize,
-        bodies: Vec<Vec<u8>>,
-        options: EnqueueOptions,
-    ) -> Ticket {
-        let queue = self.engines[seat].queue("jobs").unwrap();
-        let messages = bodies.into_iter().map(|body| NewMessage {
-            body: body.into(),
-            headers: None,
-        });
-        let command = Command::EnqueueMany {
-            queue,
-            messages: messages.collect(),
-            options,
-        };
-        self.tell(seat, command)
-    }
-
     /// A leave that cannot end: a consumer of the member has a message for long.
     fn begin_leave(&mut self, seat: usize) -> Leased {
         let alone = EnqueueOptions {
@@ -107,13 +42,6 @@ impl Ring {
 
     fn stat(&self, seat: usize, name: &str) -> u64 {
         self.engines[seat].stats()[name]
-    }
-}
-
-fn alone() -> EnqueueOptions {
-    EnqueueOptions {
-        copies: Some(1),
-        ..EnqueueOptions::default()
     }
 }
 
@@ -532,4 +460,67 @@ fn who_takes_fewer_copies_does_not_wait_for_a_member_that_refused_one() {
         assert_eq!((receipt.copies, receipt.wanted), (1, 3));
         ring.tell_levels();
     }
+}
+
+#[test]
+fn an_enqueue_that_comes_back_is_put_into_its_queue_though_nobody_had_that_at_hand() {
+    let mut ring = Ring::within(&[10, 10]);
+    ring.fill(0, 9);
+    ring.tell_levels();
+    let bodies = vec![vec![7; limits::BODY_BYTES_MAX]; 10];
+    // What the other one has room for is not what this one was told.
+    ring.put_unheard(1, bodies, alone());
+    let queue = ring.engines[0].queue("for a moment").unwrap();
+    let message = NewMessage {
+        body: "x".into(),
+        headers: None,
+    };
+    let command = Command::Enqueue {
+        queue,
+        message,
+        options: EnqueueOptions {
+            timeout: Some(2 * limits::SPARE_MS),
+            ..alone()
+        },
+    };
+    let ticket = ring.tell(0, command);
+    ring.engines[0].release(queue);
+    // Memory is short: queues that nobody uses are forgotten before the other one has answered.
+    ring.pass(limits::SPARE_MS);
+    let receipt = ring.receipt(ticket);
+    assert_eq!(receipt.id.origin.0, 1, "put in here");
+    let queue = ring.engines[0].queue("for a moment").unwrap();
+    let command = Command::Receive {
+        queue,
+        max: 1,
+        wait: 1_000,
+        lease: None,
+        group: None,
+    };
+    match ring.ask(0, command) {
+        Ok(Reply::Deliveries(leased)) => assert_eq!(leased[0].id, receipt.id),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_member_that_reads_no_parts_is_asked_for_one_frame_at_most() {
+    let mut ring = Ring::apart(2);
+    ring.engines[1].config.minor = 1;
+    ring.link(0, 1);
+    ring.begin_leave(0);
+    let bodies = vec![vec![7; limits::BODY_BYTES_MAX]; 3];
+    let ticket = ring.put_all(0, bodies, EnqueueOptions::default());
+    let error = ring.error(ticket);
+    assert_eq!(error.number(), 104);
+    let most = error
+        .context()
+        .iter()
+        .find(|(name, _)| *name == "bytes_max");
+    assert_eq!(
+        most.unwrap().1,
+        alloc::string::ToString::to_string(&limits::FRAME_BYTES_MAX)
+    );
+    let ticket = ring.put(0, "x", EnqueueOptions::default());
+    assert_eq!(ring.receipt(ticket).id.origin.0, 2);
 }

@@ -57,6 +57,12 @@ impl Engine {
         self.queues.recollects(id)
     }
 
+    /// True while an enqueue with a dedup key is under way that would make this message.
+    #[must_use]
+    pub fn is_putting_in(&self, id: MessageId) -> bool {
+        self.queues.is_putting_in(id)
+    }
+
     /// The link over which a member can be asked what it knows of dedup keys.
     #[must_use]
     pub fn hears(&self, member: MemberId) -> Option<LinkId> {

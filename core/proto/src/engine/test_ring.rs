@@ -10,6 +10,9 @@ use crate::base::{ClusterId, limits};
 use crate::copies::Asked;
 use crate::queue::{Browsed, Message as Queue};
 
+/// What a message of these tests with the largest body takes of a memory budget.
+const LARGE: u64 = limits::BODY_BYTES_MAX as u64 + limits::MESSAGE_OVERHEAD_BYTES;
+
 /// Members 1 and up, all linked to each other.
 pub(super) struct Ring {
     pub(super) engines: Vec<Engine>,
@@ -263,5 +266,81 @@ impl Ring {
             options,
         };
         self.tell(seat, command)
+    }
+}
+
+impl Ring {
+    /// Members with room for so many of the largest bodies; 0 for any number.
+    pub(super) fn within(budgets: &[u64]) -> Self {
+        let mut ring = Self::apart(budgets.len());
+        for (seat, budget) in budgets.iter().enumerate() {
+            if *budget > 0 {
+                ring.engines[seat].config.memory_bytes_max = *budget * LARGE;
+                let config = ring.engines[seat].config.clone();
+                ring.engines[seat] = Engine::new(config, Now::default());
+            }
+        }
+        for a in 0..budgets.len() {
+            for b in a + 1..budgets.len() {
+                ring.link(a, b);
+            }
+        }
+        ring
+    }
+
+    /// Puts in so many of the largest bodies at once, each held by that member alone.
+    pub(super) fn fill(&mut self, seat: usize, count: usize) {
+        let bodies = vec![vec![7; limits::BODY_BYTES_MAX]; count];
+        let ticket = self.put_all(seat, bodies, alone());
+        match self.answers.remove(&ticket) {
+            Some(Ok(Reply::Receipts(receipts))) => {
+                assert_eq!(receipts[0].id.origin.0, seat as u64 + 1);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Enough time for everyone to hear of everyone's memory.
+    pub(super) fn tell_levels(&mut self) {
+        self.pass(1_000);
+        self.pass(1_000);
+    }
+
+    pub(super) fn put_all(
+        &mut self,
+        seat: usize,
+        bodies: Vec<Vec<u8>>,
+        options: EnqueueOptions,
+    ) -> Ticket {
+        let ticket = self.put_unheard(seat, bodies, options);
+        self.settle();
+        ticket
+    }
+
+    /// The same, and nobody hears of anything before somebody else is told something.
+    pub(super) fn put_unheard(
+        &mut self,
+        seat: usize,
+        bodies: Vec<Vec<u8>>,
+        options: EnqueueOptions,
+    ) -> Ticket {
+        let queue = self.engines[seat].queue("jobs").unwrap();
+        let messages = bodies.into_iter().map(|body| NewMessage {
+            body: body.into(),
+            headers: None,
+        });
+        let command = Command::EnqueueMany {
+            queue,
+            messages: messages.collect(),
+            options,
+        };
+        self.tell(seat, command)
+    }
+}
+
+pub(super) fn alone() -> EnqueueOptions {
+    EnqueueOptions {
+        copies: Some(1),
+        ..EnqueueOptions::default()
     }
 }

@@ -30,6 +30,8 @@ pub(super) enum Alarm {
     Forward(u64),
     /// Who may know a dedup key did not answer.
     Dedup(u64),
+    /// Enqueues waited for one with the same dedup key, which has ended.
+    Later,
     /// The next step of telling a member what is known of the dedup keys that it is the home of.
     Home(MemberId),
     /// A nack, release or extend was not answered.
@@ -101,6 +103,7 @@ impl Queues {
             Alarm::Demand(number) => self.demand_is_late(now, number),
             Alarm::Forward(number) => self.forward_is_late(number),
             Alarm::Dedup(number) => self.dedup_is_late(number),
+            Alarm::Later => self.take_later(now),
             Alarm::Home(member) => self.home_step(now, member),
             Alarm::Settle(number) => self.settle_is_late(number),
             Alarm::Session(session) => self.session_is_due(now, session),

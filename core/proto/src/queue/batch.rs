@@ -317,8 +317,9 @@ impl Queues {
             + 1;
         match open.on_short {
             OnShort::Degrade => self.lower(now, batch, can_come as u16),
-            OnShort::Fail => self.abort(now, batch),
-            OnShort::Wait => {}
+            // A hedge may have asked more than are needed.
+            OnShort::Fail if can_come < usize::from(open.needed) => self.abort(now, batch),
+            OnShort::Fail | OnShort::Wait => {}
         }
     }
 

@@ -13,7 +13,10 @@ use alloc::vec::Vec;
 use super::batch::Caller;
 use super::canary::QueueCanary;
 use super::delivery::{EnqueueOptions, IfNoGroup, NewMessage, OnShort};
+use super::later::Later;
+use super::memory::REFUSING;
 use super::message::Message;
+use super::peers::Peer;
 use super::recall::{Recall, Recalled, Recollection};
 use super::slot::Slot;
 use super::{Alarm, Queues, limits};
@@ -35,8 +38,9 @@ pub(super) struct Asker {
 /// An enqueue whose message is looked for, or on its way.
 #[derive(Debug)]
 pub(super) struct Open {
-    /// The first is whose message it is; the others came meanwhile, with the same key.
-    pub(super) askers: Vec<Asker>,
+    pub(super) asker: Asker,
+    /// Those that came meanwhile with the same key.
+    pub(super) later: Vec<Later>,
     pub(super) queue: QueueKey,
     pub(super) home: u64,
     pub(super) ids: [MessageId; 3],
@@ -58,10 +62,15 @@ pub(super) struct Open {
 /// All of them at this member.
 #[derive(Debug, Default)]
 pub(super) struct Dedups {
-    open: BTreeMap<u64, Open>,
+    pub(super) open: BTreeMap<u64, Open>,
     /// By the message of the present window.
     by_id: BTreeMap<MessageId, u64>,
-    bytes: usize,
+    /// Whose turn has come.
+    pub(super) next: Vec<Later>,
+    /// All that wait for another one's end.
+    pub(super) later: usize,
+    /// Of the messages of all of these.
+    pub(super) bytes: usize,
     /// There was a message with a dedup key here, or what is left of one.
     pub(super) is_used: bool,
     made: u64,
@@ -78,7 +87,7 @@ impl Dedups {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.open.len()
+        self.open.len() + self.later
     }
 
     /// The enqueue under way whose message is one of these.
@@ -97,10 +106,7 @@ impl Dedups {
 
     pub(super) fn close(&mut self, number: u64) -> Option<Open> {
         let open = self.open.remove(&number)?;
-        // Of two whose windows touch the later one may stand there.
-        if let Some(id) = open.ids.get(PRESENT)
-            && self.by_id.get(id) == Some(&number)
-        {
+        if let Some(id) = open.ids.get(PRESENT) {
             self.by_id.remove(id);
         }
         self.bytes = self.bytes.saturating_sub(open.bytes);
@@ -160,6 +166,7 @@ impl Queues {
         }
         let bytes = self.check_all(&messages)? as usize;
         self.check_groups(queue, options.if_no_group)?;
+        self.check_paused(queue)?;
         self.fill_in(queue, &mut options);
         let dated = match options.dated.take() {
             Some(dated) => Some(dated),
@@ -176,24 +183,35 @@ impl Queues {
             wanted,
             on_short: options.on_short.unwrap_or(self.settings.on_short),
         };
+        let timeout = options.timeout.unwrap_or(self.settings.enqueue_timeout);
+        let ends = now.mono + timeout;
         let ids = dedup.around(now.wall_ms);
-        if let Some(open) = self.dedups.of(&ids) {
-            return self.join(open, asker);
+        if let Some(number) = self.dedups.of(&ids) {
+            options.dated = dated;
+            let later = Later {
+                caller,
+                queue,
+                message,
+                options,
+                bytes,
+                ends,
+            };
+            return self.wait_for(number, later);
         }
         options.dated = Some(alloc::sync::Arc::new(Terms {
             dedup_until: now.wall_ms.saturating_add(terms.dedup_window),
             ..terms
         }));
-        let timeout = options.timeout.unwrap_or(self.settings.enqueue_timeout);
         let open = Open {
-            askers: Vec::from([asker]),
+            asker,
+            later: Vec::new(),
             queue,
             home: dedup.home(),
             ids,
             bytes,
             message: Some(message),
             options,
-            ends: now.mono + timeout,
+            ends,
             asked: BTreeSet::new(),
             known: [None; 3],
             waiting: BTreeMap::new(),
@@ -202,15 +220,12 @@ impl Queues {
         self.look_for(now, open)
     }
 
-    /// The same key was put in just now: this one waits for what becomes of that. Errors: 203.
-    fn join(&mut self, number: u64, asker: Asker) -> Result<()> {
-        let Some(open) = self.dedups.open.get_mut(&number) else {
-            return Err(ErrorKind::Internal.into());
-        };
-        if open.askers.len() >= limits::DEDUP_OPEN_MAX {
+    /// Errors: 203.
+    pub(super) fn check_room(&self, bytes: usize) -> Result<()> {
+        let all = self.dedups.bytes.saturating_add(bytes);
+        if self.dedups.len() >= limits::DEDUP_OPEN_MAX || all > limits::FORWARD_BYTES_MAX {
             return Err(self.too_many());
         }
-        open.askers.push(asker);
         Ok(())
     }
 
@@ -228,10 +243,7 @@ impl Queues {
             self.decide(now, number);
             return Ok(());
         }
-        let all = self.dedups.bytes.saturating_add(open.bytes);
-        if self.dedups.len() >= limits::DEDUP_OPEN_MAX || all > limits::FORWARD_BYTES_MAX {
-            return Err(self.too_many());
-        }
+        self.check_room(open.bytes)?;
         let asked: Vec<MemberId> = open.asked.iter().copied().collect();
         let number = self.add_open(now, open);
         for member in asked {
@@ -361,6 +373,12 @@ impl Queues {
         Some((known.until, known.is_over))
     }
 
+    /// True while an enqueue is under way that would make this message.
+    #[must_use]
+    pub fn is_putting_in(&self, id: MessageId) -> bool {
+        self.dedups.by_id.contains_key(&id)
+    }
+
     fn ask_for(&mut self, member: MemberId, number: u64) {
         if let Some(open) = self.dedups.open.get(&number) {
             let recall = Recall::new(number, &self.name(open.queue), &open.ids);
@@ -486,11 +504,12 @@ impl Queues {
     pub(super) fn give_up_dedups(&mut self) {
         let open = self.dedups.open.iter().filter(|(_, open)| !open.is_laid);
         let numbers: Vec<u64> = open.map(|(number, _)| *number).collect();
+        let error = Error::new(ErrorKind::Unreachable)
+            .because("this member left its cluster before it was put in");
         for number in numbers {
-            let error = Error::new(ErrorKind::Unreachable)
-                .because("this member left its cluster before it was put in");
             self.once_failed(number, &error);
         }
+        self.fail_later(&error);
     }
 
     /// Errors: 102.
@@ -501,8 +520,9 @@ impl Queues {
         Ok(())
     }
 
-    /// Where an enqueue with a dedup key goes: the first of the key's home that can be reached and stays, or
-    /// this member where that is nobody.
+    /// Where an enqueue with a dedup key goes: the first of the key's home that can be reached and has room, or
+    /// this member where that is nobody. None where all that can be reached had none: who is not of the home
+    /// would make another message than the next one.
     pub(super) fn dedup_way(
         &self,
         queue: QueueKey,
@@ -512,16 +532,20 @@ impl Queues {
     ) -> Option<MemberId> {
         let dedup = Dedup::new(&self.base_name(queue), key, window);
         if self.planted.is(QueueCanary::DedupByLiveMembers) {
-            return self.home(queue, key, tried);
+            return self.home(queue, (key, true), tried);
         }
-        let mut homes = self.homes(dedup.home()).into_iter();
-        let first = homes.find(|member| {
-            let peer = self.peers.get(member);
-            let is_open = peer.is_some_and(super::Peer::is_open);
-            (*member == self.me.member || is_open) && !tried.contains(member)
+        let mut homes = self.homes(dedup.home());
+        homes.retain(|member| {
+            let is_open = self.peers.get(member).is_some_and(Peer::is_open);
+            *member == self.me.member || is_open
         });
-        match first {
-            Some(first) => Some(first),
+        let mut untried = homes.iter().filter(|member| !tried.contains(member));
+        let first = untried
+            .clone()
+            .find(|member| self.level_of(**member) < REFUSING);
+        match first.or_else(|| untried.next()) {
+            Some(first) => Some(*first),
+            None if !homes.is_empty() => None,
             None if self.is_leaving() => {
                 let mut peers = self.peers.iter();
                 let able = peers.find(|(member, peer)| {

@@ -9,19 +9,19 @@
 //! tried again here (302).
 
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::batch::Caller;
 use super::canary::QueueCanary;
 use super::dedup::{check_single, key_of};
-use super::delivery::{EnqueueOptions, NewMessage, Receipt};
+use super::delivery::{EnqueueOptions, NewMessage};
 use super::enqueue::check_count;
-use super::message::{Header, Message};
+use super::message::Message;
 use super::parts::Parts;
-use super::stead::{EnqueueFor, EnqueuePart, Taken};
+use super::stead::{EnqueueFor, Taken};
+use super::taker::Heard;
 use super::{Alarm, Queues, limits};
-use crate::base::{BootId, Error, ErrorKind, Instant, MemberId, Millis, Now, QueueKey, Result, id};
+use crate::base::{BootId, Error, ErrorKind, Instant, MemberId, Millis, Now, QueueKey, Result};
 use crate::copies::{Asked, Terms};
 
 /// Of the time that a caller waits the taker has all but this part: its answer has a way to go.
@@ -82,29 +82,6 @@ struct Forward {
     queue: QueueKey,
 }
 
-/// Which enqueues were taken for one member, in this life of the link to it.
-#[derive(Debug, Default)]
-struct Heard {
-    numbers: BTreeSet<u64>,
-    /// All up to this one may have been.
-    floor: u64,
-}
-
-impl Heard {
-    /// Notes a number; false for one that was noted, or is too old to tell: a frame may come twice.
-    fn is_first(&mut self, number: u64) -> bool {
-        if number <= self.floor || !self.numbers.insert(number) {
-            return false;
-        }
-        if self.numbers.len() > limits::TAKEN_MAX
-            && let Some(lowest) = self.numbers.pop_first()
-        {
-            self.floor = lowest;
-        }
-        true
-    }
-}
-
 /// What other members take for this one, and this one for others.
 #[derive(Debug, Default)]
 pub(super) struct Forwards {
@@ -115,8 +92,8 @@ pub(super) struct Forwards {
     /// Numbers begin behind this one, another in each life of the process: whoever took something for the
     /// former life may answer the present one.
     first_number: u64,
-    heard: BTreeMap<MemberId, Heard>,
-    parts: Parts,
+    pub(super) heard: BTreeMap<MemberId, Heard>,
+    pub(super) parts: Parts,
 }
 
 impl Forward {
@@ -200,7 +177,7 @@ impl Queues {
     }
 
     /// Puts messages in here.
-    fn enqueue_taken(
+    pub(super) fn enqueue_taken(
         &mut self,
         now: Now,
         caller: Caller,
@@ -219,7 +196,7 @@ impl Queues {
     fn way(&self, queue: QueueKey, route: Route<'_>, tried: &BTreeSet<MemberId>) -> Way {
         let to = match (route.key, route.dedup) {
             // Its line is at one member, whoever remembers its dedup key.
-            (Some(key), _) => self.home(queue, key, tried),
+            (Some(key), dedup) => self.home(queue, (key, dedup.is_some()), tried),
             (None, Some((dedup, window))) => self.dedup_way(queue, dedup, window, tried),
             (None, None) if self.is_leaving() => self.better_home(tried),
             (None, None) => self.better_home(tried).or(Some(self.me.member)),
@@ -264,6 +241,8 @@ impl Queues {
             messages: messages.map(|one| (one.body, one.headers)).collect(),
         };
         self.check_forward(to, asked.weight())?;
+        // Its key stands for this queue until the taker has answered.
+        self.hold_queue(queue);
         self.counters.enqueues_forwarded += asked.messages.len() as u64;
         let number = self.forwards.next_number();
         let ends = now.mono + timeout;
@@ -288,13 +267,14 @@ impl Queues {
 
     /// Errors: 104, 203.
     fn check_forward(&self, to: MemberId, bytes: usize) -> Result<()> {
-        if bytes > limits::FORWARD_BYTES_MAX {
+        let most = self.largest_for(to);
+        if bytes > most {
             return Err(Error::new(ErrorKind::TooLarge)
                 .because(
                     "another member has to take the batch, and it is too large for the way there",
                 )
                 .with("bytes", bytes)
-                .with("bytes_max", limits::FORWARD_BYTES_MAX));
+                .with("bytes_max", most));
         }
         if self.peers.get(&to).is_some_and(|peer| peer.is_full) {
             return Err(Error::new(ErrorKind::Overloaded)
@@ -311,6 +291,16 @@ impl Queues {
                 .with("bytes_max", limits::FORWARD_BYTES_MAX));
         }
         Ok(())
+    }
+
+    /// The bytes that a member can be asked to take at once.
+    fn largest_for(&self, to: MemberId) -> usize {
+        // Parts came with the version that brought dedup keys.
+        let reads_parts = self.peers.get(&to).is_some_and(|peer| !peer.lacks_dedup);
+        match reads_parts {
+            true => limits::FORWARD_BYTES_MAX,
+            false => limits::FRAME_BYTES_MAX,
+        }
     }
 
     fn ask_taker(&mut self, now: Now, mut forward: Forward) {
@@ -343,102 +333,6 @@ impl Queues {
         {
             self.send(second, Message::EnqueueFor(forward.asked.clone()));
         }
-    }
-
-    /// A member asks this one to accept messages in its stead.
-    pub(super) fn on_enqueue_for(&mut self, now: Now, from: MemberId, asked: EnqueueFor) {
-        let number = asked.number;
-        let heard = self.forwards.heard.entry(from).or_default();
-        if heard.is_first(number) {
-            self.take_for(now, from, asked);
-        }
-    }
-
-    /// A member asks for one part of what is to be accepted in its stead: with the last one all is there.
-    pub(super) fn on_enqueue_part(&mut self, now: Now, from: MemberId, part: EnqueuePart) {
-        let number = part.asked.number;
-        let heard = self.forwards.heard.entry(from).or_default();
-        if heard.is_first(number) {
-            self.forwards.parts.open(from, number);
-        }
-        match self.forwards.parts.add(from, part) {
-            Ok(Some(asked)) => self.take_for(now, from, asked),
-            Ok(None) => {}
-            Err(error) => self.refuse_for(from, number, &error),
-        }
-    }
-
-    fn take_for(&mut self, now: Now, from: MemberId, asked: EnqueueFor) {
-        let number = asked.number;
-        if self.is_leaving() {
-            // Never onward: who asked knows whom else to ask.
-            let taken = Taken {
-                number,
-                is_leaving: true,
-                ..Taken::default()
-            };
-            return self.send(from, Message::Taken(taken));
-        }
-        let name = id::check_name("queue", &asked.queue, limits::NAME_BYTES_MAX);
-        let queue = match name.and_then(|()| self.queue(&asked.queue)) {
-            Ok(queue) => queue,
-            Err(error) => return self.refuse_for(from, number, &error),
-        };
-        self.accept(now, Caller::For(from, number), queue, asked);
-    }
-
-    /// Accepts what was to go to another member, or comes from one.
-    fn accept(&mut self, now: Now, caller: Caller, queue: QueueKey, asked: EnqueueFor) {
-        let terms = asked.terms.as_ref();
-        let is_at_most_once = terms.is_some_and(|terms| terms.is_at_most_once);
-        let options = EnqueueOptions {
-            copies: asked.copies,
-            on_short: asked.on_short,
-            timeout: Some(asked.wait_ms),
-            terms: Asked {
-                is_at_most_once,
-                ..Asked::default()
-            },
-            dated: Some(asked.terms.unwrap_or_default()),
-            if_no_group: asked.if_no_group,
-        };
-        let messages = asked.messages.into_iter();
-        let messages = messages.map(|(body, headers)| NewMessage { body, headers });
-        self.enqueue_taken(now, caller, queue, messages.collect(), options);
-    }
-
-    /// What was taken for a member is not accepted.
-    pub(super) fn refuse_for(&mut self, member: MemberId, number: u64, error: &Error) {
-        let context = error.context().iter().map(|(name, value)| Header {
-            name: name.to_string(),
-            value: value.clone(),
-        });
-        let taken = Taken {
-            number,
-            code: error.number().into(),
-            reason: error.reason().into(),
-            context: context.collect(),
-            ..Taken::default()
-        };
-        self.send(member, Message::Taken(taken));
-    }
-
-    /// What was taken for a member is accepted.
-    pub(super) fn took_for(&mut self, member: MemberId, number: u64, receipts: &[Receipt]) {
-        self.counters.enqueues_taken += receipts.len() as u64;
-        let first = receipts.first();
-        let id = first.map(|first| first.id).unwrap_or_default();
-        let copies = receipts.iter().map(|receipt| receipt.copies.into());
-        let taken = Taken {
-            number,
-            origin: id.origin.0,
-            first: id.sequence,
-            wanted: first.map_or(0, |first| first.wanted.into()),
-            copies: copies.collect(),
-            is_duplicate: first.is_some_and(|first| first.is_duplicate),
-            ..Taken::default()
-        };
-        self.send(member, Message::Taken(taken));
     }
 
     /// A member says what became of an enqueue of this one's.
@@ -477,29 +371,52 @@ impl Queues {
         let Some(mut forward) = self.forwards.close(number) else {
             return;
         };
+        self.alarms.clear(&Alarm::Forward(number));
         forward.tried.insert(forward.to);
-        let terms = forward.asked.terms.as_deref();
-        let route = terms.map(Route::of).unwrap_or_default();
-        match self.way(forward.queue, route, &forward.tried) {
+        let queue = forward.queue;
+        match self.next_way(&mut forward) {
             Way::To(next) => {
+                // The former number may be too old for the next one to tell from one that it has heard.
+                let number = self.forwards.next_number();
+                self.alarms.set(Alarm::Forward(number), forward.ends);
+                forward.asked.number = number;
                 forward.to = next;
                 self.ask_taker(now, forward);
             }
             Way::Here => {
-                self.alarms.clear(&Alarm::Forward(number));
                 forward.asked.wait_ms = forward.ends.since(now.mono).max(1);
-                self.accept(now, forward.caller, forward.queue, forward.asked);
+                self.accept(now, forward.caller, queue, forward.asked);
+                self.release_queue(queue);
             }
             Way::Nowhere => {
-                self.alarms.clear(&Alarm::Forward(number));
+                self.release_queue(queue);
                 self.fail(forward.caller, error);
+            }
+        }
+    }
+
+    /// Where an enqueue goes that one member has not taken.
+    fn next_way(&self, forward: &mut Forward) -> Way {
+        let bytes = forward.asked.weight();
+        loop {
+            let terms = forward.asked.terms.as_deref();
+            let route = terms.map(Route::of).unwrap_or_default();
+            let is_free = route.is_free();
+            match self.way(forward.queue, route, &forward.tried) {
+                Way::To(next) if bytes > self.largest_for(next) && is_free => {
+                    forward.tried.insert(next);
+                }
+                Way::To(next) if bytes > self.largest_for(next) => return Way::Nowhere,
+                way => return way,
             }
         }
     }
 
     fn close_forward(&mut self, number: u64) -> Option<Forward> {
         self.alarms.clear(&Alarm::Forward(number));
-        self.forwards.close(number)
+        let forward = self.forwards.close(number)?;
+        self.release_queue(forward.queue);
+        Some(forward)
     }
 
     /// It was sent, and what became of it is not known.
@@ -571,16 +488,5 @@ mod tests {
         let [former, present] = lives;
         assert_eq!(former[1], former[0] + 1);
         assert!(!former.iter().any(|number| present.contains(number)));
-    }
-
-    #[test]
-    fn a_number_is_taken_once_and_none_that_is_too_old_to_tell() {
-        let mut heard = Heard::default();
-        assert!(heard.is_first(2) && heard.is_first(1));
-        assert!(!heard.is_first(2) && !heard.is_first(1));
-        let most = limits::TAKEN_MAX as u64;
-        (3..=most + 5).for_each(|number| assert!(heard.is_first(number)));
-        assert_eq!(heard.numbers.len(), limits::TAKEN_MAX);
-        assert!(!heard.is_first(4) && !heard.is_first(most));
     }
 }

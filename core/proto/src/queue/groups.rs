@@ -362,7 +362,10 @@ impl Queues {
         }
         let (base, source) = (self.base_of(slot.queue), self.source_of(slot.id));
         // What was accepted in an earlier life went to the groups of then, which are forgotten.
-        let is_accepted_here = source.origin == self.settings.boot && slot.stamp >= self.began;
+        // The id of a message with a dedup key says nothing of who accepted it.
+        let is_minted_here = source.origin == self.settings.boot
+            || slot.has_dedup() && source == slot.id && slot.own.epoch == 0;
+        let is_accepted_here = is_minted_here && slot.stamp >= self.began;
         let mut keys = SmallVec::new();
         let mut moves = false;
         for (key, fill) in &self.groups.fills {

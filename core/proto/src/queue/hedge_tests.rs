@@ -9,7 +9,7 @@ use super::super::test_room::{ANN, BOB, Room, holder};
 use super::*;
 use crate::base::{Ticket, limits};
 use crate::copies::{Repl, ReplOk};
-use crate::queue::{EnqueueOptions, NewMessage, Receipt, Reply};
+use crate::queue::{EnqueueOptions, NewMessage, OnShort, Receipt, Reply};
 use crate::wire::Ids;
 
 const CYD: u64 = 4;
@@ -25,10 +25,13 @@ fn room() -> Room {
 impl Room {
     /// Puts one in; whom its copies went to.
     fn put_in(&mut self, copies: u16) -> (Ticket, Vec<Repl>) {
-        let options = EnqueueOptions {
+        self.put_in_with(EnqueueOptions {
             copies: Some(copies),
             ..EnqueueOptions::default()
-        };
+        })
+    }
+
+    fn put_in_with(&mut self, options: EnqueueOptions) -> (Ticket, Vec<Repl>) {
         let (now, queue) = (self.now(), self.queue);
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
@@ -117,6 +120,34 @@ fn copies_that_are_late_go_to_one_more_member_that_knows_of_the_first() {
     let slot = room.queues.slot(receipt.id).unwrap();
     assert_eq!(slot.confirmed, 0b111);
     assert_eq!(room.queues.counters.hedges, 1);
+}
+
+#[test]
+fn what_can_have_its_copies_through_a_hedge_is_not_given_up_when_the_first_is_lost() {
+    let mut room = Room::new();
+    room.pass(20);
+    room.sent.clear();
+    let (ticket, first) = room.put_in_with(EnqueueOptions {
+        copies: Some(2),
+        on_short: Some(OnShort::Fail),
+        ..EnqueueOptions::default()
+    });
+    let slow = first[0].section.holders[1].store.0;
+    room.live(100);
+    let (other, second) = room.copies().remove(0);
+    room.lose(slow);
+    assert!(room.answers.is_empty(), "{:?}", room.answers);
+    room.confirm(other, &second);
+    assert_eq!(room.receipt_of(ticket).unwrap().copies, 2);
+    // Where nobody can give the last one it is decided at once.
+    let (ticket, _) = room.put_in_with(EnqueueOptions {
+        copies: Some(2),
+        on_short: Some(OnShort::Fail),
+        ..EnqueueOptions::default()
+    });
+    room.lose(other);
+    let answer = room.answers.remove(&ticket).unwrap();
+    assert_eq!(answer.unwrap_err().number(), 301);
 }
 
 #[test]

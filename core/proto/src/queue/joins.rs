@@ -25,6 +25,8 @@ use crate::wire::Ids;
 
 /// Pause between two looks for messages that end here as soon as their groups have enough copies.
 const AGAIN_MS: Millis = 500;
+/// The longest pause where none of them may end.
+const PATIENT_MS: Millis = 10_000;
 
 /// A message that goes into groups.
 #[derive(Debug)]
@@ -49,7 +51,11 @@ pub(super) struct Joins {
     open: BTreeMap<u32, (usize, u64)>,
     /// Messages that are kept from consumers and end when their groups have them.
     parting: BTreeSet<MessageId>,
+    /// Where the look for those that may end stands, how many there were when it began, and how long after it
+    /// the next one begins: longer where nothing ended.
     cursor: Option<MessageId>,
+    began_with: usize,
+    pause: Millis,
 }
 
 impl Joins {
@@ -352,7 +358,9 @@ impl Queues {
         living.count()
     }
 
-    fn plan_partings(&mut self, now: Now) {
+    /// Something came, or may have as many copies in its groups as it needs.
+    pub(super) fn plan_partings(&mut self, now: Now) {
+        self.groups.joins.pause = AGAIN_MS;
         if !self.groups.joins.parting.is_empty() {
             self.alarms.set_earlier(Alarm::Joins, now.mono + AGAIN_MS);
         }
@@ -360,7 +368,10 @@ impl Queues {
 
     /// One bounded step through what ends as soon as its groups have enough copies.
     pub(super) fn partings_step(&mut self, now: Now) {
-        let joins = &self.groups.joins;
+        let joins = &mut self.groups.joins;
+        if joins.cursor.is_none() {
+            joins.began_with = joins.parting.len();
+        }
         let from = joins.cursor.map_or(Bound::Unbounded, Bound::Excluded);
         let step = joins.parting.range((from, Bound::Unbounded));
         let step: Vec<MessageId> = step.take(limits::STEP_MESSAGES_MAX).copied().collect();
@@ -371,8 +382,17 @@ impl Queues {
         if step.len() == limits::STEP_MESSAGES_MAX {
             return self.alarms.set_earlier(Alarm::Joins, now.mono);
         }
-        self.groups.joins.cursor = None;
-        self.plan_partings(now);
+        let joins = &mut self.groups.joins;
+        joins.cursor = None;
+        // A store may be away for long: then all of them stay as they are.
+        joins.pause = match joins.parting.len() < joins.began_with {
+            true => AGAIN_MS,
+            false => (joins.pause * 2).clamp(AGAIN_MS, PATIENT_MS),
+        };
+        if !joins.parting.is_empty() {
+            let next = now.mono + joins.pause;
+            self.alarms.set_earlier(Alarm::Joins, next);
+        }
     }
 }
 

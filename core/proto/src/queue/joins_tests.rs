@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::PATIENT_MS;
 use crate::base::{Birth, BootId, MessageId, Stamp, StoreId, Ticket};
 use crate::copies::{Fan, ReplOk};
 use crate::queue::Group;
@@ -121,7 +122,7 @@ fn what_has_fewer_copies_in_the_group_is_given_there_and_ends_later() {
     room.link(BOB, BOB);
     room.pass(room.now + 5_000);
     room.confirm_id(BOB, in_group(id));
-    room.pass(room.now + 1_000);
+    room.pass(room.now + PATIENT_MS);
     assert!(!room.holds(id));
     assert!(room.told_end(id) >= 2);
 }

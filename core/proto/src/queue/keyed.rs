@@ -6,6 +6,7 @@ use alloc::string::String;
 
 use super::canary::QueueCanary;
 use super::lines::{Lines, Spot};
+use super::peers::Peer;
 use super::slot::{Place, Slot};
 use super::{Alarm, Queues};
 use crate::base::{MemberId, Now, QueueKey};
@@ -17,12 +18,14 @@ impl Queues {
     pub(super) fn home(
         &self,
         queue: QueueKey,
-        key: &str,
+        (key, has_dedup): (&str, bool),
         tried: &BTreeSet<MemberId>,
     ) -> Option<MemberId> {
         let name = self.base_name(queue);
         let peers = self.peers.iter();
-        let able = peers.filter(|(_, peer)| peer.is_open() && peer.takes_enqueues);
+        // Of a version without dedup keys one would make another message of each try.
+        let knows = |peer: &Peer| peer.takes_enqueues && !(has_dedup && peer.lacks_dedup);
+        let able = peers.filter(|(_, peer)| peer.is_open() && knows(peer));
         let able = able.map(|(member, _)| *member);
         let own = (!self.is_leaving()).then_some(self.me.member);
         let able = able.chain(own).filter(|member| !tried.contains(member));
@@ -31,7 +34,7 @@ impl Queues {
 
     /// Its store, where it takes copies.
     pub(super) fn home_store(&self, queue: QueueKey, key: &str) -> Option<Holder> {
-        let member = self.home(queue, key, &BTreeSet::new())?;
+        let member = self.home(queue, (key, false), &BTreeSet::new())?;
         let store = self.store_of(member);
         let home = Holder { member, store };
         self.takes_copies(home).then_some(home)

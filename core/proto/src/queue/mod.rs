@@ -2,8 +2,8 @@
 //! delivery, acks that only grow.
 //!
 //! The room's own door is [`Queues`]; its methods stand in one file a concern: `enqueue` and `batch`
-//! (admission, copies), `hedge` (copies that are late), `forward`, `stead` and `parts` (what another member is to take),
-//! `dedup`, `once`, `recall` and `remembered` (equal keys are one message), `keep` (copies of others), `give` (leases),
+//! (admission, copies), `hedge` (copies that are late), `forward`, `taker`, `stead` and `parts` (what another member is to take),
+//! `dedup`, `later`, `once`, `recall` and `remembered` (equal keys are one message), `keep` (copies of others), `give` (leases),
 //! `fetch` (demands between members), `session` (subscriptions),
 //! `kept` (their leases, extended), `hint` (what holders know of leases),
 //! `life` (this store under another name),
@@ -50,6 +50,7 @@ mod joins;
 mod keep;
 mod kept;
 mod keyed;
+mod later;
 mod length;
 mod letters;
 mod life;
@@ -78,6 +79,7 @@ mod slot;
 mod span;
 mod stead;
 mod takeover;
+mod taker;
 mod terms;
 #[cfg(test)]
 mod test_room;

@@ -19,11 +19,8 @@ use crate::copies::Holder;
 impl Queues {
     /// It was accepted before: all who wait hear so.
     pub(super) fn known_already(&mut self, number: u64, id: MessageId, known: &Recollection) {
-        let Some(open) = self.close_dedup(number) else {
-            return;
-        };
-        for asker in &open.askers {
-            self.say_known(*asker, id, known);
+        if let Some(open) = self.close_dedup(number) {
+            self.say_known(open.asker, id, known);
         }
     }
 
@@ -46,16 +43,19 @@ impl Queues {
             return self.fail(caller, error);
         }
         self.counters.dedup_duplicates += 1;
-        let receipt = self.receipt(id, copies, wanted);
         let receipt = Receipt {
+            id,
+            copies,
+            durable_copies: 0,
+            wanted,
             is_duplicate: true,
-            ..receipt
         };
         self.give_receipts(caller, Vec::from([receipt]));
     }
 
     fn close_dedup(&mut self, number: u64) -> Option<Open> {
-        let open = self.dedups.close(number)?;
+        let mut open = self.dedups.close(number)?;
+        self.call_later(&mut open);
         self.alarms.clear(&Alarm::Dedup(number));
         for (member, recall) in &open.waiting {
             self.answer_recall(*member, recall);
@@ -92,7 +92,7 @@ impl Queues {
             branch.fan.source = id.origin;
             branch.origin = branch.fan.origin();
         }
-        let bytes = self.check(&message)?;
+        let bytes = self.check(&message)?.saturating_add(options.cost());
         let bytes = bytes.saturating_mul(branches.len().max(1) as u64);
         self.check_length(queue, core::slice::from_ref(&message))?;
         let mut admitted = self.admit(now, queue, bytes, 1, options)?;
@@ -151,31 +151,12 @@ impl Queues {
             && open.options.if_no_group != IfNoGroup::Drop
             && !self.has_groups(open.queue)
             && self.slot(receipt.id).is_none_or(is_others);
-        let mut is_duplicate = is_merged;
-        let is_dropped = receipt.wanted == 0;
-        for asker in &open.askers {
-            if is_dropped {
-                // Nobody wanted it: there is no message, of whichever enqueue.
-                self.give_receipts(asker.caller, receipts.to_vec());
-                continue;
-            }
-            let receipt = Receipt {
-                is_duplicate,
-                wanted: asker.wanted,
-                ..*receipt
-            };
-            self.counters.dedup_duplicates += u64::from(is_duplicate);
-            is_duplicate = true;
-            if receipt.copies < asker.wanted && asker.on_short != OnShort::Degrade {
-                let known = Recollection {
-                    copies: receipt.copies.into(),
-                    ..Recollection::default()
-                };
-                self.say_known(*asker, receipt.id, &known);
-            } else {
-                self.give_receipts(asker.caller, Vec::from([receipt]));
-            }
-        }
+        let receipt = Receipt {
+            is_duplicate: is_merged,
+            ..*receipt
+        };
+        self.counters.dedup_duplicates += u64::from(is_merged);
+        self.give_receipts(open.asker.caller, Vec::from([receipt]));
     }
 
     pub(super) fn has_groups(&self, queue: QueueKey) -> bool {
@@ -186,9 +167,7 @@ impl Queues {
     /// It is not accepted, or in doubt.
     pub(super) fn once_failed(&mut self, number: u64, error: &Error) {
         if let Some(open) = self.close_dedup(number) {
-            for asker in &open.askers {
-                self.fail(asker.caller, error.clone());
-            }
+            self.fail(open.asker.caller, error.clone());
         }
     }
 

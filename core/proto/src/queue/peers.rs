@@ -67,7 +67,7 @@ impl Peer {
         self.store == store || self.kept.contains(&store)
     }
 
-    fn takes_copies(&self) -> bool {
+    pub(super) fn takes_copies(&self) -> bool {
         self.is_open() && !self.is_full && self.level < REFUSING
     }
 
@@ -165,6 +165,7 @@ impl Queues {
         }
         self.spare(member);
         self.free_hinted(now, member);
+        self.plan_partings(now);
         if !self.is_announcing {
             self.is_announcing = true;
             for queue in 0..self.shelves.len() {
@@ -228,7 +229,6 @@ impl Queues {
             return;
         };
         peer.is_linked = false;
-        peer.home.doubt(now.mono);
         let holder = Holder {
             member,
             store: peer.store,
@@ -242,6 +242,7 @@ impl Queues {
     /// A member's link is gone and another takes its place at once: what was under way on it has to
     /// be said again, and no other member is asked instead.
     pub fn peer_relinking(&mut self, now: Now, member: MemberId) {
+        self.doubt_home(now, member);
         self.alarms.clear(&Alarm::Resync(member));
         self.drop_demands_to(now, member);
         self.drop_settles_to(member);

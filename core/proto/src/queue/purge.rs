@@ -24,6 +24,9 @@ impl Queues {
     /// What is set aside and was purged is over: by the time when its host wants it back, this member may
     /// have left, and have forgotten the purge with everything else that it was told.
     pub(super) fn drop_purged_aside(&mut self) {
+        if self.aside.is_empty() {
+            return;
+        }
         let before = self.aside_bytes();
         let book = &self.book;
         self.aside

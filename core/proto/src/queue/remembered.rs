@@ -19,6 +19,10 @@ use crate::wire::Ids;
 
 /// Between two frames of what is remembered, so that a member that comes back is not flooded.
 const TELL_MS: Millis = 20;
+/// Where its lane is full or its memory short it hears of what it would want a copy of later.
+const WAIT_MS: Millis = 1_000;
+/// Messages in one step of what it hears of: it asks for those that it lacks.
+const CLAIMS_MAX: usize = 256;
 /// A link may have lost what was said so long before its end was seen: it is said again.
 const LOST_MS: Millis = 60_000;
 
@@ -100,8 +104,10 @@ impl Remembered {
 pub(super) struct Telling {
     /// The next place of what lives here; none when all of it was told.
     lives: Option<u32>,
-    /// The next of what is finished.
-    fates: MessageId,
+    /// It is to hear all of that once more: it lacked some when it could not be sent any.
+    again: bool,
+    /// The next of what is finished; none when all of it was told.
+    fates: Option<MessageId>,
     /// Since when that is which it is to hear.
     since: Instant,
     /// It has not been told all of that.
@@ -117,7 +123,7 @@ impl Telling {
         self.since = open.map_or(since, |open| open.min(since));
         self.is_open = true;
         self.lives = Some(0);
-        self.fates = MessageId::default();
+        self.fates = Some(MessageId::default());
     }
 
     /// It is not heard any more.
@@ -215,6 +221,10 @@ impl Queues {
     pub(super) fn tell_all_homes(&mut self, now: Now) {
         let linked = self.peers.iter().filter(|(_, peer)| peer.is_linked);
         let linked: Vec<MemberId> = linked.map(|(member, _)| *member).collect();
+        // The others hear it when they are back.
+        for peer in self.peers.values_mut() {
+            peer.is_other |= !peer.is_linked;
+        }
         for member in linked {
             self.tell_home(now, member, Instant(0));
         }
@@ -245,7 +255,7 @@ impl Queues {
         }
     }
 
-    /// One bounded step through what lives here, and then through what is remembered.
+    /// One bounded step through what lives here, and one through what is remembered.
     pub(super) fn home_step(&mut self, now: Now, member: MemberId) {
         let Some(peer) = self.peers.get(&member) else {
             return;
@@ -253,45 +263,56 @@ impl Queues {
         if !peer.is_linked || peer.lacks_dedup {
             return;
         }
-        let is_through = match peer.home.lives {
-            Some(from) => self.tell_lives(member, from),
-            None => true,
+        let (fates, takes_copies) = (peer.home.fates, peer.takes_copies());
+        let is_once_more = peer.home.lives.is_none() && peer.home.again;
+        let lives = match peer.home.lives.or(is_once_more.then_some(0)) {
+            Some(from) if takes_copies => self.tell_lives(member, from),
+            other => other,
         };
-        if !is_through || self.tell_fates(member) {
-            self.alarms.set(Alarm::Home(member), now.mono + TELL_MS);
+        let fates = fates.and_then(|from| self.tell_fates(member, from));
+        let Some(peer) = self.peers.get_mut(&member) else {
+            return;
+        };
+        let home = &mut peer.home;
+        (home.lives, home.fates) = (lives, fates);
+        home.again &= !is_once_more;
+        home.is_open = lives.is_some() || fates.is_some();
+        let waits = fates.is_none() && (lives.is_none() || !takes_copies);
+        if home.is_open || home.again {
+            let pause = if waits { WAIT_MS } else { TELL_MS };
+            self.alarms.set(Alarm::Home(member), now.mono + pause);
         }
     }
 
-    /// The home hears what lives here: it may have another owner of it, or nothing. True: that was all.
-    fn tell_lives(&mut self, member: MemberId, from: u32) -> bool {
+    /// The home hears what lives here from that place on: it may have another owner of it, or nothing. Answers
+    /// where it goes on; none: that was all.
+    fn tell_lives(&mut self, member: MemberId, from: u32) -> Option<u32> {
         let end = self.slab.end();
-        let end = end.min(from.saturating_add(limits::STEP_MESSAGES_MAX as u32));
+        let most = end.min(from.saturating_add(limits::STEP_MESSAGES_MAX as u32));
+        let mut next = from;
+        let mut told = 0;
         let mut claims = Vec::new();
-        for index in from..end {
-            let Some(slot) = self.slab.get(index).filter(|slot| slot.has_dedup()) else {
+        while next < most && told < CLAIMS_MAX {
+            let slot = self.slab.get(next).filter(|slot| slot.has_dedup());
+            next += 1;
+            let Some(slot) = slot else {
                 continue;
             };
             let is_owned = slot.own.store == self.me.store && is_given_out(slot);
             if is_owned && self.is_at_home(slot, member) {
                 add_claim(&mut claims, slot.id, slot.own, &slot.holders);
+                told += 1;
             }
         }
         for claim in claims {
             self.send(member, Message::Claim(claim));
         }
-        let is_over = end >= self.slab.end();
-        if let Some(peer) = self.peers.get_mut(&member) {
-            peer.home.lives = (!is_over).then_some(end);
-        }
-        is_over
+        (next < end).then_some(next)
     }
 
-    /// The home hears what is finished. True: more comes.
-    fn tell_fates(&mut self, member: MemberId) -> bool {
-        let Some(peer) = self.peers.get(&member) else {
-            return false;
-        };
-        let (since, from) = (peer.home.since, peer.home.fates);
+    /// The home hears what is finished, from that message on. Answers where it goes on; none: that was all.
+    fn tell_fates(&mut self, member: MemberId, from: MessageId) -> Option<MessageId> {
+        let since = self.peers.get(&member)?.home.since;
         let records = self.remembered.records.range(from..);
         let mut all = Vec::new();
         let (mut next, mut ranked) = (None, 0);
@@ -318,11 +339,7 @@ impl Queues {
         if !all.is_empty() {
             self.send(member, Message::Remember(Remember { all }));
         }
-        if let Some(peer) = self.peers.get_mut(&member) {
-            peer.home.fates = next.unwrap_or_default();
-            peer.home.is_open = next.is_some();
-        }
-        next.is_some()
+        next
     }
 
     /// A member says what it has finished.
@@ -355,36 +372,50 @@ impl Queues {
         self.bury(now, span, &holders, Ending::Acked, true);
     }
 
-    /// A home has none of these, though it is to: it gets copies.
-    pub(super) fn bring_home(&mut self, to: MemberId, ids: &Ids) {
+    /// A home has none of these, though it is to: it gets copies, or hears of them again.
+    pub(super) fn bring_home(&mut self, now: Now, to: MemberId, ids: &Ids) {
+        if !self.dedups.is_used {
+            return;
+        }
         let holder = Holder {
             member: to,
             store: self.store_of(to),
         };
-        if !self.dedups.is_used || !self.takes_copies(holder) {
+        let lacking = ids.iter().filter_map(|id| self.index.get(id));
+        let lacking: Vec<u32> = lacking
+            .filter(|index| {
+                let slot = self.slab.get(*index).filter(|slot| slot.has_dedup());
+                let slot = slot.filter(|slot| slot.own.store == self.me.store);
+                slot.is_some_and(|slot| is_given_out(slot) && self.is_at_home(slot, to))
+            })
+            .collect();
+        if lacking.is_empty() {
             return;
         }
-        let mut lacking = Vec::new();
-        for id in ids.iter() {
-            let Some(index) = self.index.get(id) else {
+        if !self.takes_copies(holder) {
+            return self.tell_lives_again(now, to);
+        }
+        let mut brought = Vec::with_capacity(lacking.len());
+        for index in lacking {
+            let Some(slot) = self.slab.get_mut(index) else {
                 continue;
             };
-            let slot = self.slab.get(index).filter(|slot| slot.has_dedup());
-            let Some(slot) = slot.filter(|slot| slot.own.store == self.me.store) else {
-                continue;
-            };
-            if !is_given_out(slot) || !self.is_at_home(slot, to) {
-                continue;
-            }
             let holders = crate::copies::with(&slot.holders, &[holder]);
-            let slot = self.slab.get_mut(index);
-            if let Some(slot) = slot.filter(|_| holders.contains(&holder)) {
+            if holders.contains(&holder) {
                 slot.holders = holders;
-                lacking.push(index);
+                brought.push(index);
             }
         }
-        self.counters.dedup_brought_home += lacking.len() as u64;
-        self.send_slots(&lacking, holder, None);
+        self.counters.dedup_brought_home += brought.len() as u64;
+        self.send_slots(&brought, holder, None);
+    }
+
+    fn tell_lives_again(&mut self, now: Now, member: MemberId) {
+        if let Some(peer) = self.peers.get_mut(&member) {
+            peer.home.again = true;
+            self.alarms
+                .set_earlier(Alarm::Home(member), now.mono + WAIT_MS);
+        }
     }
 
     /// A member said that `other` owns a copy held here. Of a dedup key there may be two owners that do not

@@ -214,7 +214,7 @@ impl Queues {
             }
         }
         self.take_over(now, &orphans);
-        self.bring_home(from, &no.ids);
+        self.bring_home(now, from, &no.ids);
         self.plan_repair(now.mono + STEP_MS);
     }
 }

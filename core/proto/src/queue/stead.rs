@@ -27,6 +27,8 @@ const NAMES: &[&str] = &[
     "bytes_used",
     "copies",
     "copies_max",
+    "enqueues",
+    "enqueues_max",
     "got",
     "group",
     "headers",
