@@ -264,7 +264,7 @@ export interface WorkerOptions extends Omit<SubscribeOptions, 'credit'> {
 }
 
 /** Defaults of a queue's calls. */
-export interface QueueOptions extends Omit<Terms, 'at'> {
+export interface QueueOptions extends Omit<Terms, 'at' | 'dedup' | 'dedupWindow'> {
   copies?: number
   onShort?: OnShort
   timeout?: Duration
