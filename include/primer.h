@@ -419,7 +419,9 @@ typedef struct primer_options_t {
      */
     int64_t takeover_after_ms;
     /**
-     * Budget for held messages, in bytes: 1 GiB. Beyond it enqueue answers PRIMER_E_OVERLOADED.
+     * Budget for held messages, in bytes: 1 GiB, or a quarter of what the control group allows if that is
+     * less. From 70 % of it on another member with room accepts what is new; an enqueue for which nobody has
+     * room answers PRIMER_E_OVERLOADED.
      */
     int64_t memory_bytes_max;
     /**
@@ -607,11 +609,12 @@ typedef struct primer_enqueue_options_t {
     const char *key;
     /**
      * Within dedup_window_ms messages of a queue with the same are one, and the receipt says so: UTF-8, 1 to 255
-     * bytes; NULL for none. One message a call. Copied.
+     * bytes; NULL for none. 101 for more than one message, for primer_queue_call, and with at_most_once. Copied.
      */
     const char *dedup;
     /**
-     * How long that is, in ms, from the first one on, a week at most: 300,000.
+     * How long that is, in ms, from the first one on, a week at most: 300,000. 101 without dedup. Another window
+     * is another key.
      */
     int64_t dedup_window_ms;
 } primer_enqueue_options_t;
@@ -1147,7 +1150,8 @@ typedef struct primer_entry_t {
 #define PRIMER_E_UNREACHABLE 202
 
 /**
- * This member's memory budget is used up.
+ * Too little room: this member's memory budget is used up and nobody took it instead, or the member that
+ * has to take it is full, or too much is under way. Nothing was stored.
  */
 #define PRIMER_E_OVERLOADED 203
 
@@ -1468,7 +1472,8 @@ void primer_queue_free(struct primer_queue_t *queue);
 /**
  * Puts a message into the queue: copies `body_len` bytes and waits until as many members as wanted
  * hold it. `options` and `receipt` may be NULL.
- * Errors: 101, 102 (if_no_group), 104, 201, 202, 203, 301, 501.
+ * Errors: 101, 102 (if_no_group), 104, 201, 202, 203, 204, 301, 302 (another member was to take it and did
+ * not answer: it may have happened), 501.
  */
 primer_code_t primer_queue_enqueue(const struct primer_queue_t *queue,
                                    const void *body,

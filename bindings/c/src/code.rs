@@ -35,7 +35,8 @@ pub const PRIMER_E_IDENTITY_CONFLICT: primer_code_t = 108;
 pub const PRIMER_E_FULL: primer_code_t = 201;
 /// Nobody who could serve this can be reached, and nothing was sent.
 pub const PRIMER_E_UNREACHABLE: primer_code_t = 202;
-/// This member's memory budget is used up.
+/// Too little room: this member's memory budget is used up and nobody took it instead, or the member that
+/// has to take it is full, or too much is under way. Nothing was stored.
 pub const PRIMER_E_OVERLOADED: primer_code_t = 203;
 /// The queue is paused.
 pub const PRIMER_E_PAUSED: primer_code_t = 204;

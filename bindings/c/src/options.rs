@@ -60,7 +60,9 @@ pub struct primer_options_t {
     pub lease_ms: i64,
     /// An owner unreachable for this long loses its messages to a holder of a copy: 10,000 ms.
     pub takeover_after_ms: i64,
-    /// Budget for held messages, in bytes: 1 GiB. Beyond it enqueue answers PRIMER_E_OVERLOADED.
+    /// Budget for held messages, in bytes: 1 GiB, or a quarter of what the control group allows if that is
+    /// less. From 70 % of it on another member with room accepts what is new; an enqueue for which nobody has
+    /// room answers PRIMER_E_OVERLOADED.
     pub memory_bytes_max: i64,
     /// Largest body, in bytes: 512 KiB. Beyond it enqueue answers PRIMER_E_TOO_LARGE.
     pub body_bytes_max: i64,
@@ -130,9 +132,10 @@ pub struct primer_enqueue_options_t {
     /// Messages of one key are given out in line, one at a time: UTF-8, 1 to 255 bytes; NULL for none. Copied.
     pub key: *const c_char,
     /// Within dedup_window_ms messages of a queue with the same are one, and the receipt says so: UTF-8, 1 to 255
-    /// bytes; NULL for none. One message a call. Copied.
+    /// bytes; NULL for none. 101 for more than one message, for primer_queue_call, and with at_most_once. Copied.
     pub dedup: *const c_char,
-    /// How long that is, in ms, from the first one on, a week at most: 300,000.
+    /// How long that is, in ms, from the first one on, a week at most: 300,000. 101 without dedup. Another window
+    /// is another key.
     pub dedup_window_ms: i64,
 }
 

@@ -70,7 +70,8 @@ pub unsafe extern "C" fn primer_queue_free(queue: *mut primer_queue_t) {
 
 /// Puts a message into the queue: copies `body_len` bytes and waits until as many members as wanted
 /// hold it. `options` and `receipt` may be NULL.
-/// Errors: 101, 102 (if_no_group), 104, 201, 202, 203, 301, 501.
+/// Errors: 101, 102 (if_no_group), 104, 201, 202, 203, 204, 301, 302 (another member was to take it and did
+/// not answer: it may have happened), 501.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn primer_queue_enqueue(
     queue: *const primer_queue_t,

@@ -25,11 +25,10 @@
 %% is killed meanwhile takes its demand back. All times are milliseconds.
 %%
 %% == Errors ==
-%% `{error, {Hundred, Kind, Info}}'. The hundred says what to do: `wrong_call' mend the call,
-%% `not_now' try again later (nothing happened), `in_doubt' retry if a duplicate is harmless,
-%% `too_late' let it go, `member_down' stop or open again. `Info' holds the stable `number', the
-%% `reason' and the values that matter, as binaries. A term that is no handle, or a body that is not
-%% iodata, is the exception `badarg', as everywhere in OTP.
+%% `{error, {Hundred, Kind, Info}}'. The hundred says what to do: `wrong_call' mend the call, `not_now' try again
+%% later (nothing happened), `in_doubt' retry with a `dedup', or if a duplicate is harmless, `too_late' let it go,
+%% `member_down' stop or open again. `Info' holds the stable `number', the `reason' and the values that matter, as
+%% binaries. A term that is no handle, or a body that is not iodata, is the exception `badarg', as everywhere in OTP.
 -module(primer).
 
 -export([
@@ -190,19 +189,21 @@ queue(Member, Name) ->
 
 %%% Queues %%%
 
-%% @doc Puts a message into the queue. Errors: 101, 104, 201, 202, 203, 301, 501.
+%% @doc Puts a message into the queue. Errors: 101, 102 (`if_no_group'), 104, 201, 202, 203, 204, 301, 302 (another
+%% member was to take it and did not answer: it may have happened), 501.
 -spec enqueue(queue(), iodata()) -> {ok, receipt()} | {error, error()}.
 enqueue(Queue, Body) when is_reference(Queue) ->
     answer(primer_nif:enqueue(Queue, body(Body)));
 enqueue(Name, Body) -> with(queue(Name), fun(Queue) -> enqueue(Queue, Body) end).
 
-%% @doc The same with options: `copies' wanted (this member's included), `on_short' (what to do with
-%% fewer: `degrade', `fail', `wait'), `timeout' (when that is decided), `headers'. It is given out in the
-%% order of its `priority', 0 (last) to 9 (first; 4), only after a `delay' or `at' a date (in ms since 1970),
-%% and not after its `ttl'; after `max_attempts' it is a dead letter, in the queue `<queue>.dead'. With
-%% `at_most_once' it is finished when it is given out: one copy, never repeated, lost with its member.
-%% `if_no_group' says what becomes of it where the queue has no group: `hold' (it waits there), `drop' (the
-%% receipt says 0 copies), `refuse' (102).
+%% @doc The same with options: `copies' wanted (this member's included), `on_short' (what to do with fewer:
+%% `degrade', `fail', `wait'), `timeout' (when that is decided), `headers'. It is given out in the order of its
+%% `priority', 0 (last) to 9 (first; 4), only after a `delay' or `at' a date (in ms since 1970), and not after its
+%% `ttl'; after `max_attempts' it is a dead letter, in the queue `<queue>.dead'. With `at_most_once' it is finished
+%% when it is given out: one copy, never repeated, lost with its member. `if_no_group' says what becomes of it where the
+%% queue has no group: `hold' (it waits there), `drop' (the receipt says 0 copies), `refuse' (102). Messages of one `key'
+%% are given out in line. Within `dedup_window' (300,000) those with the same `dedup' are one, and the receipt is
+%% `is_duplicate': one message a call, not in a `call', not with `at_most_once'.
 -spec enqueue(queue(), iodata(), enqueue_options()) -> {ok, receipt()} | {error, error()}.
 enqueue(Queue, Body, Options) when is_reference(Queue) ->
     with(primer_options:map(Options), fun(Map) -> answer(primer_nif:enqueue_with(Queue, body(Body), Map)) end);

@@ -128,8 +128,8 @@
 %% `cluster', `name', `listen' (an address or `none'), `seeds' (a list of addresses), `advertise', `zone',
 %% `discover' (`local', `none', `nodes', or a list such as `[none, nodes]'), `data_dir', `copies',
 %% `placement' (`sticky' or `shuffle_each'), `on_short' (`degrade', `fail' or `wait'), `enqueue_timeout_ms', `lease_ms', `max_attempts',
-%% `takeover_after_ms', `retire_after_ms', `memory_bytes_max', `body_bytes_max', `secret' (one, or a list of up to three),
-%% `tls_ca', `tls_cert', `tls_key' (paths of PEM files).
+%% `takeover_after_ms', `repair_after_ms', `retire_after_ms', `memory_bytes_max', `body_bytes_max', `secret' (one, or a list of
+%% up to three), `tls_ca', `tls_cert', `tls_key' (paths of PEM files).
 -type enqueue_options() :: options().
 %% `copies', `on_short', `timeout', `headers' (a map or pairs of binaries), `priority' (0 to 9), `delay', `at'
 %% (ms since 1970), `ttl', `max_attempts', `at_most_once' (`true'), `if_no_group' (`hold', `drop' or `refuse'), `key' (a binary),

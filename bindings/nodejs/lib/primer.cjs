@@ -12,6 +12,9 @@ const { explanationAt } = require('./explanation.cjs')
 const { Events, Topic, Watch, changesOf, entriesOf } = require('./news.cjs')
 const { attach, bytesNow, failure, found, handleOf, host, late, nothing, scratchDone, trayNow } = require('./host.cjs')
 
+/** What is of one message: as a queue's default it would make one of all that is put in. */
+const OF_ONE = ['dedup', 'dedupWindow']
+
 /** Only `start` may make a member. */
 const DOOR = Symbol('door')
 
@@ -91,9 +94,13 @@ class Primer {
 
   /** The queue of that name; it need not exist. `options` are the defaults of its calls. */
   queue(name, options) {
-    const handle = handleOf(native.queue(this.#handle, text(name, 'queue')))
-    const defaults = optionsOf(options)
-    return new Queue(this, name, handle, defaults && { ...defaults })
+    const given = optionsOf(options)
+    const defaults = given && { ...given }
+    for (const key of OF_ONE) {
+      const value = defaults?.[key] ?? undefined
+      if (value !== undefined) throw wrong('is of one message, not of a queue', { [key]: shown(value) })
+    }
+    return new Queue(this, name, handleOf(native.queue(this.#handle, text(name, 'queue'))), defaults)
   }
 
   /** Takes a member out of the set for good, by its id. What it holds is set aside there. */

@@ -59,7 +59,10 @@ export interface Options {
    * is in it again when it comes back. Default: 1 h.
    */
   retireAfter?: Duration
-  /** Budget for held messages; beyond it enqueue fails with 203. */
+  /**
+   * Budget for held messages. From 70 % of it on another member with room accepts what is new; an enqueue for which nobody
+   * has room fails with 203. Default: 1 GiB, or a quarter of what the control group allows if that is less.
+   */
   memoryBytesMax?: number
   /** Largest body; beyond it enqueue fails with 104. Default: 524,288. */
   bodyBytesMax?: number
@@ -94,9 +97,15 @@ export interface Terms {
   ifNoGroup?: IfNoGroup
   /** Messages of one key are given out in line, one at a time (`keyConcurrency`): 1 to 255 bytes of UTF-8. */
   key?: string
-  /** Within `dedupWindow` messages with the same are one, and the receipt says so: 1 to 255 bytes of UTF-8. */
+  /**
+   * Within `dedupWindow` messages with the same are one, and the receipt says so: 1 to 255 bytes of UTF-8. 101 for more
+   * than one message, for `call`, and with `atMostOnce`.
+   */
   dedup?: string
-  /** How long that is, from the first one on, a week at most. Default: 5 minutes. */
+  /**
+   * How long that is, from the first one on, a week at most. Default: 5 minutes. 101 without `dedup`. Another window is
+   * another key.
+   */
   dedupWindow?: Duration
 }
 
@@ -264,7 +273,7 @@ export interface WorkerOptions extends Omit<SubscribeOptions, 'credit'> {
 }
 
 /** Defaults of a queue's calls. */
-export interface QueueOptions extends Omit<Terms, 'at'> {
+export interface QueueOptions extends Omit<Terms, 'at' | 'dedup' | 'dedupWindow'> {
   copies?: number
   onShort?: OnShort
   timeout?: Duration

@@ -83,6 +83,11 @@ test('arguments of a queue that are wrong are 101 or 104, and the queue goes on'
   for (const name of [undefined, null, 7, {}, Symbol('x'), '', 'two\nlines', 'q'.repeat(256)]) {
     assert.throws(() => opened.queue(name), isWrong(101))
   }
+  for (const defaults of [7, 'text', { dedup: 'k' }, { dedup: '' }, { dedup: 7 }, { dedupWindow: '5m' }, { dedup: 'k', dedupWindow: 0 }]) {
+    assert.throws(() => opened.queue('jobs', defaults), isWrong(101))
+  }
+  assert.throws(() => opened.queue('jobs', { dedup: 'k' }), /one message.*dedup = "k"/)
+  opened.queue('jobs', { dedup: undefined, dedupWindow: null })
   const cyclic = {}
   cyclic.self = cyclic
   const bodies = [undefined, null, 7, 7n, true, Symbol('x'), () => 1, new Map(), new Set(), queue, new Date(NaN), cyclic, { n: 1n }]

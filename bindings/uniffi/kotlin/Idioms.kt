@@ -30,7 +30,7 @@ val PrimerException.reason: String
         is PrimerException.MemberDown -> this.reason
     }
 
-/** Opens a member with these options (surface.md), runs [block] with it and closes it after. */
+/** Opens a member with these options (tests/conformance/surface.toml), runs [block] with it and closes it after. */
 suspend fun <T> withPrimer(vararg options: Pair<String, String>, block: suspend (Primer) -> T): T {
     val member = Primer.open(options.toMap())
     try {

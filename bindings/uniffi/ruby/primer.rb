@@ -36,7 +36,7 @@ module Primer
   end
 
   # Opens a member. With a block: yields it, closes it after, and answers the block's value.
-  # Options are surface.md's by name; seeds and secret may be arrays.
+  # Options are those of tests/conformance/surface.toml by name; seeds and secret may be arrays.
   def self.open(**options)
     bring_wakes
     member = Primer.open(options.to_h { |key, value| [key.to_s, Array(value).join(",")] })
@@ -204,7 +204,9 @@ module Primer
     # 9 (first); delay_ms: or at: (a Time), before which it is not given out; ttl_ms:, after which it
     # is not; max_attempts:, then it is a dead letter in the queue "<queue>.dead"; at_most_once: true;
     # if_no_group: (:hold, :drop, :refuse), what becomes of it where the queue has no group; key:, those of one come in
-    # line; dedup:, within dedup_window_ms: (300,000) those with the same are one, and the receipt is_duplicate.
+    # line; dedup:, within dedup_window_ms: (300,000) those with the same are one, and the receipt is_duplicate. 101
+    # for a dedup: of more than one message, of a call, or with at_most_once:, and for a dedup_window_ms: without it;
+    # another window is another key.
     def enqueue(body, **options)
       native_enqueue(body, options.empty? ? nil : EnqueueOptions.from(**options))
     end

@@ -26,7 +26,8 @@ impl Queue {
     }
 
     /// Puts a message into the queue; the receipt says how many members hold it.
-    /// Errors: 101, 102, 104, 201, 202, 203, 301, 501.
+    /// Errors: 101, 102 (if_no_group), 104, 201, 202, 203, 204, 301, 302 (another member was to take it and did
+    /// not answer: it may have happened), 501.
     #[uniffi::method(default(options = None))]
     pub async fn enqueue(
         &self,

@@ -137,9 +137,11 @@ pub struct EnqueueOptions {
     #[uniffi(default = None)]
     pub key: Option<String>,
     /// Within `dedup_window_ms` messages with the same are one, and the receipt says so: 1 to 255 bytes.
+    /// 101 for more than one message, for `call`, and with `at_most_once`.
     #[uniffi(default = None)]
     pub dedup: Option<String>,
-    /// How long that is, from the first one on, a week at most; absent: 300,000.
+    /// How long that is, from the first one on, a week at most; absent: 300,000. 101 without `dedup`.
+    /// Another window is another key.
     #[uniffi(default = None)]
     pub dedup_window_ms: Option<u64>,
 }

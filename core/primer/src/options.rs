@@ -17,8 +17,8 @@ use crate::{Error, ErrorKind, IfNoGroup, OnShort, Placing, Primer, Result};
 
 pub(crate) use plan::Plan;
 
-/// How a member is opened. Defaults: surface.md. The default value is one member in memory without
-/// a socket.
+/// How a member is opened. Defaults: `tests/conformance/surface.toml`. The default value is one member in
+/// memory without a socket.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     cluster: Option<String>,
@@ -185,7 +185,8 @@ impl Options {
         self.retire_after = Some(time);
         self
     }
-    /// Budget for held messages.
+    /// Budget for held messages. From 70 % of it on another member with room accepts what is new; an enqueue
+    /// for which nobody has room answers 203.
     pub fn memory_bytes_max(mut self, bytes: u64) -> Self {
         self.memory_bytes_max = Some(bytes);
         self
@@ -386,9 +387,11 @@ pub struct EnqueueOptions {
     /// UTF-8; none.
     pub key: Option<String>,
     /// Within `dedup_window` messages with the same key of this kind are one, whichever members they are put
-    /// in at; the receipt says so. 1 to 255 bytes of UTF-8; none. One message a call, and not with `at_most_once`.
+    /// in at; the receipt says so. 1 to 255 bytes of UTF-8; none. 101 for more than one message, for `call`, and
+    /// with `at_most_once`.
     pub dedup: Option<String>,
-    /// How long that is, up to a week, from the first one on; five minutes.
+    /// How long that is, up to a week, from the first one on; five minutes. 101 without `dedup`. Another window
+    /// is another key.
     pub dedup_window: Option<Duration>,
     /// What becomes of it where the queue has no group; it waits there.
     pub if_no_group: IfNoGroup,

@@ -59,7 +59,8 @@ impl Queue {
     }
 
     /// Puts a message into the queue; set copies, headers and the rest on the answer, then await it,
-    /// or `.wait()`. Errors: 101, 104, 201, 202, 203, 301, 501.
+    /// or `.wait()`. Errors: 101, 102 (`if_no_group`), 104, 201, 202, 203, 204, 301, 302 (another member was
+    /// to take it and did not answer: it may have happened), 501.
     pub fn enqueue(&self, body: impl Into<Bytes>) -> Enqueue {
         Enqueue {
             queue: self.clone(),

@@ -18,6 +18,10 @@ export async function mistakes(): Promise<void> {
   await queue.enqueue('text', { at: 'tomorrow' })
   // @ts-expect-error: a date is one message's
   member.queue('jobs', { at: new Date() })
+  // @ts-expect-error: a dedup key is one message's
+  member.queue('jobs', { dedup: 'order-42' })
+  // @ts-expect-error: and so is its window
+  member.queue('jobs', { dedupWindow: '1h' })
   // @ts-expect-error: one of three words
   await queue.enqueue('text', { ifNoGroup: 'perhaps' })
   // @ts-expect-error: a group is a name

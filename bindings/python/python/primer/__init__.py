@@ -21,7 +21,7 @@ from ._delivery import Delivery
 from ._durations import Duration, When
 from ._errors import InDoubt, MemberDown, NotNow, PrimerError, Reject, TooLate, WrongCall
 from ._node import Primer, Queue, Subscription, open, start
-from ._options import Browse, Discover, IfNoGroup, OnShort, Options, Redrive, State, Terms
+from ._options import Browse, Discover, IfNoGroup, OnShort, Options, Placement, Redrive, State, Terms
 from ._primer import Receipt, __version__
 from ._readers import Events, Topic, Watch
 from ._settings import Direction, Overflow, Settings
@@ -74,6 +74,7 @@ __all__ = [
     "Options",
     "Overflow",
     "Page",
+    "Placement",
     "Primer",
     "PrimerError",
     "Queue",

@@ -290,7 +290,8 @@ class Queue:
         """Puts a message into the queue and waits for its copies. A large ``bytes`` is not copied.
 
         Beside these options it takes those of ``primer.Terms``: priority, delay, at, ttl, max_attempts, at_most_once, key,
-        dedup, dedup_window, if_no_group. Errors: 101, 102 with ``if_no_group="refuse"``, 104, 201, 202, 203, 301 with ``on_short="fail"``, 501.
+        dedup, dedup_window, if_no_group. Errors: 101, 102 with ``if_no_group="refuse"``, 104, 201, 202, 203, 204,
+        301 with ``on_short="fail"``, 302 (another member was to take it and did not answer: it may have happened), 501.
         """
         copies = self._copies if copies is None else copies
         on_short = self._on_short if on_short is None else on_short

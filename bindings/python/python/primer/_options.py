@@ -65,7 +65,10 @@ class Options(TypedDict, total=False):
     retire_after: Duration
     """A member without a name and a data directory, unreachable for this long, leaves the set of members."""
     memory_bytes_max: int
-    """Budget for held messages; 1 GiB."""
+    """Budget for held messages; 1 GiB, or a quarter of what the control group allows if that is less.
+
+    From 70 % of it on another member with room accepts what is new; an enqueue for which nobody has room answers 203.
+    """
     body_bytes_max: int
     """Largest body; 512 KiB."""
     secret: str | Iterable[str]
@@ -101,9 +104,15 @@ class Terms(TypedDict, total=False):
     key: str | None
     """Messages of one key are given out in line, one at a time (``key_concurrency``): 1 to 255 bytes of UTF-8."""
     dedup: str | None
-    """Within ``dedup_window`` messages with the same are one, and the receipt says so: 1 to 255 bytes of UTF-8."""
+    """Within ``dedup_window`` messages with the same are one, and the receipt says so: 1 to 255 bytes of UTF-8.
+
+    101 for more than one message, for ``call``, and with ``at_most_once``.
+    """
     dedup_window: Duration | None
-    """How long that is, from the first one on, a week at most; 5 minutes."""
+    """How long that is, from the first one on, a week at most; 5 minutes. 101 without ``dedup``.
+
+    Another window is another key.
+    """
 
 
 State: TypeAlias = Literal["ready", "delayed", "leased"]

@@ -309,7 +309,7 @@ class Queue:
     ) -> _primer.Receipt:
         """Puts a message into the queue; answers when its copies are there. Cancelled, it is in doubt.
 
-        The options are those of ``primer.Queue.enqueue``. Errors: 101, 102, 104, 201, 202, 203, 301, 501.
+        The options are those of ``primer.Queue.enqueue``. Errors: 101, 102, 104, 201, 202, 203, 204, 301, 302, 501.
         """
         bridge = self._loops.here()
         copies = self._copies if copies is None else copies

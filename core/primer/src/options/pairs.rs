@@ -9,7 +9,7 @@ use super::{Discover, Options};
 use crate::trust::Secret;
 use crate::{Error, ErrorKind, OnShort, Placing, Result};
 
-/// Every key, in the order of surface.md.
+/// Every key, in the order of `tests/conformance/surface.toml`.
 pub(super) const KEYS: &[&str] = &[
     "cluster",
     "name",
