@@ -68,7 +68,8 @@ kinds! {
     Full = 201,
     /// Nobody who could serve this can be reached, and nothing was sent.
     Unreachable = 202,
-    /// This member's memory budget is used up.
+    /// Too little room: of this member's memory budget, and of those that could take it instead; or too much is
+    /// under way. Nothing was stored.
     Overloaded = 203,
     /// The queue is paused.
     Paused = 204,

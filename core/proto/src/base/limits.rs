@@ -147,7 +147,7 @@ pub const BULK_BYTES_MAX: usize = 8 << 20;
 pub const CONTROL_BYTES_MAX: usize = 32 << 20;
 /// Body of one `broadcast`.
 pub const BROADCAST_BYTES_MAX: usize = 64 << 10;
-/// Events kept for a host that has not looked (surface.md).
+/// Events kept for a host that has not looked (tests/conformance/surface.toml).
 pub const EVENTS_MAX: usize = 1_024;
 /// Largest handshake frame; nothing bigger is read from a stranger.
 pub const HELLO_BYTES_MAX: usize = 4 << 10;
