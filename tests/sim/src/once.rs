@@ -61,6 +61,8 @@ type Homes = BTreeMap<usize, LinkId>;
 /// A member looks for a message.
 struct Look {
     since: Micros,
+    /// Its name at that member: another one is another look, also where it begins as the former ends.
+    recall: u64,
     key: usize,
     /// Of the window in which it began to look.
     number: u64,
@@ -417,8 +419,11 @@ impl World {
             origin: primer_proto::base::BootId(*origin),
             sequence: *sequence,
         };
-        if let Some(look) = self.look(seat, id) {
-            self.once.looks.entry((seat, id)).or_insert(look);
+        let known = self.once.looks.get(&(seat, id));
+        if known.is_none_or(|known| known.recall != recall.number)
+            && let Some(look) = self.look(seat, id, recall.number)
+        {
+            self.once.looks.insert((seat, id), look);
         }
     }
 
@@ -435,7 +440,7 @@ impl World {
     }
 
     /// A look for a message that begins now.
-    fn look(&self, seat: usize, id: MessageId) -> Option<Look> {
+    fn look(&self, seat: usize, id: MessageId, recall: u64) -> Option<Look> {
         let wall_ms = self.seats[seat].wall_ms(self.now);
         let mut keys = self.once.keys.iter().enumerate();
         let (key, dedup) = keys.find(|(_, dedup)| dedup.id(dedup.number(wall_ms)) == id)?;
@@ -454,6 +459,7 @@ impl World {
         }
         Some(Look {
             since: self.now,
+            recall,
             key,
             number,
             homes,
@@ -482,7 +488,7 @@ impl World {
     /// A member makes a message: nobody who knew better could be asked.
     fn judge_made(&mut self, seat: usize, id: MessageId) {
         let look = self.once.looks.remove(&(seat, id));
-        let Some(look) = look.or_else(|| self.look(seat, id)) else {
+        let Some(look) = look.or_else(|| self.look(seat, id, 0)) else {
             return;
         };
         // Which of two with one identity is meant, and what a member of an earlier version is the home of, is

@@ -247,7 +247,7 @@ impl World {
         self.ledger.values.insert(receipt.id, value);
         let is_over =
             self.ledger.acked.contains(&receipt.id) || self.has_lapsed(seat, receipt.id, value);
-        if !is_over {
+        if !is_over && !self.is_moving(receipt.id, value) {
             self.ledger.open.insert(receipt.id, value);
         }
         self.doom_if_destroyed(seat, receipt.id);

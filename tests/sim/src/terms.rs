@@ -42,6 +42,8 @@ pub(crate) struct TermsBook {
     lapsed: BTreeSet<MessageId>,
     /// What is given out at most once and is between two members: it may be lost there, and only there.
     moving: BTreeMap<MessageId, Value>,
+    /// Sent like that before there was a receipt.
+    moved_early: BTreeSet<MessageId>,
 }
 
 impl TermsBook {
@@ -56,6 +58,7 @@ impl TermsBook {
             places: BTreeMap::new(),
             lapsed: BTreeSet::new(),
             moving: BTreeMap::new(),
+            moved_early: BTreeSet::new(),
         }
     }
 
@@ -249,12 +252,27 @@ impl World {
     /// A copy of a message is sent. One that is given out at most once is sent by a member that leaves,
     /// which has none any more.
     pub fn note_moved(&mut self, id: MessageId) {
-        if self.plan.has_terms
-            && self.is_once(id)
+        if !self.plan.has_terms {
+            return;
+        }
+        if !self.ledger.values.contains_key(&id) {
+            self.terms.moved_early.insert(id);
+        } else if self.is_once(id)
             && let Some(value) = self.ledger.open.remove(&id)
         {
             self.terms.moving.insert(id, value);
         }
+    }
+
+    /// A receipt comes for what is on its way like that, and nowhere else.
+    pub fn is_moving(&mut self, id: MessageId, value: Value) -> bool {
+        let was_sent = self.terms.moved_early.remove(&id) && self.is_value_once(value);
+        let is_held = || self.living().any(|(_, life)| life.engine.holds(id));
+        let is_moving = was_sent && !is_held();
+        if is_moving {
+            self.terms.moving.insert(id, value);
+        }
+        is_moving
     }
 
     /// Those of a message's that are on their way to where it comes now.

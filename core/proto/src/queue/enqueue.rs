@@ -309,6 +309,8 @@ impl Queues {
         } else {
             Place::Ready
         };
+        // What gets no receipt either, a dead letter, would have its copies only by chance.
+        self.has_short |= usize::from(admitted.wanted) > admitted.holders.len();
         let index = self.lay(now, queue, what, admitted, (place, 0));
         if admitted.terms.is_some() {
             self.make_ready(now, index);

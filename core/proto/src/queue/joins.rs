@@ -335,9 +335,11 @@ impl Queues {
         // Where it is not, or not any more, it is over, or has gone where another sees to it.
         let mut copies = ids.filter_map(|id| self.slot(id));
         copies.all(|copy| {
-            let is_own = copy.own.store == self.me.store;
             let needed = stores.min(usize::from(copy.wanted)).max(1);
-            let known = if is_own { copy.confirmed } else { u128::MAX };
+            // Of what another has taken over: who has said so here, and that one. Others may lack it yet.
+            let mut holders = copy.holders.iter();
+            let owner = holders.position(|holder| holder.store == copy.own.store);
+            let known = copy.confirmed | owner.map_or(0, |place| 1 << place);
             copy.place != Place::Replicating && self.stores_not_lost(&copy.holders, known) >= needed
         })
     }

@@ -56,6 +56,8 @@ impl Queues {
             let rank = fan.map_or(own.rank, |_| rank(id, own.store));
             let own = Own { rank, ..own };
             if self.is_done(id) {
+                // Who finished it without a copy knows only now until when its dedup key holds.
+                self.note_end(now, queue, id, item.terms.as_deref());
                 self.tell_done(now, from, id, holders);
                 continue;
             }

@@ -12,7 +12,7 @@ use super::enqueue::Admitted;
 use super::recall::Recollection;
 use super::slot::{Place, Slot};
 use super::span::Span;
-use super::{Alarm, Queues};
+use super::{Alarm, Queues, limits};
 use crate::base::{Error, ErrorKind, MessageId, Now, QueueKey, Result};
 use crate::copies::Holder;
 
@@ -125,6 +125,8 @@ impl Queues {
             store: self.store_of(member),
         });
         let homes = homes.filter(|holder| self.takes_copies(*holder));
+        // More than three only as long as some of them are not in the set.
+        let homes = homes.take(2 * limits::DEDUP_HOMES);
         let mut holders: Vec<Holder> = core::iter::once(self.me).chain(homes).collect();
         let least = holders.len() as u16;
         for other in admitted.holders.iter() {

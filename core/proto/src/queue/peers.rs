@@ -18,6 +18,8 @@ pub struct Peer {
     pub(super) store: StoreId,
     pub(super) boot: BootId,
     pub(super) is_linked: bool,
+    /// It is in the member set, as this member has that; else it is linked only, or was.
+    pub(super) is_in_set: bool,
     /// Its bulk lane is full: others are chosen.
     pub(super) is_full: bool,
     /// It is silent: others are chosen.
@@ -84,6 +86,13 @@ impl Queues {
     /// `kept` are former lives whose surviving copies it serves: what it owned under those needs no
     /// other owner, while acks ask everyone about them.
     pub fn peer_known(&mut self, now: Now, member: MemberId, store: StoreId, kept: &[StoreId]) {
+        self.know_peer(now, member, store, kept);
+        if let Some(peer) = self.peers.get_mut(&member) {
+            peer.is_in_set = true;
+        }
+    }
+
+    fn know_peer(&mut self, now: Now, member: MemberId, store: StoreId, kept: &[StoreId]) {
         if member == self.me.member {
             return;
         }
@@ -149,7 +158,7 @@ impl Queues {
     ) {
         let known = self.peers.get(&member);
         let is_same = known.is_some_and(|peer| peer.boot == boot && peer.store == store);
-        self.peer_known(now, member, store, kept);
+        self.know_peer(now, member, store, kept);
         if let Some(peer) = self.peers.get_mut(&member) {
             peer.is_other |= !is_same;
             peer.lost_boot |= peer.boot != boot && peer.boot != BootId::default();

@@ -13,7 +13,7 @@ use super::recall::{Memento, Remember};
 use super::slot::{Place, Slot};
 use super::takeover::add_claim;
 use super::{Alarm, Queues, limits};
-use crate::base::{Instant, MemberId, MessageId, Millis, Now};
+use crate::base::{Instant, MemberId, MessageId, Millis, Now, QueueKey};
 use crate::copies::{Dedup, Holder, Own, Terms, home_rank};
 use crate::wire::Ids;
 
@@ -142,29 +142,41 @@ impl Terms {
 impl Queues {
     /// The members that remember a key: the first of the member set, in an order that all know of, whether
     /// they can be reached or not. Else each side of a split had a home of its own, and those that come
-    /// back would know nothing.
+    /// back would know nothing. Who is linked and not in the set (yet) is one beside them where it ranks as high,
+    /// and pushes none of them out: it may know nothing.
     pub(super) fn homes(&self, home: u64) -> Vec<MemberId> {
         let members = self.members_for_homes();
-        let mut all: Vec<(u64, MemberId)> = members
-            .map(|member| (home_rank(home, member), member))
+        let mut all: Vec<(u64, MemberId, bool)> = members
+            .map(|(member, is_in_set)| (home_rank(home, member), member, is_in_set))
             .collect();
         all.sort_unstable_by(|one, next| next.cmp(one));
-        all.truncate(limits::DEDUP_HOMES);
-        all.into_iter().map(|(_, member)| member).collect()
+        let mut of_set = 0;
+        all.retain(|(.., is_in_set)| {
+            let is_home = of_set < limits::DEDUP_HOMES;
+            of_set += usize::from(*is_in_set);
+            is_home
+        });
+        all.into_iter().map(|(_, member, _)| member).collect()
     }
 
     /// True for one of those.
     fn is_home(&self, home: u64, member: MemberId) -> bool {
         let rank = |member| (home_rank(home, member), member);
         let own = rank(member);
-        let above = self.members_for_homes().filter(|other| rank(*other) > own);
+        let members = self.members_for_homes();
+        let above = members.filter(|(other, is_in_set)| *is_in_set && rank(*other) > own);
         above.take(limits::DEDUP_HOMES).count() < limits::DEDUP_HOMES
     }
 
-    fn members_for_homes(&self) -> impl Iterator<Item = MemberId> + '_ {
-        let peers = self.peers.iter().filter(|(_, peer)| !peer.lacks_dedup);
-        let own = (!self.is_leaving()).then_some(self.me.member);
-        peers.map(|(member, _)| *member).chain(own)
+    /// Whose home it may be, and whether each is in the set.
+    fn members_for_homes(&self) -> impl Iterator<Item = (MemberId, bool)> + '_ {
+        let peers = self.peers.iter().filter(|(_, peer)| {
+            let is_there = peer.is_in_set || peer.is_linked;
+            is_there && !peer.lacks_dedup
+        });
+        let peers = peers.map(|(member, peer)| (*member, peer.is_in_set));
+        let own = (!self.is_leaving()).then_some((self.me.member, true));
+        peers.chain(own)
     }
 
     /// True for a message whose copies are to be at that member because of its key.
@@ -180,29 +192,35 @@ impl Queues {
     /// A message ends here, for good.
     pub(super) fn end_out(&mut self, now: Now, id: MessageId) -> Option<Slot> {
         let slot = self.take_out(now, id)?;
-        if slot.has_dedup() {
-            self.note_end(now, &slot);
-        }
+        self.note_end(now, slot.queue, slot.id, slot.terms.as_deref());
         Some(slot)
     }
 
-    fn note_end(&mut self, now: Now, slot: &Slot) {
-        let Some(terms) = slot.terms.as_ref() else {
+    /// A message of that queue, with those terms, is finished.
+    pub(super) fn note_end(
+        &mut self,
+        now: Now,
+        queue: QueueKey,
+        id: MessageId,
+        terms: Option<&Terms>,
+    ) {
+        let Some(terms) = terms.filter(|terms| !terms.dedup.is_empty()) else {
             return;
         };
-        let Some(dedup) = terms.dedup_of(&self.base_name(slot.queue)) else {
+        let Some(dedup) = terms.dedup_of(&self.base_name(queue)) else {
             return;
         };
         let accepted = terms.dedup_until.saturating_sub(terms.dedup_window);
-        let id = dedup.id(dedup.number(accepted));
+        let source = dedup.id(dedup.number(accepted));
         let record = Record {
             home: dedup.home(),
             until: terms.dedup_until,
             window: terms.dedup_window,
-            is_of_groups: id != slot.id,
+            is_of_groups: source != id,
             since: now.mono,
         };
-        self.remembered.insert(now.wall_ms, id, record);
+        self.dedups.is_used = true;
+        self.remembered.insert(now.wall_ms, source, record);
     }
 
     /// Sees to it that a member hears what it is the home of: what of that lives here, and what is finished
