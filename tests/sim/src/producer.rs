@@ -196,7 +196,10 @@ impl World {
                     self.sometimes.hit("refused for want of memory");
                 }
                 let may_be_short = number != 203 || is_way_full || !self.plan.budgets.is_empty();
-                if !matches!(number, 201..=203 | 301 | 302) || !may_be_short {
+                // Who is to take a large batch may be of a version that reads no parts.
+                let is_unread = number == 104 && self.plan.has_large && self.plan.has_older;
+                let is_usual = matches!(number, 201..=203 | 301 | 302) || is_unread;
+                if !is_usual || !may_be_short {
                     self.odd_answer(seat, "enqueue", &error);
                 }
                 for value in values {

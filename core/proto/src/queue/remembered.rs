@@ -191,9 +191,13 @@ impl Queues {
 
     /// A message ends here, for good.
     pub(super) fn end_out(&mut self, now: Now, id: MessageId) -> Option<Slot> {
-        let slot = self.take_out(now, id)?;
-        self.note_end(now, slot.queue, slot.id, slot.terms.as_deref());
-        Some(slot)
+        // First: who waits to hear of it is answered as soon as it is gone.
+        let slot = self.slot(id)?;
+        if slot.has_dedup() {
+            let (queue, terms) = (slot.queue, slot.terms.clone());
+            self.note_end(now, queue, id, terms.as_deref());
+        }
+        self.take_out(now, id)
     }
 
     /// A message of that queue, with those terms, is finished.
