@@ -9,7 +9,7 @@ export PATH=$PWD/build/venv/bin:$PATH
 export RUST_BACKTRACE=${RUST_BACKTRACE:-0}
 
 # Many clusters from seeds; closes with `sim: seeds=N hours=H violations=V`.
-run_sim() { cargo run --quiet --locked --profile sim -p primer-sim -- --seeds "${1:-2000}"; }
+run_sim() { cargo run --quiet --locked --profile sim -p primer-sim -- --seeds "${1:-3000}"; }
 
 # Real processes, one killed under load.
 run_kill() { cargo run --quiet --locked --profile face -p primer-cluster -- --runs "${1:-50}"; }

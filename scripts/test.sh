@@ -38,7 +38,7 @@ step_rust() {
 
 step_sim() {
     PRIMER_SIM_SEEDS=200 cargo test --locked --profile sim -p primer-sim
-    scripts/run.sh sim "${SEEDS:-2000}"
+    scripts/run.sh sim "${SEEDS:-3000}"
 }
 
 step_fuzz() { SEED=1 scripts/run.sh fuzz 10; }

@@ -398,3 +398,22 @@ fn a_home_whose_lane_was_full_when_it_asked_gets_its_copies_later() {
     ring.pass(1_000);
     assert!(ring.engines[2].holds(first.id));
 }
+
+#[test]
+fn a_home_hears_of_the_end_of_what_it_was_just_told_of() {
+    let mut ring = Ring::new(3);
+    (0..2).for_each(|other| ring.cut(other, 2));
+    let firsts = (0..).map(|n| ring.accept_once(0, "x", once(&format!("k{n}"))));
+    let firsts: Vec<Receipt> = firsts.take(8).collect();
+    let is_its = |first: &&Receipt| ring.engines[0].glimpse(first.id).unwrap().is_owned;
+    let first = firsts.iter().find(is_its).unwrap().id;
+    let leased: Vec<Leased> = (0..8).map(|_| ring.lease(0, 60_000)).collect();
+    let leased = leased.into_iter().find(|leased| leased.id == first);
+    (0..2).for_each(|other| ring.link(other, 2));
+    // What says that it is there is on its way when it ends.
+    ring.give(0, Input::Wake);
+    ring.tell(0, Command::Ack(leased.unwrap().handle));
+    ring.settle();
+    let (_, is_over) = ring.engines[2].recollects(first).unwrap();
+    assert!(is_over);
+}

@@ -39,6 +39,17 @@ struct Record {
 }
 
 impl Record {
+    fn memento(&self, id: MessageId) -> Memento {
+        Memento {
+            origin: id.origin.0,
+            sequence: id.sequence,
+            home: self.home,
+            until: self.until,
+            window: self.window,
+            is_of_groups: self.is_of_groups,
+        }
+    }
+
     /// By the wall clock.
     fn forgotten_at(&self) -> u64 {
         self.until.saturating_add(self.window)
@@ -348,14 +359,7 @@ impl Queues {
             }
             ranked += 1;
             if self.is_home(record.home, member) {
-                all.push(Memento {
-                    origin: id.origin.0,
-                    sequence: id.sequence,
-                    home: record.home,
-                    until: record.until,
-                    window: record.window,
-                    is_of_groups: record.is_of_groups,
-                });
+                all.push(record.memento(*id));
             }
         }
         if !all.is_empty() {
@@ -399,6 +403,7 @@ impl Queues {
         if !self.dedups.is_used {
             return;
         }
+        self.tell_ended(to, ids);
         let holder = Holder {
             member: to,
             store: self.store_of(to),
@@ -430,6 +435,20 @@ impl Queues {
         }
         self.counters.dedup_brought_home += brought.len() as u64;
         self.send_slots(&brought, holder, None);
+    }
+
+    /// Some of what a home was told of has ended since: it has no copy that would be told so.
+    fn tell_ended(&mut self, member: MemberId, ids: &Ids) {
+        let records = &self.remembered.records;
+        let ended = ids.iter().filter_map(|id| Some((id, records.get(&id)?)));
+        let ended = ended.filter(|(id, record)| {
+            self.index.get(*id).is_none() && self.is_home(record.home, member)
+        });
+        let ended = ended.take(limits::DEDUP_TELL_MAX);
+        let all: Vec<Memento> = ended.map(|(id, record)| record.memento(id)).collect();
+        if !all.is_empty() {
+            self.send(member, Message::Remember(Remember { all }));
+        }
     }
 
     fn tell_lives_again(&mut self, now: Now, member: MemberId) {
