@@ -23,6 +23,9 @@ use crate::world::{Local, Phase, World};
 const QUEUES: [&str; 2] = ["told/0", "told/1"];
 const POLICY: &str = "told/";
 const BURIED: &str = "buried";
+/// Where they go else: one that had to wait for memory goes where its queue says once there is room, and by
+/// then that may say nothing.
+const DEAD: [&str; 2] = ["told/0.dead", "told/1.dead"];
 /// Everybody has heard of the last setting by then.
 const HEARD_BY: Micros = 60 * SECOND;
 
@@ -47,7 +50,7 @@ pub(crate) enum Asked {
         number: u64,
         is_paused: bool,
     },
-    /// From the one of [`QUEUES`], or what is buried.
+    /// From that one of [`name`].
     Take(Turn, usize),
     Settle,
     Tell,
@@ -100,6 +103,12 @@ impl Told {
             has_pause: false,
         }
     }
+}
+
+/// Where they are read: the queues, then where the oldest go.
+fn name(from: usize) -> &'static str {
+    let all = QUEUES.iter().chain([&BURIED]).chain(&DEAD);
+    all.copied().nth(from).unwrap_or(BURIED)
 }
 
 /// The number in a body; none for what nobody put in.
@@ -203,8 +212,7 @@ impl World {
     }
 
     fn told_take(&mut self, seat: usize, turn: Turn, from: usize) {
-        let name = QUEUES.get(from).copied().unwrap_or(BURIED);
-        let Some(queue) = self.told_queue(seat, name) else {
+        let Some(queue) = self.told_queue(seat, name(from)) else {
             return;
         };
         let is_drain = matches!(turn, Turn::Drain(_));
@@ -335,7 +343,8 @@ impl World {
             (Some(one), None) => {
                 self.sometimes.hit("oldest dropped");
                 let is_overflow = said("primer-cause") == Some("overflow");
-                is_overflow && said("primer-queue") == QUEUES.get(one.queue).copied()
+                let is_there = name(from) == BURIED || name(from) == DEAD[one.queue];
+                is_overflow && is_there && said("primer-queue") == Some(QUEUES[one.queue])
             }
         };
         if self.told.all.get(&number).is_some_and(|one| one.is_refused) {
@@ -484,7 +493,7 @@ impl World {
             return;
         }
         self.judge_kept();
-        for from in 0..=QUEUES.len() {
+        for from in 0..=QUEUES.len() + DEAD.len() {
             let act = Act::Told(Turn::Drain(from));
             self.local_now(self.now, seat, Local::User(act));
         }

@@ -91,3 +91,15 @@ fn who_gives_the_lease_of_one_owner_back_still_has_the_others() {
     room.enqueue();
     assert_eq!(taken(&mut room), []);
 }
+
+#[test]
+fn what_is_given_back_is_given_again_before_what_is_younger() {
+    let mut room = Room::new();
+    let first = subscribed(&mut room, 5_000);
+    let (second, _third) = (room.enqueue(), room.enqueue());
+    assert_eq!(taken(&mut room), [second]);
+    let now = room.now();
+    room.queues.release(now, Ticket(1_001), &first.handle);
+    room.look();
+    assert_eq!(taken(&mut room), [first.id]);
+}

@@ -65,7 +65,9 @@ impl Queues {
         handle: &Handle,
         (verb, span, reason): (u32, Option<Millis>, String),
     ) {
-        if verb != EXTEND {
+        let is_lent_here = handle.own.store == self.me.store;
+        let is_open = handle.lease != 0 && !self.is_done(handle.id);
+        if verb != EXTEND && !(is_lent_here && is_open) {
             self.settled_by(now, handle);
         }
         if handle.lease == 0 {
@@ -86,8 +88,12 @@ impl Queues {
         if self.is_done(handle.id) {
             return self.reply(ticket, Err(done_already()));
         }
-        if handle.own.store == self.me.store {
+        if is_lent_here {
             let answer = self.settle_here(now, &settle).map(|()| Reply::Done);
+            // Only now: what is given back goes before what is younger.
+            if verb != EXTEND {
+                self.settled_by(now, handle);
+            }
             return self.reply(ticket, answer);
         }
         let holders = handle.holders.as_deref().unwrap_or_default();
