@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use primer_check::{Value, Verb};
-use primer_proto::base::{BootId, Instant, MessageId, Now, limits};
+use primer_proto::base::{BootId, Instant, MessageId, Now, StoreId, limits};
 use primer_proto::engine::{Asked, EnqueueOptions, Message, Terms};
 use primer_proto::queue::Message as QueueMessage;
 
@@ -67,6 +67,13 @@ impl TermsBook {
         let shown = self.shown.entry(at).or_default();
         *shown = (*shown).max(seat.wall_ms(now));
         self.ahead_ms = self.ahead_ms.max(seat.skew_ms);
+    }
+
+    /// True once any owner has given a lease of this message.
+    fn was_given(&self, id: MessageId) -> bool {
+        let first = (id, StoreId::default(), 0, 0);
+        let mut leases = self.walls.range(first..);
+        leases.next().is_some_and(|(name, _)| name.0 == id)
     }
 
     fn draw(&mut self) -> Asked {
@@ -183,6 +190,11 @@ impl World {
             return;
         }
         if self.ledger.acked.contains(&id) || self.terms.places.contains_key(&id) {
+            return;
+        }
+        // Another member accepted it, and has given it out before its receipt came here: it has no first time
+        // any more, also where it was released since.
+        if self.terms.was_given(id) {
             return;
         }
         self.terms.places.insert(id, (queue, place));

@@ -417,3 +417,47 @@ fn a_home_hears_of_the_end_of_what_it_was_just_told_of() {
     let (_, is_over) = ring.engines[2].recollects(first).unwrap();
     assert!(is_over);
 }
+
+#[test]
+fn who_takes_over_after_the_heal_and_the_other_side_s_owner_find_each_other() {
+    let mut twice = 0;
+    for n in 0..24 {
+        let key = format!("k{n}");
+        let home = Dedup::new("jobs", &key, WINDOW).home();
+        let mut seats: Vec<usize> = (0..9).collect();
+        seats.sort_by_key(|seat| core::cmp::Reverse(home_rank(home, MemberId(*seat as u128 + 1))));
+        let (first, owner, taker) = (seats[0], seats[7], seats[8]);
+        let mut ring = Ring::new(9);
+        let pair = |a: usize, b: usize| (a.min(b), a.max(b));
+        for other in &seats[..7] {
+            for gone in [owner, taker] {
+                let (a, b) = pair(*other, gone);
+                ring.cut(a, b);
+            }
+        }
+        let one = ring.accept_once(owner, "one", once(&key));
+        let two = ring.accept_once(first, "two", once(&key));
+        assert_eq!(one.id, two.id);
+        assert!(!one.is_duplicate && !two.is_duplicate);
+        let (a, b) = pair(owner, taker);
+        ring.cut(a, b);
+        for other in &seats[..7] {
+            let (a, b) = pair(*other, taker);
+            ring.link(a, b);
+        }
+        for _ in 0..40 {
+            ring.pass(500);
+        }
+        let owners: Vec<usize> = seats
+            .iter()
+            .copied()
+            .filter(|seat| *seat != owner)
+            .filter(|seat| {
+                let seen = ring.engines[*seat].glimpse(one.id);
+                seen.is_some_and(|seen| seen.is_owned)
+            })
+            .collect();
+        twice += usize::from(owners.len() > 1);
+    }
+    assert_eq!(twice, 0, "of 24");
+}

@@ -124,7 +124,7 @@ impl Queues {
         if !keeps {
             return aside.len() as u64;
         }
-        let mut count = 0;
+        let (mut count, mut has_dedup) = (0, false);
         for message in aside {
             if !self.is_reclaimable(message.id) {
                 continue;
@@ -155,6 +155,7 @@ impl Queues {
                 place: Place::Delayed,
             };
             count += 1;
+            has_dedup |= slot.has_dedup();
             self.counters.redeliveries_evicted += 1;
             let index = self.keep(slot);
             self.keep_fan(queue, message.id, message.fan);
@@ -162,12 +163,17 @@ impl Queues {
             self.plan_repair(now.mono + SETTLE_DOWN_MS);
             self.serve(now, queue);
         }
+        // Who held copies may have taken them over meanwhile.
+        if has_dedup {
+            self.tell_new_lives(now);
+        }
         count
     }
 
     /// False for one that is finished as far as is known here, or held again.
     fn is_reclaimable(&self, id: MessageId) -> bool {
-        !self.is_done(id) && self.index.get(id).is_none()
+        let is_over = self.is_done(id) || self.remembered.has_ended(id);
+        !is_over && self.index.get(id).is_none()
     }
 
     /// A member is silent: it gets no new copies until it is heard.

@@ -104,6 +104,12 @@ impl Remembered {
         }
     }
 
+    /// True for a message, and not one of several in groups, that is known to be finished.
+    pub(super) fn has_ended(&self, id: MessageId) -> bool {
+        let record = self.records.get(&id);
+        record.is_some_and(|record| !record.is_of_groups)
+    }
+
     /// When the window of a message ends that is known to be finished; none for any other.
     pub(super) fn over(&self, id: MessageId) -> Option<u64> {
         self.records.get(&id).map(|record| record.until)
@@ -260,6 +266,17 @@ impl Queues {
         }
         for member in linked {
             self.tell_home(now, member, Instant(0));
+        }
+    }
+
+    /// Messages came to be owned here with nobody's link new: their home may have another owner of them. Who
+    /// is not linked hears of them when it is back.
+    pub(super) fn tell_new_lives(&mut self, now: Now) {
+        let linked = self.peers.iter().filter(|(_, peer)| peer.is_linked);
+        let linked: Vec<MemberId> = linked.map(|(member, _)| *member).collect();
+        for member in linked {
+            // Nothing more of what is finished.
+            self.tell_home(now, member, now.mono);
         }
     }
 

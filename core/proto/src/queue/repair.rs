@@ -213,7 +213,12 @@ impl Queues {
                 orphans.push(index);
             }
         }
+        let of_keys = orphans.iter().filter_map(|index| self.slab.get(*index));
+        let has_dedup = of_keys.into_iter().any(Slot::has_dedup);
         self.take_over(now, &orphans);
+        if has_dedup {
+            self.tell_new_lives(now);
+        }
         self.bring_home(now, from, &no.ids);
         self.plan_repair(now.mono + STEP_MS);
     }

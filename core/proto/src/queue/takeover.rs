@@ -27,6 +27,8 @@ pub(super) struct Sweep {
     /// When the first of those is due that were left, to patience or to a holder that ranks higher.
     next: Instant,
     taken: u64,
+    /// Some of those of this round have dedup keys.
+    has_dedup: bool,
 }
 
 impl Sweep {
@@ -57,6 +59,7 @@ impl Queues {
             cursor: 0,
             next: Instant::NEVER,
             taken: 0,
+            has_dedup: false,
         };
         self.alarms
             .set(Alarm::Sweep(store), sweep.due(self.least_patience(), 0));
@@ -97,6 +100,7 @@ impl Queues {
             .min(cursor + limits::STEP_MESSAGES_MAX as u32);
         let mut taken = Vec::new();
         let mut next = Instant::NEVER;
+        let mut has_dedup = false;
         for index in cursor..end {
             let Some(slot) = self.slab.get(index) else {
                 continue;
@@ -108,6 +112,7 @@ impl Queues {
             let due = sweep.due(self.patience(slot.queue), ahead);
             if due <= now.mono {
                 taken.push(index);
+                has_dedup |= slot.has_dedup();
             } else {
                 next = next.min(due);
             }
@@ -119,16 +124,20 @@ impl Queues {
             return;
         };
         sweep.taken += count;
+        sweep.has_dedup |= has_dedup;
         sweep.next = sweep.next.min(next);
         sweep.cursor = if is_over { 0 } else { end };
         if !is_over {
             return self.alarms.set(Alarm::Sweep(store), now.mono);
         }
         let next = core::mem::replace(&mut sweep.next, Instant::NEVER);
+        let taken = sweep.taken;
+        if core::mem::take(&mut sweep.has_dedup) {
+            self.tell_new_lives(now);
+        }
         if next != Instant::NEVER {
             return self.alarms.set(Alarm::Sweep(store), next);
         }
-        let taken = sweep.taken;
         self.sweeps.remove(&store);
         if taken > 0 {
             let owner = self.peers.iter().find(|(_, peer)| peer.store == store);

@@ -101,3 +101,37 @@ fn who_is_taken_for_the_owner_and_knows_nothing_of_it_learns_it_from_another_hol
     room.hear(BOB, Message::Claim(better));
     assert!(room.owns(id));
 }
+
+/// It was evicted; who had a copy owns what it has set aside.
+#[test]
+fn what_is_reclaimed_with_a_dedup_key_is_told_to_its_home() {
+    let mut room = Room::new();
+    [ANN, BOB].into_iter().for_each(|other| room.lose(other));
+    let mut options = crate::queue::EnqueueOptions::default();
+    options.terms.dedup = Some("k".into());
+    let message = crate::queue::NewMessage {
+        body: "x".into(),
+        headers: None,
+    };
+    let (now, queue) = (room.now(), room.queue);
+    room.queues
+        .enqueue(now, crate::base::Ticket(1), queue, message, options);
+    room.look();
+    assert_eq!(room.queues.set_aside(), 1);
+    room.queues.reset(now, StoreId(9));
+    [ANN, BOB]
+        .into_iter()
+        .for_each(|other| room.link(other, other));
+    room.pass(room.now + 10_000);
+    room.sent.clear();
+    let now = room.now();
+    assert_eq!(room.queues.reclaim(now, true), 1);
+    room.pass(room.now + 1);
+    let told = room.sent.iter().filter_map(|(to, message)| match message {
+        Message::Claim(claim) => Some((*to, claim.own.store)),
+        _ => None,
+    });
+    let told: Vec<_> = told.collect();
+    let homes = [ANN, BOB].map(|other| (holder(other).member, StoreId(9)));
+    assert!(homes.iter().all(|home| told.contains(home)), "{told:?}");
+}
