@@ -3,7 +3,7 @@
 use primer_check::Verb;
 use primer_proto::base::{MemberId, MessageId, StoreId};
 
-use crate::agenda::{MS, Micros};
+use crate::agenda::{MS, Micros, SECOND};
 use crate::ledger::WATCHED_MAX;
 use crate::world::World;
 
@@ -15,6 +15,8 @@ const AUDIT_EVERY: u64 = 10;
 /// Dots that a member may hold out of order for each member of the cluster. Largest seen in 500 seeds:
 /// 30; a context that is never joined passes it within seconds.
 const CLOUD_MAX: usize = 40;
+/// After a pause a member has so long to ask for what it lacks.
+const CATCH_UP: Micros = 3 * SECOND;
 
 impl World {
     /// One look.
@@ -69,9 +71,10 @@ impl World {
 
     /// What was seen out of order is made up for while writes go on, not only when they stop.
     fn watch_clouds(&mut self) {
-        let large = self
-            .living()
-            .map(|(seat, life)| (seat, life.engine.meta_cloud()));
+        // Who went on a moment ago has read at once what came in many seconds, with gaps.
+        let is_back = |seat: usize| self.now >= self.seats[seat].resumed + CATCH_UP;
+        let living = self.living().filter(|(seat, _)| is_back(*seat));
+        let large = living.map(|(seat, life)| (seat, life.engine.meta_cloud()));
         let Some((seat, dots)) = large.max_by_key(|(_, dots)| *dots) else {
             return;
         };
