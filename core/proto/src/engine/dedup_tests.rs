@@ -34,6 +34,14 @@ impl Ring {
         }
     }
 
+    /// Eight keys, each at the first of its home that is reached; one of those that a member owns.
+    fn accept_some(&mut self, seat: usize) -> MessageId {
+        let all = (0..8).map(|n| self.accept_once(seat, "x", once(&format!("k{n}"))).id);
+        let all: Vec<MessageId> = all.collect();
+        let is_its = |id: &MessageId| self.engines[seat].glimpse(*id).unwrap().is_owned;
+        all.into_iter().find(is_its).unwrap()
+    }
+
     fn total(&self, name: &str) -> u64 {
         self.engines.iter().map(|one| one.stats()[name]).sum()
     }
@@ -382,10 +390,7 @@ fn a_home_that_had_no_room_gets_its_copies_later() {
 fn a_home_whose_lane_was_full_when_it_asked_gets_its_copies_later() {
     let mut ring = Ring::new(3);
     (0..2).for_each(|other| ring.cut(other, 2));
-    let firsts = (0..).map(|n| ring.accept_once(0, "x", once(&format!("k{n}"))));
-    let firsts: Vec<Receipt> = firsts.take(8).collect();
-    let is_its = |first: &&Receipt| ring.engines[0].glimpse(first.id).unwrap().is_owned;
-    let first = firsts.iter().find(is_its).unwrap();
+    let first = ring.accept_some(0);
     (0..2).for_each(|other| ring.link(other, 2));
     // It is told of the message, and when it says that it lacks it nothing more goes into its lane.
     ring.give(0, Input::Wake);
@@ -393,20 +398,17 @@ fn a_home_whose_lane_was_full_when_it_asked_gets_its_copies_later() {
     let pressure = |is_full| Input::Pressure { link, is_full };
     ring.give(0, pressure(true));
     ring.settle();
-    assert!(!ring.engines[2].holds(first.id));
+    assert!(!ring.engines[2].holds(first));
     ring.give(0, pressure(false));
     ring.pass(1_000);
-    assert!(ring.engines[2].holds(first.id));
+    assert!(ring.engines[2].holds(first));
 }
 
 #[test]
 fn a_home_hears_of_the_end_of_what_it_was_just_told_of() {
     let mut ring = Ring::new(3);
     (0..2).for_each(|other| ring.cut(other, 2));
-    let firsts = (0..).map(|n| ring.accept_once(0, "x", once(&format!("k{n}"))));
-    let firsts: Vec<Receipt> = firsts.take(8).collect();
-    let is_its = |first: &&Receipt| ring.engines[0].glimpse(first.id).unwrap().is_owned;
-    let first = firsts.iter().find(is_its).unwrap().id;
+    let first = ring.accept_some(0);
     let leased: Vec<Leased> = (0..8).map(|_| ring.lease(0, 60_000)).collect();
     let leased = leased.into_iter().find(|leased| leased.id == first);
     (0..2).for_each(|other| ring.link(other, 2));
