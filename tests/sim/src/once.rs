@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 use primer_proto::base::{LinkId, MemberId, MessageId, QueueKey};
 use primer_proto::copies::{Dedup, home_rank};
 use primer_proto::engine::{
-    Answer, Asked as AskedTerms, Command, EnqueueOptions, Leased, NewMessage, OnShort, Receipt,
-    Reply,
+    Answer, Asked as AskedTerms, Command, Effect, EnqueueOptions, Event, EventKind, Leased,
+    NewMessage, OnShort, Receipt, Reply,
 };
 use primer_proto::queue::{Recall, Recalled};
 
@@ -98,6 +98,8 @@ pub(crate) struct Once {
     looks: BTreeMap<(usize, MessageId), Look>,
     /// When a member last doubted another.
     doubts: BTreeMap<(usize, MemberId), Micros>,
+    /// When the set of a member last changed.
+    moved: BTreeMap<usize, Micros>,
 }
 
 impl Once {
@@ -112,6 +114,7 @@ impl Once {
             all: BTreeMap::new(),
             looks: BTreeMap::new(),
             doubts: BTreeMap::new(),
+            moved: BTreeMap::new(),
         }
     }
 
@@ -374,9 +377,14 @@ impl World {
     }
 
     /// After it: what was made, and what is not known any more.
-    pub fn after_once(&mut self, seat: usize, before: &[MessageId]) {
+    pub fn after_once(&mut self, seat: usize, before: &[MessageId], effects: &[Effect]) {
         if !self.plan.has_dedup() {
             return;
+        }
+        let is_move = |event: &Event| matches!(event.kind, EventKind::Joined | EventKind::Left);
+        let mut effects = effects.iter();
+        if effects.any(|effect| matches!(effect, Effect::Event(event) if is_move(event))) {
+            self.once.moved.insert(seat, self.now);
         }
         let Some(life) = self.life(seat) else {
             return;
@@ -445,7 +453,12 @@ impl World {
         let mut keys = self.once.keys.iter().enumerate();
         let (key, dedup) = keys.find(|(_, dedup)| dedup.id(dedup.number(wall_ms)) == id)?;
         let number = dedup.number(wall_ms);
-        let homes = self.homes_heard(seat, dedup.home());
+        // In one call it may have looked before its set changed (a member that was paused retires others as it
+        // wakes): whom it could ask then is not known here any more.
+        let homes = match self.once.moved.get(&seat) {
+            Some(moved) if *moved == self.now => Homes::new(),
+            _ => self.homes_heard(seat, dedup.home()),
+        };
         let mut known = BTreeMap::new();
         for at in homes.keys().copied() {
             let Some(life) = self.life(at) else {

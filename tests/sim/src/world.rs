@@ -434,7 +434,7 @@ impl World {
         self.after_look(seat, before);
         self.track_identity(seat, &effects);
         self.track_store(seat, &effects, held.as_deref());
-        self.after_once(seat, &once);
+        self.after_once(seat, &once, &effects);
         for effect in effects.drain(..) {
             self.apply(seat, effect);
         }
