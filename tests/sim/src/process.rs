@@ -35,7 +35,7 @@ impl World {
                 life: None,
                 lives: 0,
                 is_paused: false,
-                resumed: 0,
+                clouded: None,
                 inbox: Default::default(),
                 skew_ms,
                 generation: 0,
@@ -231,7 +231,6 @@ impl World {
         if !std::mem::take(&mut place.is_paused) {
             return;
         }
-        place.resumed = self.now;
         let inbox = std::mem::take(&mut place.inbox);
         let number = place.life.as_ref().map(|life| life.number);
         self.trace.line(

@@ -50,8 +50,8 @@ pub(crate) struct Seat {
     /// Grows with every boot.
     pub lives: u32,
     pub is_paused: bool,
-    /// When it last went on after a pause.
-    pub resumed: Micros,
+    /// Since when it has had more metadata out of order than is usual.
+    pub clouded: Option<Micros>,
     /// What a paused process will find.
     pub inbox: VecDeque<Local>,
     /// How far its wall clock is off.

@@ -208,9 +208,11 @@ impl Queues {
 
     /// A message ends here, for good.
     pub(super) fn end_out(&mut self, now: Now, id: MessageId) -> Option<Slot> {
-        // First: who waits to hear of it is answered as soon as it is gone.
-        let slot = self.slot(id)?;
-        if slot.has_dedup() {
+        // First: who waits to hear of it is answered as soon as it is gone. Where no key was ever used the message
+        // is not looked up for that.
+        if self.dedups.is_used
+            && let Some(slot) = self.slot(id).filter(|slot| slot.has_dedup())
+        {
             let (queue, terms) = (slot.queue, slot.terms.clone());
             self.note_end(now, queue, id, terms.as_deref());
         }
