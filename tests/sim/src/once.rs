@@ -517,7 +517,7 @@ impl World {
                 self.violation("dedup", detail);
             }
         }
-        self.judge_calm(key, id);
+        self.judge_calm(seat, key, id);
         let one = self.once.all.entry(id).or_default();
         if one.made > 0 {
             self.sometimes.hit("made on both sides");
@@ -555,8 +555,17 @@ impl World {
     }
 
     /// Where nothing fails, a key is new once a window.
-    fn judge_calm(&mut self, key: usize, id: MessageId) {
+    fn judge_calm(&mut self, seat: usize, key: usize, id: MessageId) {
+        // Whoever wanted copies that nobody had room for has taken it back, and nobody heard of it.
+        let is_known = |last: MessageId, one: &One| {
+            let mut others = self.living();
+            let is_there = others.any(|(at, life)| {
+                (last != id || at != seat) && life.engine.recollects(last).is_some()
+            });
+            one.is_accepted || one.arrivals > 0 || is_there
+        };
         let of_key = self.once.all.iter().filter(|(_, one)| one.key == key);
+        let of_key = of_key.filter(|(last, one)| is_known(**last, one));
         let latest = of_key.max_by_key(|(_, one)| one.made_at);
         let Some((last, at)) = latest.map(|(last, one)| (*last, one.made_at)) else {
             return;
