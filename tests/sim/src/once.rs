@@ -79,6 +79,8 @@ struct One {
     /// How often it was made.
     made: u32,
     made_at: Micros,
+    /// When its window ends, as its maker has it.
+    until: u64,
     /// Somebody has a receipt.
     is_accepted: bool,
     arrivals: u32,
@@ -518,7 +520,10 @@ impl World {
             }
         }
         self.judge_calm(seat, key, id);
+        let life = self.life(seat);
+        let known = life.and_then(|life| life.engine.recollects(id));
         let one = self.once.all.entry(id).or_default();
+        one.until = known.map_or(0, |(until, _)| until);
         if one.made > 0 {
             self.sometimes.hit("made on both sides");
         }
@@ -567,16 +572,16 @@ impl World {
         let of_key = self.once.all.iter().filter(|(_, one)| one.key == key);
         let of_key = of_key.filter(|(last, one)| is_known(**last, one));
         let latest = of_key.max_by_key(|(_, one)| one.made_at);
-        let Some((last, at)) = latest.map(|(last, one)| (*last, one.made_at)) else {
+        let Some((last, at, until)) = latest.map(|(last, one)| (*last, one.made_at, one.until))
+        else {
             return;
         };
         self.sometimes.hit("key used anew");
         let is_founded = self.plan.is_calm && !self.plan.is_deadly() && at > FOUNDED;
-        let gap = self.now - at;
-        // The message is made a little later than its window begins.
-        let least = self.once.window.saturating_sub(1_000) * MS;
-        if is_founded && !self.plan.has_older && gap < least {
-            let detail = format!("{id} of {key} is made {} ms after {last}", gap / MS);
+        let wall_ms = self.seats[seat].wall_ms(self.now);
+        if is_founded && !self.plan.has_older && wall_ms < until {
+            let early = until - wall_ms;
+            let detail = format!("{id} of {key} is made {early} ms before {last} may be forgotten");
             self.violation("dedup", detail);
         }
     }
