@@ -27,6 +27,7 @@ mod late;
 mod ledger;
 mod letters;
 mod lines;
+mod looks;
 mod net;
 mod once;
 mod phases;

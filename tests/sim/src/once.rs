@@ -9,17 +9,16 @@
 
 use std::collections::BTreeMap;
 
-use primer_proto::base::{LinkId, MemberId, MessageId, QueueKey};
-use primer_proto::copies::{Dedup, home_rank};
+use primer_proto::base::{MemberId, MessageId, QueueKey};
+use primer_proto::copies::Dedup;
 use primer_proto::engine::{
-    Answer, Asked as AskedTerms, Command, Effect, EnqueueOptions, Event, EventKind, Leased,
-    NewMessage, OnShort, Receipt, Reply,
+    Answer, Asked as AskedTerms, Command, EnqueueOptions, Leased, NewMessage, OnShort, Receipt,
+    Reply,
 };
-use primer_proto::queue::{Recall, Recalled};
 
 use crate::agenda::{MS, Micros, SECOND};
 use crate::dice::Dice;
-use crate::plan::Class;
+use crate::looks::Look;
 use crate::users::{Act, What};
 use crate::world::{Local, Phase, World};
 
@@ -30,10 +29,7 @@ const KEYS: usize = 5;
 /// The one of them that is put in with a key for its order, too.
 const KEYED: usize = 4;
 /// By then a cluster in which nothing fails is whole.
-const FOUNDED: Micros = 15 * SECOND;
-/// How many members are to remember a key.
-const HOMES: usize = 3;
-
+pub(crate) const FOUNDED: Micros = 15 * SECOND;
 /// What one of these users does next.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Turn {
@@ -55,53 +51,36 @@ pub(crate) enum Asked {
     Settle(Option<MessageId>),
 }
 
-/// Who was to be asked for a message, and over which link.
-type Homes = BTreeMap<usize, LinkId>;
-
-/// A member looks for a message.
-struct Look {
-    since: Micros,
-    /// Its name at that member: another one is another look, also where it begins as the former ends.
-    recall: u64,
-    key: usize,
-    /// Of the window in which it began to look.
-    number: u64,
-    homes: Homes,
-    /// Which messages of that window and of those around each of those has known all the while since then: its
-    /// seat, with its life, and how often that has begun anew.
-    known: BTreeMap<(usize, MessageId), (u32, u32)>,
-}
-
 /// What is known of one message.
 #[derive(Debug, Default)]
-struct One {
-    key: usize,
+pub(crate) struct One {
+    pub key: usize,
     /// How often it was made.
-    made: u32,
-    made_at: Micros,
+    pub made: u32,
+    pub made_at: Micros,
     /// When its window ends, as its maker has it.
-    until: u64,
+    pub until: u64,
     /// Somebody has a receipt.
-    is_accepted: bool,
-    arrivals: u32,
-    is_acked: bool,
+    pub is_accepted: bool,
+    pub arrivals: u32,
+    pub is_acked: bool,
 }
 
 /// The account of all of them.
 pub(crate) struct Once {
-    dice: Dice,
-    last: u64,
-    keys: Vec<Dedup>,
-    window: u64,
+    pub dice: Dice,
+    pub last: u64,
+    pub keys: Vec<Dedup>,
+    pub window: u64,
     /// The messages of all keys, by the window's number: hashing takes long.
-    ids: BTreeMap<u64, Vec<MessageId>>,
-    all: BTreeMap<MessageId, One>,
+    pub ids: BTreeMap<u64, Vec<MessageId>>,
+    pub all: BTreeMap<MessageId, One>,
     /// When a member began to look for a message, and whom it could ask.
-    looks: BTreeMap<(usize, MessageId), Look>,
+    pub looks: BTreeMap<(usize, MessageId), Look>,
     /// When a member last doubted another.
-    doubts: BTreeMap<(usize, MemberId), Micros>,
+    pub doubts: BTreeMap<(usize, MemberId), Micros>,
     /// When the set of a member last changed.
-    moved: BTreeMap<usize, Micros>,
+    pub moved: BTreeMap<usize, Micros>,
 }
 
 impl Once {
@@ -121,7 +100,7 @@ impl Once {
     }
 
     /// The messages that a member may make now, by its clock or since it began to look for them.
-    fn candidates(&mut self, seat: usize, wall_ms: u64) -> Vec<MessageId> {
+    pub fn candidates(&mut self, seat: usize, wall_ms: u64) -> Vec<MessageId> {
         let number = wall_ms / self.window;
         let keys = &self.keys;
         let ids = self.ids.entry(number).or_insert_with(|| {
@@ -361,228 +340,6 @@ impl World {
     pub fn drain_once(&mut self, seat: usize) {
         if self.plan.has_dedup() {
             self.local_now(self.now, seat, Local::User(Act::Once(Turn::Drain)));
-        }
-    }
-
-    /// Before a call of an engine: which messages might be made in it that it does not hold.
-    pub fn before_once(&mut self, seat: usize) -> Vec<MessageId> {
-        if !self.plan.has_dedup() {
-            return Vec::new();
-        }
-        let wall_ms = self.seats[seat].wall_ms(self.now);
-        let mut ids = self.once.candidates(seat, wall_ms);
-        match self.life(seat) {
-            Some(life) => ids.retain(|id| !life.engine.holds(*id)),
-            None => ids.clear(),
-        }
-        ids
-    }
-
-    /// After it: what was made, and what is not known any more.
-    pub fn after_once(&mut self, seat: usize, before: &[MessageId], effects: &[Effect]) {
-        if !self.plan.has_dedup() {
-            return;
-        }
-        let is_move = |event: &Event| matches!(event.kind, EventKind::Joined | EventKind::Left);
-        let mut effects = effects.iter();
-        if effects.any(|effect| matches!(effect, Effect::Event(event) if is_move(event))) {
-            self.once.moved.insert(seat, self.now);
-        }
-        let Some(life) = self.life(seat) else {
-            return;
-        };
-        let is_made = |id: &MessageId| {
-            let seen = life.engine.glimpse(*id);
-            seen.is_some_and(|seen| seen.is_owned && seen.own.epoch == 0)
-        };
-        let made: Vec<MessageId> = before.iter().copied().filter(is_made).collect();
-        for id in made {
-            self.judge_made(seat, id);
-        }
-        self.forget_once(seat);
-    }
-
-    /// What a member looks for no more, and what it knew when others began to look for it, and does not know any more.
-    fn forget_once(&mut self, seat: usize) {
-        let Some(life) = &self.seats[seat].life else {
-            return;
-        };
-        // Its look has ended: the next one is another, and asks whom it can ask then.
-        self.once
-            .looks
-            .retain(|(at, id), _| *at != seat || life.engine.is_putting_in(*id));
-        for look in self.once.looks.values_mut() {
-            look.known.retain(|(at, id), name| {
-                let knows = || life.engine.recollects(*id).is_some();
-                *at != seat || *name == (life.number, life.wipes) && knows()
-            });
-        }
-    }
-
-    /// A member asks others whether they know one of three messages.
-    pub fn note_recall(&mut self, seat: usize, recall: &Recall) {
-        let (Some(origin), Some(sequence)) = (recall.origins.get(1), recall.sequences.get(1))
-        else {
-            return;
-        };
-        let id = MessageId {
-            origin: primer_proto::base::BootId(*origin),
-            sequence: *sequence,
-        };
-        let known = self.once.looks.get(&(seat, id));
-        if known.is_none_or(|known| known.recall != recall.number)
-            && let Some(look) = self.look(seat, id, recall.number)
-        {
-            self.once.looks.insert((seat, id), look);
-        }
-    }
-
-    /// A member says what it knows of them.
-    pub fn note_recalled(&mut self, recalled: &Recalled) {
-        if !recalled.known.is_empty() {
-            self.sometimes.hit("known at home");
-        }
-    }
-
-    /// A member doubts another.
-    pub fn note_doubt(&mut self, seat: usize, member: MemberId) {
-        self.once.doubts.insert((seat, member), self.now);
-    }
-
-    /// A look for a message that begins now.
-    fn look(&self, seat: usize, id: MessageId, recall: u64) -> Option<Look> {
-        let wall_ms = self.seats[seat].wall_ms(self.now);
-        let mut keys = self.once.keys.iter().enumerate();
-        let (key, dedup) = keys.find(|(_, dedup)| dedup.id(dedup.number(wall_ms)) == id)?;
-        let number = dedup.number(wall_ms);
-        // In one call it may have looked before its set changed (a member that was paused retires others as it
-        // wakes): whom it could ask then is not known here any more.
-        let homes = match self.once.moved.get(&seat) {
-            Some(moved) if *moved == self.now => Homes::new(),
-            _ => self.homes_heard(seat, dedup.home()),
-        };
-        let mut known = BTreeMap::new();
-        for at in homes.keys().copied() {
-            let Some(life) = self.life(at) else {
-                continue;
-            };
-            let ids = [number - 1, number, number + 1].map(|number| dedup.id(number));
-            let ids = ids
-                .into_iter()
-                .filter(|id| life.engine.recollects(*id).is_some());
-            known.extend(ids.map(|id| ((at, id), (life.number, life.wipes))));
-        }
-        Some(Look {
-            since: self.now,
-            recall,
-            key,
-            number,
-            homes,
-            known,
-        })
-    }
-
-    /// The home of a key as the set of that member has it, but itself, where it can be asked.
-    fn homes_heard(&self, seat: usize, home: u64) -> Homes {
-        let Some(life) = self.life(seat) else {
-            return Homes::new();
-        };
-        let members = life.engine.lives().map(|(member, ..)| member);
-        let mut ranked: Vec<(u64, MemberId)> = members
-            .map(|member| (home_rank(home, member), member))
-            .collect();
-        ranked.sort_unstable();
-        let homes = ranked.iter().rev().take(HOMES);
-        let heard = homes.filter_map(|(_, member)| {
-            let at = self.seats.iter().position(|seat| seat.member == *member)?;
-            Some((at, life.engine.hears(*member)?))
-        });
-        heard.filter(|(at, _)| *at != seat).collect()
-    }
-
-    /// A member makes a message: nobody who knew better could be asked.
-    fn judge_made(&mut self, seat: usize, id: MessageId) {
-        let look = self.once.looks.remove(&(seat, id));
-        let Some(look) = look.or_else(|| self.look(seat, id, 0)) else {
-            return;
-        };
-        // Which of two with one identity is meant, and what a member of an earlier version is the home of, is
-        // not known here.
-        let is_plain = !self.plan.has(Class::Twins) && !self.plan.has_older;
-        let key = look.key;
-        for at in look.homes.keys().copied().filter(|_| is_plain) {
-            if self.could_be_asked(seat, at, &look)
-                && let Some(known) = self.knew(seat, at, &look)
-            {
-                let detail =
-                    format!("m{seat} makes {id} of {key}, and m{at} at its home knew {known}");
-                self.violation("dedup", detail);
-            }
-        }
-        self.judge_calm(seat, key, id);
-        let life = self.life(seat);
-        let known = life.and_then(|life| life.engine.recollects(id));
-        let one = self.once.all.entry(id).or_default();
-        one.until = known.map_or(0, |(until, _)| until);
-        if one.made > 0 {
-            self.sometimes.hit("made on both sides");
-        }
-        one.key = key;
-        one.made += 1;
-        one.made_at = self.now;
-    }
-
-    /// Whether `seat` could ask `at` all the while since then.
-    fn could_be_asked(&self, seat: usize, at: usize, look: &Look) -> bool {
-        let member = self.seats[at].member;
-        let heard = self.life(seat).and_then(|life| life.engine.hears(member));
-        let doubted = self.once.doubts.get(&(seat, member));
-        heard.is_some()
-            && heard == look.homes.get(&at).copied()
-            && doubted.is_none_or(|doubted| *doubted < look.since)
-    }
-
-    /// What `at` has known since then and before of that window, or of those around.
-    fn knew(&self, seat: usize, at: usize, look: &Look) -> Option<MessageId> {
-        let dedup = &self.once.keys[look.key];
-        let wall_ms = self.seats[seat].wall_ms(self.now);
-        let life = self.life(at)?;
-        let number = look.number;
-        let mut numbers = [number, number + 1, number - 1].into_iter();
-        numbers.find_map(|one| {
-            let id = dedup.id(one);
-            let (until, _) = life.engine.recollects(id)?;
-            let is_it = look.known.get(&(at, id)) == Some(&(life.number, life.wipes));
-            // Of the window before only while that one's own lasts; a clock that jumps may have shown otherwise.
-            let lasts = one >= number || until > wall_ms && !self.plan.has(Class::Skew);
-            (is_it && lasts).then_some(id)
-        })
-    }
-
-    /// Where nothing fails, a key is new once a window.
-    fn judge_calm(&mut self, seat: usize, key: usize, id: MessageId) {
-        // Whoever wanted copies that nobody had room for has taken it back, and nobody heard of it.
-        let is_known = |last: MessageId, one: &One| {
-            let mut others = self.living();
-            let is_there = others.any(|(at, life)| {
-                (last != id || at != seat) && life.engine.recollects(last).is_some()
-            });
-            one.is_accepted || one.arrivals > 0 || is_there
-        };
-        let of_key = self.once.all.iter().filter(|(_, one)| one.key == key);
-        let of_key = of_key.filter(|(last, one)| is_known(**last, one));
-        let latest = of_key.max_by_key(|(_, one)| one.made_at);
-        let Some((last, at, until)) = latest.map(|(last, one)| (*last, one.made_at, one.until))
-        else {
-            return;
-        };
-        self.sometimes.hit("key used anew");
-        let is_founded = self.plan.is_calm && !self.plan.is_deadly() && at > FOUNDED;
-        let wall_ms = self.seats[seat].wall_ms(self.now);
-        if is_founded && !self.plan.has_older && wall_ms < until {
-            let early = until - wall_ms;
-            let detail = format!("{id} of {key} is made {early} ms before {last} may be forgotten");
-            self.violation("dedup", detail);
         }
     }
 

@@ -245,8 +245,10 @@ impl World {
                 ..id
             };
             let seen = self.life(seat).and_then(|life| life.engine.glimpse(passed));
+            // What went into groups that came late, or goes on as a dead letter, waits for its copies there.
             let is_waiting = seen.is_some_and(|seen| {
-                seen.is_owned && !seen.is_leased && seen.attempts == 0 && seen.own.epoch == 0
+                let is_idle = seen.is_owned && !seen.is_leased && !seen.is_ending;
+                is_idle && seen.attempts == 0 && seen.own.epoch == 0
             });
             let value = self.ledger.values.get(&passed).copied();
             let has_time = value.is_some_and(|value| !self.may_have_expired(value));

@@ -129,6 +129,9 @@ pub struct Glimpse {
     pub is_owned: bool,
     /// True while a consumer has it.
     pub is_leased: bool,
+    /// True while its owner gives it to nobody any more: it ends here as soon as it is safe where it went,
+    /// in its groups, as a dead letter or back in its queue.
+    pub is_ending: bool,
     /// How often it was given out, as far as this member knows.
     pub attempts: u32,
     /// Who owns it.

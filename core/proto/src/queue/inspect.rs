@@ -76,6 +76,7 @@ impl Queues {
             id,
             is_owned: slot.own.store == self.me.store,
             is_leased: slot.place == Place::Leased,
+            is_ending: slot.place == Place::Dying,
             attempts: slot.attempts,
             own: slot.own,
             stamp: slot.stamp,
