@@ -5,7 +5,7 @@ use primer_proto::engine::{Answer, Command};
 use crate::agenda::SECOND;
 use crate::plan::Class;
 use crate::users::{Act, What};
-use crate::world::World;
+use crate::world::{Phase, World};
 
 impl World {
     /// A member leaves, unless it is the last one.
@@ -82,12 +82,15 @@ impl World {
         }
     }
 
-    /// Asks a member to join the first one that listens.
+    /// Asks a member to join the first one that listens. Where none is up yet, as the only one that
+    /// does comes back later, the operator tries again.
     pub fn bridge(&mut self, seat: usize) {
         let others = self.seats.iter().enumerate();
         let mut others = others.filter(|(at, other)| *at != seat && other.life.is_some());
         if let Some(address) = others.find_map(|(_, other)| other.address.clone()) {
             self.ask(seat, Command::Join(address), What::Bridge);
+        } else if self.phase == Phase::Heal {
+            self.later(seat, 2 * SECOND, Act::Bridge);
         }
     }
 
