@@ -430,12 +430,22 @@ impl World {
             lease_ms: leased.lease,
             is_settled: false,
             is_forgotten: false,
-            kept_until: self.now + max_run,
+            kept_until: self.kept_until(name, leased.lease, max_run),
         };
         if self.is_doubled(seat) {
             self.settle_asked(&held, Verb::Release);
         }
         Some(self.users.hold(held))
+    }
+
+    /// Until when a delivery's lease is kept. A run that is no longer than the lease extends nothing:
+    /// the lease ends as any other does, counted from when its owner gave it, a way before it arrived.
+    fn kept_until(&self, name: LeaseName, lease_ms: u64, max_run: Micros) -> Micros {
+        let (run_ends, lease) = (self.now + max_run, lease_ms * MS);
+        match self.ledger.given.get(&name) {
+            Some(given) if max_run <= lease => run_ends.min(given + lease),
+            _ => run_ends,
+        }
     }
 
     /// What the history says of a delivery.
