@@ -36,10 +36,12 @@ pub(crate) struct Waiter<T> {
 }
 
 enum Phase<T> {
-    /// Not answered yet; at most one of the two is set.
+    /// Not answered yet; at most one of the first two is set.
     Open {
         waker: Option<Waker>,
         sink: Option<Sink<T>>,
+        /// A thread stands still for it: to wake where nobody sleeps is a system call, too.
+        is_blocked: bool,
     },
     /// Answered, not read.
     Here(Result<T>),
@@ -73,6 +75,7 @@ impl<T> Waiter<T> {
             phase: Mutex::new(Phase::Open {
                 waker: None,
                 sink: None,
+                is_blocked: false,
             }),
             arrived: Condvar::default(),
             convert,
@@ -93,10 +96,15 @@ impl<T> Waiter<T> {
     /// Puts the value that `make` makes into the waiter; does not call it when nobody wants one.
     pub(crate) fn put(&self, make: impl FnOnce() -> Result<T>) -> Option<Call<T>> {
         let mut phase = self.phase.lock();
-        let Phase::Open { waker, sink } = &mut *phase else {
+        let Phase::Open {
+            waker,
+            sink,
+            is_blocked,
+        } = &mut *phase
+        else {
             return None;
         };
-        let (waker, sink) = (waker.take(), sink.take());
+        let (waker, sink, is_blocked) = (waker.take(), sink.take(), *is_blocked);
         let value = make();
         let sink = match sink {
             Some(sink) => {
@@ -105,10 +113,14 @@ impl<T> Waiter<T> {
             }
             None => {
                 *phase = Phase::Here(value);
-                self.arrived.notify_one();
                 None
             }
         };
+        // Who wakes up takes this lock.
+        drop(phase);
+        if is_blocked {
+            self.arrived.notify_one();
+        }
         Some(Call { waker, sink })
     }
 
@@ -123,6 +135,9 @@ impl<T> Waiter<T> {
         loop {
             if let Some(value) = take(&mut phase) {
                 return Some(value);
+            }
+            if let Phase::Open { is_blocked, .. } = &mut *phase {
+                *is_blocked = true;
             }
             match until {
                 None => phase = self.arrived.wait(phase),
@@ -159,7 +174,7 @@ impl<T> Waiter<T> {
     /// Leads the answer to `sink`; gives it back at once when it is here already.
     pub(crate) fn lead(&self, to: Sink<T>) -> Option<Result<T>> {
         let mut phase = self.phase.lock();
-        if let Phase::Open { waker, sink } = &mut *phase {
+        if let Phase::Open { waker, sink, .. } = &mut *phase {
             let old = (waker.take(), sink.replace(to));
             drop(phase);
             drop(old);
@@ -172,7 +187,7 @@ impl<T> Waiter<T> {
     pub(crate) fn end(&self) -> (Option<Result<T>>, bool) {
         let mut phase = self.phase.lock();
         match std::mem::replace(&mut *phase, Phase::Gone) {
-            Phase::Open { waker, sink } => {
+            Phase::Open { waker, sink, .. } => {
                 drop(phase);
                 drop((waker, sink));
                 (None, true)
