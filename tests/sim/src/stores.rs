@@ -135,38 +135,34 @@ impl World {
             return;
         }
         let keeps = self.user_dice.percent(75);
-        let had = if keeps {
-            self.aside_at(seat)
-        } else {
-            self.unaside(seat)
-        };
-        for id in had {
-            if !keeps {
+        if !keeps {
+            for id in self.unaside(seat) {
                 self.doom_if_gone(id, seat);
-            } else {
-                // What was to go into groups goes there again.
-                let in_groups: Vec<MessageId> = self.ids_in_groups(self.plan.queues, id).collect();
-                let ids = in_groups.iter().chain([&id]);
-                let values = ids.filter_map(|id| self.ledger.values.get(id).copied());
-                for value in values.collect::<std::collections::BTreeSet<_>>() {
-                    self.remark(seat, value, Verb::Returned);
-                }
             }
         }
         self.ask(seat, Command::Reclaim(keeps), What::Reclaim);
-    }
-
-    fn aside_at(&self, seat: usize) -> Vec<MessageId> {
-        let aside = self.ledger.aside.iter();
-        let here = aside.filter(|(_, seats)| seats.contains(&seat));
-        here.map(|(id, _)| *id).collect()
     }
 
     /// What a member takes back while it leaves stays aside until it has left.
     fn settle_aside(&mut self, seat: usize) {
         let life = self.life(seat);
         if life.is_some_and(|life| life.engine.stats().get("messages_aside") == Some(&0)) {
-            self.unaside(seat);
+            let back = self.unaside(seat);
+            self.note_returned(seat, &back);
+        }
+    }
+
+    /// What was set aside is held again. Said now, not when the host asks for it: one that is over before
+    /// it is back was given out elsewhere, perhaps only after that, and its value is known from then on.
+    fn note_returned(&mut self, seat: usize, back: &[MessageId]) {
+        for id in back {
+            // What was to go into groups goes there again.
+            let in_groups = self.ids_in_groups(self.plan.queues, *id);
+            let ids = in_groups.chain([*id]);
+            let values = ids.filter_map(|id| self.ledger.values.get(&id).copied());
+            for value in values.collect::<BTreeSet<_>>() {
+                self.remark(seat, value, Verb::Returned);
+            }
         }
     }
 
