@@ -73,7 +73,7 @@ struct One {
 
 /// What a member knows of a queue.
 #[derive(Clone, Copy, Default, Debug)]
-struct Known {
+pub(crate) struct Known {
     is_paused_in: bool,
     is_paused_out: bool,
     purged: Stamp,
@@ -395,10 +395,18 @@ impl World {
     }
 
     /// Before a member is called: what it knows then, it goes by.
-    pub fn before_told(&mut self, seat: usize) {
-        if self.plan.has_told {
-            self.told.before = [0, 1].map(|place| self.known(seat, place));
-        }
+    /// Gives what stood there: the call may be one within another.
+    pub fn before_told(&mut self, seat: usize) -> [Known; 2] {
+        let known = match self.plan.has_told {
+            true => [0, 1].map(|place| self.known(seat, place)),
+            false => self.told.before,
+        };
+        std::mem::replace(&mut self.told.before, known)
+    }
+
+    /// After all that it wanted is done.
+    pub fn after_told(&mut self, outer: [Known; 2]) {
+        self.told.before = outer;
     }
 
     /// A lease of this member's own, to a consumer here.

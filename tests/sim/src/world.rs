@@ -401,14 +401,14 @@ impl World {
         }
         let held = self.at_risk(seat, &input);
         let before = self.before_look(seat, &input);
-        self.before_told(seat);
+        let told = self.before_told(seat);
         let once = self.before_once(seat);
         let now = Now {
             mono: Instant(0),
             wall_ms: self.seats[seat].wall_ms(self.now),
         };
         let Some(life) = &mut self.seats[seat].life else {
-            return;
+            return self.after_told(told);
         };
         let now = Now {
             mono: life.mono(self.now),
@@ -439,6 +439,7 @@ impl World {
             self.apply(seat, effect);
         }
         self.effects = effects;
+        self.after_told(told);
         self.arm(seat);
     }
 
