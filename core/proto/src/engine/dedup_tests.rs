@@ -161,6 +161,44 @@ fn two_that_do_not_reach_each_other_make_one_message_where_a_third_reaches_both(
 }
 
 #[test]
+fn two_that_wait_for_copies_when_they_meet_find_each_other_afterwards() {
+    // Each of the two is a taker of its own: the third is the last of the home.
+    let is_last = |key: &String| {
+        let home = Dedup::new("jobs", key, WINDOW).home();
+        let ranks = [1, 2, 3].map(|member| home_rank(home, MemberId(member)));
+        ranks[2] < ranks[0].min(ranks[1])
+    };
+    let mut keys = (0..64).map(|n| format!("k{n}"));
+    let options = EnqueueOptions {
+        copies: Some(1),
+        on_short: Some(OnShort::Degrade),
+        timeout: Some(3_000),
+        ..once(&keys.find(is_last).unwrap())
+    };
+    let mut ring = Ring::new(3);
+    ring.is_stuck = true;
+    ring.cut(0, 1);
+    let tickets = [0, 1].map(|seat| ring.put(seat, "x", options.clone()));
+    // What lives is told on the new link: these are not given out yet.
+    ring.link(0, 1);
+    ring.pass(500);
+    let mut waiting = tickets.iter();
+    assert!(waiting.all(|ticket| !ring.answers.contains_key(ticket)));
+    (0..6).for_each(|_| ring.pass(500));
+    let receipts = tickets.map(|ticket| match ring.answers.remove(&ticket) {
+        Some(Ok(Reply::Receipt(receipt))) => receipt,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(receipts[0].id, receipts[1].id);
+    assert!(receipts.iter().all(|receipt| !receipt.is_duplicate));
+    ring.is_stuck = false;
+    (0..8).for_each(|_| ring.pass(500));
+    let seen = ring.engines.iter().map(|one| one.glimpse(receipts[0].id));
+    let owners = seen.flatten().filter(|seen| seen.is_owned).count();
+    assert_eq!(owners, 1, "one owner is left");
+}
+
+#[test]
 fn what_one_side_of_a_split_has_finished_is_not_given_out_by_the_other() {
     let mut ring = Ring::new(2);
     ring.cut(0, 1);

@@ -121,7 +121,8 @@ impl Remembered {
 pub(super) struct Telling {
     /// The next place of what lives here; none when all of it was told.
     lives: Option<u32>,
-    /// It is to hear all of that once more: it lacked some when it could not be sent any.
+    /// It is to hear all of that once more: it lacked some when it could not be sent any, or some was not
+    /// given out yet.
     again: bool,
     /// The next of what is finished; none when all of it was told.
     fates: Option<MessageId>,
@@ -309,7 +310,7 @@ impl Queues {
 
     /// One bounded step through what lives here, and one through what is remembered.
     pub(super) fn home_step(&mut self, now: Now, member: MemberId) {
-        let Some(peer) = self.peers.get(&member) else {
+        let Some(peer) = self.peers.get_mut(&member) else {
             return;
         };
         if !peer.is_linked || peer.lacks_dedup {
@@ -317,6 +318,7 @@ impl Queues {
         }
         let (fates, takes_copies) = (peer.home.fates, peer.takes_copies());
         let is_once_more = peer.home.lives.is_none() && peer.home.again;
+        peer.home.again &= !is_once_more;
         let lives = match peer.home.lives.or(is_once_more.then_some(0)) {
             Some(from) if takes_copies => self.tell_lives(member, from),
             other => other,
@@ -327,7 +329,6 @@ impl Queues {
         };
         let home = &mut peer.home;
         (home.lives, home.fates) = (lives, fates);
-        home.again &= !is_once_more;
         home.is_open = lives.is_some() || fates.is_some();
         let waits = fates.is_none() && (lives.is_none() || !takes_copies);
         if home.is_open || home.again {
@@ -343,6 +344,7 @@ impl Queues {
         let most = end.min(from.saturating_add(limits::STEP_MESSAGES_MAX as u32));
         let mut next = from;
         let mut told = 0;
+        let mut is_early = false;
         let mut claims = Vec::new();
         while next < most && told < CLAIMS_MAX {
             let slot = self.slab.get(next).filter(|slot| slot.has_dedup());
@@ -350,11 +352,21 @@ impl Queues {
             let Some(slot) = slot else {
                 continue;
             };
-            let is_owned = slot.own.store == self.me.store && is_given_out(slot);
-            if is_owned && self.is_at_home(slot, member) {
+            let is_new = slot.place == Place::Replicating;
+            let is_owned = slot.own.store == self.me.store && (is_new || is_given_out(slot));
+            if !is_owned || !self.is_at_home(slot, member) {
+                continue;
+            }
+            if is_new {
+                is_early = true;
+            } else {
                 add_claim(&mut claims, slot.id, slot.own, &slot.holders);
                 told += 1;
             }
+        }
+        // Its copies were sent before this member was linked, and nothing else would tell it afterwards.
+        if is_early && let Some(peer) = self.peers.get_mut(&member) {
+            peer.home.again = true;
         }
         for claim in claims {
             self.send(member, Message::Claim(claim));
