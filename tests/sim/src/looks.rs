@@ -22,15 +22,25 @@ type Homes = BTreeMap<usize, LinkId>;
 /// A member looks for a message.
 pub(crate) struct Look {
     since: Micros,
+    /// The same, as its own clock shows it.
+    wall_ms: u64,
     /// Its name at that member: another one is another look, also where it begins as the former ends.
     recall: u64,
     key: usize,
     /// Of the window in which it began to look.
     number: u64,
     homes: Homes,
-    /// Which messages of that window and of those around each of those has known all the while since then: its
-    /// seat, with its life, and how often that has begun anew.
-    known: BTreeMap<(usize, MessageId), (u32, u32)>,
+    /// Which messages of that window and of those around each of those has known all the while since then.
+    known: BTreeMap<(usize, MessageId), Known>,
+}
+
+/// What a member has known of a message all the while.
+struct Known {
+    /// Its life, and how often that has begun anew.
+    life: (u32, u32),
+    /// When the message's window ends: the earliest that it has had. Where two sides made the message it may hear
+    /// of the other's, which is longer, after it was asked.
+    until: u64,
 }
 
 impl World {
@@ -82,9 +92,13 @@ impl World {
             .looks
             .retain(|(at, id), _| *at != seat || life.engine.is_putting_in(*id));
         for look in self.once.looks.values_mut() {
-            look.known.retain(|(at, id), name| {
-                let knows = || life.engine.recollects(*id).is_some();
-                *at != seat || *name == (life.number, life.wipes) && knows()
+            look.known.retain(|(at, id), known| {
+                if *at != seat {
+                    return true;
+                }
+                let now = life.engine.recollects(*id);
+                known.until = now.map_or(0, |(until, _)| until.min(known.until));
+                now.is_some() && known.life == (life.number, life.wipes)
             });
         }
     }
@@ -137,13 +151,15 @@ impl World {
                 continue;
             };
             let ids = [number - 1, number, number + 1].map(|number| dedup.id(number));
-            let ids = ids
-                .into_iter()
-                .filter(|id| life.engine.recollects(*id).is_some());
-            known.extend(ids.map(|id| ((at, id), (life.number, life.wipes))));
+            known.extend(ids.into_iter().filter_map(|id| {
+                let (until, _) = life.engine.recollects(id)?;
+                let life = (life.number, life.wipes);
+                Some(((at, id), Known { life, until }))
+            }));
         }
         Some(Look {
             since: self.now,
+            wall_ms,
             recall,
             key,
             number,
@@ -182,7 +198,7 @@ impl World {
         let key = look.key;
         for at in look.homes.keys().copied().filter(|_| is_plain) {
             if self.could_be_asked(seat, at, &look)
-                && let Some(known) = self.knew(seat, at, &look)
+                && let Some(known) = self.knew(at, &look)
             {
                 let detail =
                     format!("m{seat} makes {id} of {key}, and m{at} at its home knew {known}");
@@ -213,18 +229,19 @@ impl World {
     }
 
     /// What `at` has known since then and before of that window, or of those around.
-    fn knew(&self, seat: usize, at: usize, look: &Look) -> Option<MessageId> {
+    fn knew(&self, at: usize, look: &Look) -> Option<MessageId> {
         let dedup = &self.once.keys[look.key];
-        let wall_ms = self.seats[seat].wall_ms(self.now);
         let life = self.life(at)?;
         let number = look.number;
         let mut numbers = [number, number + 1, number - 1].into_iter();
         numbers.find_map(|one| {
             let id = dedup.id(one);
-            let (until, _) = life.engine.recollects(id)?;
-            let is_it = look.known.get(&(at, id)) == Some(&(life.number, life.wipes));
-            // Of the window before only while that one's own lasts; a clock that jumps may have shown otherwise.
-            let lasts = one >= number || until > wall_ms && !self.plan.has(Class::Skew);
+            life.engine.recollects(id)?;
+            let known = look.known.get(&(at, id))?;
+            let is_it = known.life == (life.number, life.wipes);
+            // Of the window before only where that one's own lasted as the look began, however long the answers took;
+            // a clock that jumps may have shown otherwise.
+            let lasts = one >= number || known.until > look.wall_ms && !self.plan.has(Class::Skew);
             (is_it && lasts).then_some(id)
         })
     }

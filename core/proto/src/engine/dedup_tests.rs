@@ -95,6 +95,37 @@ fn what_is_finished_is_known_for_its_window_and_then_there_is_a_new_one() {
 }
 
 #[test]
+fn a_window_that_ends_while_the_home_is_asked_is_that_of_a_duplicate() {
+    for is_over in [false, true] {
+        let is_taken_by_1 = |key: &String| {
+            let home = Dedup::new("jobs", key, WINDOW).home();
+            home_rank(home, MemberId(2)) > home_rank(home, MemberId(1))
+        };
+        let key = (0..).map(|n| format!("k{n}")).find(is_taken_by_1).unwrap();
+        let mut ring = Ring::new(2);
+        ring.cut(0, 1);
+        let first = ring.accept_once(0, "one", once(&key));
+        if is_over {
+            ring.ack_one(0);
+        }
+        ring.pass(WINDOW - 500);
+        ring.link(0, 1);
+        // Taken within the first one's window, and answered behind it.
+        let second = ring.begin(1, "two", once(&key));
+        ring.pass(1_000);
+        match ring.answers.remove(&second) {
+            Some(Ok(Reply::Receipt(receipt))) => {
+                assert_eq!((receipt.id, receipt.is_duplicate), (first.id, true));
+            }
+            other => panic!("{other:?}"),
+        }
+        let third = ring.accept_once(1, "three", once(&key));
+        assert!(!third.is_duplicate);
+        assert_ne!(third.id, first.id);
+    }
+}
+
+#[test]
 fn who_comes_back_hears_what_was_finished_without_it() {
     let mut ring = Ring::new(3);
     // One after the other is cut off while a key is used up by the other two.

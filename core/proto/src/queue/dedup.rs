@@ -49,6 +49,9 @@ pub(super) struct Open {
     pub(super) options: EnqueueOptions,
     pub(super) bytes: usize,
     pub(super) ends: Instant,
+    /// When it was taken, by the wall clock: its own window begins then, so whether another one lasts is asked for
+    /// that moment, however long the answers take.
+    taken_ms: u64,
     /// Who has not answered yet.
     asked: BTreeSet<MemberId>,
     known: [Option<Recollection>; 3],
@@ -212,6 +215,7 @@ impl Queues {
             message: Some(message),
             options,
             ends,
+            taken_ms: now.wall_ms,
             asked: BTreeSet::new(),
             known: [None; 3],
             waiting: BTreeMap::new(),
@@ -232,7 +236,7 @@ impl Queues {
     /// Looks here, and asks those who may know. Errors: 203.
     fn look_for(&mut self, now: Now, mut open: Open) -> Result<()> {
         for place in 0..open.ids.len() {
-            self.look_here(now, &mut open, place);
+            self.look_here(&mut open, place);
         }
         let is_ours = self.is_ours(&open);
         if !is_ours {
@@ -276,11 +280,11 @@ impl Queues {
             .with("bytes_max", limits::FORWARD_BYTES_MAX)
     }
 
-    fn look_here(&self, now: Now, open: &mut Open, place: usize) {
+    fn look_here(&self, open: &mut Open, place: usize) {
         let id = open.ids.get(place).copied().unwrap_or_default();
         let found = self.recollect(Some(open.queue), place, id);
         if let (Some(found), Some(known)) = (found, open.known.get_mut(place))
-            && counts(now, place, &found)
+            && counts(open.taken_ms, place, &found)
         {
             // Looked at twice it is still one copy.
             if known.is_none() || found.is_over {
@@ -421,12 +425,13 @@ impl Queues {
         if !open.asked.remove(&from) {
             return;
         }
+        let taken_ms = open.taken_ms;
         for one in &recalled.known {
             let place = one.place as usize;
             if let Some(known) = open
                 .known
                 .get_mut(place)
-                .filter(|_| counts(now, place, one))
+                .filter(|_| counts(taken_ms, place, one))
             {
                 *known = Some(joined(*known, *one));
             }
@@ -469,7 +474,7 @@ impl Queues {
             return;
         };
         // A copy may have come meanwhile.
-        (0..open.ids.len()).for_each(|place| self.look_here(now, &mut open, place));
+        (0..open.ids.len()).for_each(|place| self.look_here(&mut open, place));
         let order = [PRESENT, PRESENT + 1, BEFORE].into_iter();
         let mut known = order.filter_map(|place| {
             let known = open.known.get(place).copied().flatten()?;
@@ -559,9 +564,9 @@ impl Queues {
 }
 
 /// Whether something that is known of one of the three messages makes the next one a duplicate: of the window
-/// before only while that message's own window lasts.
-fn counts(now: Now, place: usize, known: &Recollection) -> bool {
-    place != BEFORE || known.until > now.wall_ms
+/// before only where that message's own window still lasted when the next one was taken.
+fn counts(taken_ms: u64, place: usize, known: &Recollection) -> bool {
+    place != BEFORE || known.until > taken_ms
 }
 
 /// Errors: 101.
