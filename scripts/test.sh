@@ -103,6 +103,10 @@ report() {
     fi
 }
 trap report EXIT
+# Who is told to end has not passed.
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 step='' began=0
 for step in "${steps[@]}"; do
