@@ -230,6 +230,34 @@ fn two_that_wait_for_copies_when_they_meet_find_each_other_afterwards() {
 }
 
 #[test]
+fn what_is_accepted_after_a_home_is_back_is_no_reason_to_tell_it_all_again() {
+    let is_taken_by_1 = |key: &String| {
+        let home = Dedup::new("jobs", key, WINDOW).home();
+        let ranks = [1, 2, 3].map(|member| home_rank(home, MemberId(member)));
+        ranks[0] > ranks[1].max(ranks[2])
+    };
+    let mut keys = (0..64).map(|n| format!("k{n}")).filter(is_taken_by_1);
+    let mut ring = Ring::new(3);
+    ring.cut(0, 1);
+    ring.accept_once(0, "one", once(&keys.next().unwrap()));
+    ring.is_stuck = true;
+    ring.link(0, 1);
+    let options = EnqueueOptions {
+        copies: Some(3),
+        on_short: Some(OnShort::Wait),
+        timeout: Some(60_000),
+        ..once(&keys.next().unwrap())
+    };
+    let waiting = ring.put(0, "two", options);
+    (0..4).for_each(|_| ring.pass(500));
+    let told = ring.claims;
+    assert!(told > 0, "what lives is told on the new link");
+    (0..20).for_each(|_| ring.pass(500));
+    assert!(!ring.answers.contains_key(&waiting));
+    assert_eq!(ring.claims, told);
+}
+
+#[test]
 fn what_one_side_of_a_split_has_finished_is_not_given_out_by_the_other() {
     let mut ring = Ring::new(2);
     ring.cut(0, 1);

@@ -29,6 +29,8 @@ pub(super) struct Ring {
     pub(super) answers: BTreeMap<Ticket, Answer>,
     /// Browsed frames that were sent.
     pub(super) shown: Vec<Browsed>,
+    /// Claims that were sent.
+    pub(super) claims: usize,
     now: u64,
     ticket: u64,
     last_link: u64,
@@ -57,6 +59,7 @@ impl Ring {
             is_stuck: false,
             answers: BTreeMap::new(),
             shown: Vec::new(),
+            claims: 0,
             now: 0,
             ticket: 0,
             last_link: 100,
@@ -157,6 +160,7 @@ impl Ring {
                     self.deaf_after = self.deaf_after.map(|left| left - 1);
                 }
                 Queue::Repl(_) if self.is_stuck => return,
+                Queue::Claim(_) => self.claims += 1,
                 Queue::Browsed(browsed) => self.shown.push(browsed.clone()),
                 _ => {}
             }

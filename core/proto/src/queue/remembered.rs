@@ -13,7 +13,7 @@ use super::recall::{Memento, Remember};
 use super::slot::{Place, Slot};
 use super::takeover::add_claim;
 use super::{Alarm, Queues, limits};
-use crate::base::{Instant, MemberId, MessageId, Millis, Now, QueueKey};
+use crate::base::{Instant, MemberId, MessageId, Millis, Now, QueueKey, Stamp};
 use crate::copies::{Dedup, Holder, Own, Terms, home_rank};
 use crate::wire::Ids;
 
@@ -126,6 +126,8 @@ pub(super) struct Telling {
     again: bool,
     /// The next of what is finished; none when all of it was told.
     fates: Option<MessageId>,
+    /// The last message that was accepted when this began: the copies of a later one go to it by themselves.
+    last: Stamp,
     /// Since when that is which it is to hear.
     since: Instant,
     /// It has not been told all of that.
@@ -136,7 +138,8 @@ pub(super) struct Telling {
 
 impl Telling {
     /// Begins anew. What it was still to be told is not forgotten for it.
-    fn begin(&mut self, since: Instant) {
+    fn begin(&mut self, since: Instant, last: Stamp) {
+        self.last = last;
         let open = self.is_open.then_some(self.since);
         self.since = open.map_or(since, |open| open.min(since));
         self.is_open = true;
@@ -253,8 +256,9 @@ impl Queues {
         if !self.dedups.is_used {
             return;
         }
+        let last = self.clock.last();
         if let Some(peer) = self.peers.get_mut(&member) {
-            peer.home.begin(since);
+            peer.home.begin(since, last);
             self.alarms.set_earlier(Alarm::Home(member), now.mono);
         }
     }
@@ -344,6 +348,7 @@ impl Queues {
         let most = end.min(from.saturating_add(limits::STEP_MESSAGES_MAX as u32));
         let mut next = from;
         let mut told = 0;
+        let last = self.peers.get(&member).map(|peer| peer.home.last);
         let mut is_early = false;
         let mut claims = Vec::new();
         while next < most && told < CLAIMS_MAX {
@@ -358,13 +363,14 @@ impl Queues {
                 continue;
             }
             if is_new {
-                is_early = true;
+                is_early |= last.is_some_and(|last| slot.stamp <= last);
             } else {
                 add_claim(&mut claims, slot.id, slot.own, &slot.holders);
                 told += 1;
             }
         }
-        // Its copies were sent before this member was linked, and nothing else would tell it afterwards.
+        // Its copies may have been sent before this member was linked, and nothing else would tell it afterwards.
+        // One accepted since then is no reason: where keys are put in all the time there is always one.
         if is_early && let Some(peer) = self.peers.get_mut(&member) {
             peer.home.again = true;
         }
