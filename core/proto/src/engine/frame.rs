@@ -119,12 +119,7 @@ impl Message {
                     .sum()
             }
             Message::Probe(_) | Message::Rival(_) => 32,
-            Message::Stock(stock) => {
-                let names = stock.stocked.iter().chain(&stock.empty);
-                let lengths = stock.lengths.iter();
-                let lengths = lengths.map(|length| length.queue.len() + 26);
-                16 + names.map(|name| name.len() + 2).sum::<usize>() + lengths.sum::<usize>()
-            }
+            Message::Stock(stock) => stock.weight(),
             Message::Host(part) => hosts::weight(part),
             Message::Queue(queue) => queue.weight(),
         }

@@ -101,8 +101,7 @@ impl Engine {
         self.exchanges.forget(member);
         self.exchanges.start(now.mono, member, &self.table);
         self.tell_exchanges();
-        let stock = self.board.whole();
-        self.send(link, Message::Stock(stock));
+        self.send_row(link);
         self.queues.peer_relinking(now, member);
         self.queues.peer_linked(now, member, boot, store, &[]);
     }

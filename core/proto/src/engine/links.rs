@@ -206,8 +206,7 @@ impl Engine {
         self.exchanges.start(now.mono, member, &self.table);
         self.tell_exchanges();
         self.ask_host(member);
-        let stock = self.board.whole();
-        self.send(link, Message::Stock(stock));
+        self.send_row(link);
         self.beat(now, link, false);
         let kept: Vec<StoreId> = hello.info().kept().collect();
         self.queues.peer_linked(now, member, boot, store, &kept);
@@ -345,10 +344,7 @@ impl Engine {
                     self.queues.peer_stocked(now, from, &queue, is_stocked);
                 }
             }
-            Message::StockAsk => {
-                let stock = self.board.whole();
-                self.send(link, Message::Stock(stock));
-            }
+            Message::StockAsk => self.send_row(link),
         }
         self.link_wake = self.link_wake.min(self.next_gossip());
     }

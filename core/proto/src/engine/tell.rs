@@ -82,8 +82,17 @@ impl Engine {
 
     pub(super) fn tell_stock(&mut self, stock: Stock) {
         let links: Vec<LinkId> = self.links.keys().copied().collect();
-        for link in links {
-            self.send(link, Message::Stock(stock.clone()));
+        for part in stock.into_parts() {
+            for link in &links {
+                self.send(*link, Message::Stock(part.clone()));
+            }
+        }
+    }
+
+    /// All that this member has ready, to a link that is new or missed something.
+    pub(super) fn send_row(&mut self, link: LinkId) {
+        for part in self.board.whole().into_parts() {
+            self.send(link, Message::Stock(part));
         }
     }
 

@@ -16,13 +16,16 @@ use crate::base::{Instant, MemberId, Millis};
 /// gone is told of new stock at once all the same, by the owner it asked.
 const EDGE_MS: Millis = 200;
 
+/// A row of many queues goes in frames of about so many bytes.
+const PART_BYTES: usize = 256 << 10;
+
 /// A change of the sender's row, or all of it.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct Stock {
     /// Counts the changes of this row.
     #[prost(uint64, tag = "1")]
     pub version: u64,
-    /// True when `stocked` is everything.
+    /// True when `stocked` is everything, or the first part of it.
     #[prost(bool, tag = "2")]
     pub is_whole: bool,
     /// Queues that have ready messages.
@@ -42,6 +45,76 @@ pub struct Stock {
     pub memory_level: u32,
 }
 
+impl Stock {
+    /// About how many bytes it takes on the wire.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let names = self.stocked.iter().chain(&self.empty);
+        let lengths = self.lengths.iter().map(Length::weight);
+        16 + names.map(|name| name_weight(name)).sum::<usize>() + lengths.sum::<usize>()
+    }
+
+    /// The same in frames that are not too large, all of one version. The first says whether it is a whole row; what
+    /// follows on it are edges, so that who knows of no parts understands them too.
+    #[must_use]
+    pub fn into_parts(mut self) -> Vec<Stock> {
+        if self.weight() <= PART_BYTES {
+            return Vec::from([self]);
+        }
+        let names = core::mem::take(&mut self.stocked);
+        let empty = core::mem::take(&mut self.empty);
+        let lengths = core::mem::take(&mut self.lengths);
+        let next = Stock {
+            is_whole: false,
+            ..self.clone()
+        };
+        let mut parts = Parts {
+            done: Vec::new(),
+            part: self,
+            bytes: 0,
+            next,
+        };
+        for name in names {
+            parts.room_for(name_weight(&name)).stocked.push(name);
+        }
+        for name in empty {
+            parts.room_for(name_weight(&name)).empty.push(name);
+        }
+        for length in lengths {
+            parts.room_for(length.weight()).lengths.push(length);
+        }
+        parts.done.push(parts.part);
+        parts.done
+    }
+}
+
+fn name_weight(name: &str) -> usize {
+    name.len() + 3
+}
+
+/// A row that is being cut.
+struct Parts {
+    done: Vec<Stock>,
+    part: Stock,
+    /// Bytes of that one.
+    bytes: usize,
+    /// What a further one begins as.
+    next: Stock,
+}
+
+impl Parts {
+    /// The part that takes so many bytes more.
+    fn room_for(&mut self, bytes: usize) -> &mut Stock {
+        if self.bytes + bytes > PART_BYTES {
+            let next = self.next.clone();
+            self.done.push(core::mem::replace(&mut self.part, next));
+            self.bytes = 0;
+        }
+        self.bytes += bytes;
+        &mut self.part
+    }
+}
+
 /// How much of a queue that has a maximum its sender has.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct Length {
@@ -54,6 +127,12 @@ pub struct Length {
     /// Bytes of their bodies.
     #[prost(uint64, tag = "3")]
     pub bytes: u64,
+}
+
+impl Length {
+    fn weight(&self) -> usize {
+        self.queue.len() + 26
+    }
 }
 
 #[derive(Debug, Default)]
@@ -264,6 +343,8 @@ fn length_of(queue: &Arc<str>, (messages, bytes): (u64, u64)) -> Length {
 
 #[cfg(test)]
 mod tests {
+    use prost::Message as _;
+
     use super::*;
 
     #[test]
@@ -325,6 +406,40 @@ mod tests {
         board.set_level(3);
         assert!(!board.has_news());
         assert_eq!(board.next(), Instant::NEVER);
+    }
+
+    #[test]
+    fn a_row_of_many_queues_goes_in_parts_that_make_the_same_row() {
+        let (mut a, mut b) = (Board::default(), Board::default());
+        let member = MemberId(1);
+        b.hear(member, {
+            let mut before = Board::default();
+            before.set(&"gone".into(), true);
+            before.flush(Instant(0)).unwrap()
+        });
+        for n in 0..50_000 {
+            let queue: Arc<str> = alloc::format!("a queue that many have {n}").into();
+            a.set(&queue, true);
+            a.set_length(&queue, (n, n));
+        }
+        let edges = a.flush(Instant(0)).unwrap().into_parts();
+        let whole = a.whole().into_parts();
+        for parts in [&edges, &whole] {
+            assert!(parts.len() > 5);
+            assert!(parts.iter().all(|part| part.encoded_len() <= PART_BYTES));
+            assert!(parts.iter().all(|part| part.version == a.version()));
+            let lengths = parts.iter().map(|part| part.lengths.len());
+            // All but the one that is empty.
+            assert!(lengths.sum::<usize>() >= 49_999);
+        }
+        assert!(edges.iter().all(|part| !part.is_whole));
+        let mut changes = Vec::new();
+        for part in whole {
+            changes.extend(b.hear(member, part));
+        }
+        assert!(changes.contains(&("gone".into(), false)));
+        assert!(!b.is_behind(member, a.version()));
+        assert_eq!(b.forget(member).len(), 50_000);
     }
 
     #[test]
