@@ -111,7 +111,8 @@ impl Queues {
     }
 
     /// Messages that were set aside are given out again by this member (with `keeps`), or dropped.
-    /// Answers how many. Those that are finished, as far as is known here, are not given again.
+    /// Answers how many. Those that are finished, as far as is known here, are not given again; those whose
+    /// queue has no room beside so many others stay set aside.
     pub fn reclaim(&mut self, now: Now, keeps: bool) -> u64 {
         if keeps && self.is_parting {
             // Taken back now, it would be dropped with the rest: once this member has left.
@@ -130,6 +131,7 @@ impl Queues {
                 continue;
             }
             let Ok(queue) = self.shelf_named(&message.queue) else {
+                self.aside.push(message);
                 continue;
             };
             let slot = Slot {
@@ -163,6 +165,7 @@ impl Queues {
             self.plan_repair(now.mono + SETTLE_DOWN_MS);
             self.serve(now, queue);
         }
+        self.charge(self.aside_bytes());
         // Who held copies may have taken them over meanwhile.
         if has_dedup {
             self.tell_new_lives(now);

@@ -102,6 +102,23 @@ fn who_is_taken_for_the_owner_and_knows_nothing_of_it_learns_it_from_another_hol
     assert!(room.owns(id));
 }
 
+#[test]
+fn what_no_queue_can_be_made_for_stays_set_aside() {
+    let mut room = Room::new();
+    room.enqueue();
+    let now = room.now();
+    assert_eq!(room.queues.set_aside(), 1);
+    room.queues.reset(now, StoreId(9));
+    let used = room.queues.memory.used();
+    let queue = room.queues.aside[0].queue.clone();
+    room.queues.aside[0].queue = "n".repeat(10_000).into();
+    assert_eq!(room.queues.reclaim(now, true), 0);
+    assert_eq!((room.queues.aside(), room.queues.memory.used()), (1, used));
+    room.queues.aside[0].queue = queue;
+    assert_eq!(room.queues.reclaim(now, true), 1);
+    assert_eq!((room.queues.aside(), room.queues.memory.used()), (0, used));
+}
+
 /// It was evicted; who had a copy owns what it has set aside.
 #[test]
 fn what_is_reclaimed_with_a_dedup_key_is_told_to_its_home() {
