@@ -49,6 +49,8 @@ pub(crate) struct Keeper {
 struct State {
     is_dirty: bool,
     is_closing: bool,
+    /// Who the member is, where the disk did not take it.
+    owed: Option<Identity>,
 }
 
 impl Keeper {
@@ -153,6 +155,7 @@ impl Keeper {
     fn save(&self, driver: &Driver) -> Result<()> {
         // What changes from here on makes it dirty again.
         self.state.lock().is_dirty = false;
+        self.keep_owed()?;
         // An engine that panicked is not to be believed: what was saved before is better.
         let Some((era, bytes)) = copy(driver) else {
             return Ok(());
@@ -165,16 +168,31 @@ impl Keeper {
         Ok(())
     }
 
-    /// Keeps who the member is. It goes on without, if it must: its clock most likely makes its next
-    /// life a later one all the same.
+    /// Keeps who the member is. It goes on without, if it must, and tries again before the next save: its
+    /// clock most likely makes its next life a later one all the same.
     fn keep(&self, (member, incarnation): (MemberId, u64)) {
         let identity = Identity {
             member,
             incarnation,
         };
-        if let Err(error) = self.home.keep(identity) {
+        self.state.lock().owed = Some(identity);
+        if let Err(error) = self.keep_owed() {
             self.complain(&error, true);
+            self.stir();
         }
+    }
+
+    /// Errors: 501, 502; it is owed still.
+    fn keep_owed(&self) -> Result<()> {
+        let owed = self.state.lock().owed;
+        let Some(identity) = owed else {
+            return Ok(());
+        };
+        self.home.keep(identity)?;
+        // There may be another one by now.
+        let mut state = self.state.lock();
+        state.owed = state.owed.filter(|owed| *owed != identity);
+        Ok(())
     }
 
     /// Forgets the cluster that was left.
@@ -248,5 +266,46 @@ impl Clerk {
             self.version = version;
             self.keeper.stir();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use primer_proto::base::{ClusterId, Instant, Now, StoreId};
+    use primer_proto::engine::Config;
+
+    use super::*;
+    use crate::run::private::Scratch;
+
+    const SHOP: ClusterId = ClusterId(5);
+    const FIRST: MemberId = MemberId(77);
+
+    fn home(scratch: &Scratch) -> Home {
+        Home::open(scratch.path(), SHOP, 1_000, || Ok(FIRST)).unwrap()
+    }
+
+    #[test]
+    fn who_it_became_is_kept_once_the_disk_takes_it() {
+        let scratch = Scratch::new();
+        let now = Now {
+            mono: Instant(0),
+            wall_ms: 1_000,
+        };
+        let config = Config::new(SHOP, FIRST, BootId(1), StoreId(1));
+        let keeper = Keeper::new(Arc::new(home(&scratch)), &Engine::new(config, now));
+        // In the way of every new file: no owner's right overcomes this.
+        let obstacle = scratch.path().join("identity.new");
+        fs::create_dir(&obstacle).unwrap();
+        keeper.keep((MemberId(78), 4));
+        assert_eq!(keeper.unsaved.load(Ordering::Relaxed), 1);
+        assert!(keeper.state.lock().is_dirty, "it is tried again");
+        assert_eq!(keeper.keep_owed().unwrap_err().number(), 502);
+        fs::remove_dir(&obstacle).unwrap();
+        keeper.keep_owed().unwrap();
+        assert_eq!(keeper.state.lock().owed, None);
+        keeper.close();
+        assert_eq!(home(&scratch).identity().member, MemberId(78));
     }
 }
