@@ -12,8 +12,10 @@
 %% '''
 %%
 %% Each worker is a process with a subscription of its own, so its death gives back what it had. A
-%% message whose handler raises is told to the logger and nacked (it comes again after the back-off,
-%% the attempt counted); the worker goes on with the state it had. The lease of what is worked on is
+%% message whose handler raises, or answers what is no verdict or is refused (a reply that is too large), is
+%% told to the logger and nacked (it comes again after the back-off, the attempt counted); the worker goes on,
+%% after a raise with the state it had. A worker that is killed is no attempt: what it had comes again at once,
+%% so leave a handler's failures to this behaviour instead of to a link. The lease of what is worked on is
 %% kept by Primer's own thread for `max_run', however long the handler takes. A worker that is stopped
 %% by its supervisor finishes the message that it has, for up to `drain', and gives the rest back.
 -module(primer_consumer).

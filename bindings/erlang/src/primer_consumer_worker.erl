@@ -65,11 +65,15 @@ parent() ->
     end.
 
 handle(Delivery, #worker{module = Module, state = State} = Worker) ->
-    try Module:handle_message(Delivery, State) of
-        {Verdict, After} ->
-            told(settle(Verdict, Delivery), Delivery),
+    try
+        {Verdict, After} = Module:handle_message(Delivery, State),
+        {settle(Verdict, Delivery), After}
+    of
+        {Settled, After} ->
+            told(Settled, Delivery),
             Worker#worker{state = After}
     catch
+        %% Also for an answer that is no verdict.
         Class:Reason:Stack ->
             ?LOG_ERROR(#{
                 label => {primer_consumer, raised},
@@ -96,7 +100,9 @@ settle(noreply, _Delivery) -> ok.
 %% A verdict that came too late changes nothing: someone else has the message, or it is finished.
 told(ok, _Delivery) ->
     ok;
-told({error, Error}, Delivery) ->
+told({error, {_, _, #{number := Number}} = Error}, Delivery) ->
+    %% What was refused is a failure: it might be taken the next time.
+    _ = Number < 400 andalso primer:nack(Delivery),
     ?LOG_WARNING(#{
         label => {primer_consumer, not_settled},
         message => maps:with([id, queue, attempts], Delivery),

@@ -17,6 +17,10 @@ handle_message(#{body := Body, attempts := Attempts} = Delivery, {Parent, Count}
     case Body of
         <<"raise">> when Attempts =:= 1 -> error(as_told);
         <<"nack">> when Attempts =:= 1 -> {{nack, #{delay => 0}}, {Parent, Count + 1}};
+        <<"no verdict">> when Attempts =:= 1 -> ok;
+        <<"no words">> when Attempts =:= 1 -> {{reject, {no, words}}, {Parent, Count + 1}};
+        <<"too large">> when Attempts =:= 1 -> {{reply, binary:copy(<<0>>, 2_000_000)}, {Parent, Count + 1}};
+        <<"too large">> -> {{reply, <<"small">>}, {Parent, Count + 1}};
         <<"reject">> -> {{reject, <<"as told">>}, {Parent, Count + 1}};
         <<"sum">> -> {{reply, [integer_to_binary(Count), <<" so far">>]}, {Parent, Count + 1}};
         <<"later">> ->
@@ -41,6 +45,8 @@ consumer_test_() ->
         {timeout, 60, {spawn, fun verdicts_settle/0}},
         {timeout, 60, {spawn, fun a_verdict_is_the_reply_of_whoever_called/0}},
         {timeout, 60, {spawn, fun a_handler_that_raises_nacks_and_goes_on/0}},
+        {timeout, 60, {spawn, fun what_is_no_verdict_is_a_failure/0}},
+        {timeout, 60, {spawn, fun a_reply_that_is_refused_is_a_failure/0}},
         {timeout, 60, {spawn, fun a_stopped_worker_gives_back_what_it_had/0}},
         {timeout, 60, {spawn, fun a_handler_that_takes_longer_than_its_lease_keeps_its_message/0}},
         {timeout, 60, {spawn, fun a_stopped_worker_finishes_what_it_has_and_gives_back_the_rest/0}}
@@ -93,8 +99,7 @@ verdicts_settle() ->
     ?assertMatch({error, {too_late, already_done, _}}, primer:ack(Delivery)).
 
 a_handler_that_raises_nacks_and_goes_on() ->
-    #{level := Level} = logger:get_primary_config(),
-    ok = logger:set_primary_config(level, none),
+    Level = quiet(),
     {Queue, _} = start(#{}),
     {ok, _} = primer:enqueue(Queue, <<"raise">>),
     {ok, _} = primer:enqueue(Queue, <<"next">>),
@@ -104,6 +109,31 @@ a_handler_that_raises_nacks_and_goes_on() ->
     %% And the back-off is over at some time.
     receive {handled, <<"raise">>, 2, Worker, 1} -> ok end,
     logger:set_primary_config(level, Level).
+
+what_is_no_verdict_is_a_failure() ->
+    Level = quiet(),
+    {Queue, _} = start(#{}),
+    {ok, _} = primer:enqueue(Queue, <<"no verdict">>),
+    Worker = receive {handled, <<"no verdict">>, 1, First, 0} -> First end,
+    receive {handled, <<"no verdict">>, 2, Worker, 0} -> ok end,
+    {ok, _} = primer:enqueue(Queue, <<"no words">>),
+    receive {handled, <<"no words">>, 1, Worker, 1} -> ok end,
+    receive {handled, <<"no words">>, 2, Worker, _} -> ok end,
+    logger:set_primary_config(level, Level).
+
+a_reply_that_is_refused_is_a_failure() ->
+    Level = quiet(),
+    {Queue, _} = start(#{}),
+    %% The same worker, though it has room for one message only.
+    ?assertMatch({ok, #{body := <<"small">>}}, primer:call(Queue, <<"too large">>, #{timeout => ?LIMIT})),
+    Worker = receive {handled, <<"too large">>, 1, First, 0} -> First end,
+    receive {handled, <<"too large">>, 2, Worker, _} -> ok end,
+    logger:set_primary_config(level, Level).
+
+quiet() ->
+    #{level := Level} = logger:get_primary_config(),
+    ok = logger:set_primary_config(level, none),
+    Level.
 
 a_stopped_worker_gives_back_what_it_had() ->
     {Queue, Supervisor} = start(#{credit => 10, lease => 3_600_000}),

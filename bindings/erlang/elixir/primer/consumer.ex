@@ -16,7 +16,7 @@ defmodule Primer.Consumer do
 
   `handle_message/2` answers `{:ack, state}`, `{{:reply, body}, state}` for whoever called, `{:nack, state}`, `{{:nack, %{delay: ms}}, state}`,
   `{{:reject, reason}, state}`, `{:release, state}`, or `{:noreply, state}` where it settles the message
-  itself. What raises comes again after the back-off. A message is its worker's however long it takes,
+  itself. What raises, or answers anything else, comes again after the back-off. A message is its worker's however long it takes,
   up to `max_run` (an hour); a worker that is stopped finishes the message that it has, for up to
   `drain` (5 s).
 
