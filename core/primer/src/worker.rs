@@ -61,19 +61,16 @@ impl<E: fmt::Display> From<std::result::Result<Reply, E>> for Verdict {
 pub struct WorkerOptions {
     /// Handlers at a time, each in a thread; 1.
     pub concurrency: u32,
-    /// How its subscription is, apart from the credit: a handler has one message. `max_run` is an hour.
+    /// How its subscription is, apart from the credit: a handler has one message. `max_run` is an hour where none is
+    /// given.
     pub subscribe: SubscribeOptions,
 }
 
 impl Default for WorkerOptions {
     fn default() -> Self {
-        let subscribe = SubscribeOptions {
-            max_run: Some(MAX_RUN),
-            ..SubscribeOptions::default()
-        };
         Self {
             concurrency: 1,
-            subscribe,
+            subscribe: SubscribeOptions::default(),
         }
     }
 }
@@ -117,6 +114,7 @@ impl Queue {
         }
         let subscribe = SubscribeOptions {
             credit: options.concurrency,
+            max_run: Some(options.subscribe.max_run.unwrap_or(MAX_RUN)),
             ..options.subscribe.clone()
         };
         let worker = Worker {

@@ -48,12 +48,14 @@ fn pass_leases(primer: &Primer) {
 }
 
 fn short(concurrency: u32) -> WorkerOptions {
-    let mut options = WorkerOptions {
-        concurrency,
-        ..WorkerOptions::default()
+    let subscribe = SubscribeOptions {
+        lease: Some(Duration::from_millis(200)),
+        ..SubscribeOptions::default()
     };
-    options.subscribe.lease = Some(Duration::from_millis(200));
-    options
+    WorkerOptions {
+        concurrency,
+        subscribe,
+    }
 }
 
 /// A handler that says when it begins, and ends when it is told.
