@@ -195,7 +195,7 @@ export class Reject extends Error {
 
 /**
  * Calls a handler for each message of a queue until it is closed. What returns is acked, and what it returns is the
- * reply where somebody waits for one; what throws is nacked with the
+ * reply where somebody waits for one, if it can be a body (a string, bytes, a plain object); what throws is nacked with the
  * back-off, a `Reject` makes a dead letter; what the handler settled itself stays so. A failure is the event
  * `failed` (error, delivery), or a warning of the process where nobody listens. Its leases are kept by Primer's own
  * thread, also while the event loop is blocked.

@@ -157,6 +157,10 @@ function isJson(body) {
   return shape === Object.prototype || shape === null || Array.isArray(body) || typeof body.toJSON === 'function'
 }
 
+/** True for what can be sent as a body. */
+const isBody = (value) =>
+  typeof value === 'string' || ArrayBuffer.isView(value) || value instanceof ArrayBuffer || isShared(value) || isJson(value)
+
 /** What marks a body that was an object; `json()` reads any body. */
 const JSON_HEADER = ['content-type', 'application/json']
 
@@ -225,6 +229,6 @@ function checkSignal(signal) {
 }
 
 module.exports = {
-  JSON_HEADER, bytesOf, checkSignal, groupOf, headersFor, headersOf, jsonOf, keyed, milliseconds, onShortOf, optionsOf, pairsOf, secretsOf, shown,
-  termsOf, text, textsOf, truth, waiting, whole,
+  JSON_HEADER, bytesOf, checkSignal, groupOf, headersFor, headersOf, isBody, jsonOf, keyed, milliseconds, onShortOf, optionsOf, pairsOf, secretsOf,
+  shown, termsOf, text, textsOf, truth, waiting, whole,
 }

@@ -4,7 +4,7 @@
 
 const { EventEmitter } = require('node:events')
 const { MemberDown, wrong } = require('./errors.cjs')
-const { checkSignal, milliseconds, optionsOf, shown, whole } = require('./values.cjs')
+const { checkSignal, isBody, milliseconds, optionsOf, shown, whole } = require('./values.cjs')
 
 /** How long a handler may take, unless told otherwise. */
 const MAX_RUN = '1h'
@@ -74,7 +74,8 @@ class Worker extends EventEmitter {
     try {
       const result = await this.#handler(delivery, { signal: this.#stop.signal })
       if (delivery.isSettled) return
-      await (result !== undefined && delivery.wantsReply ? delivery.reply(result) : delivery.ack())
+      // A result that is no body replies nothing: the work is done, and would be done again for ever.
+      await (isBody(result) && delivery.wantsReply ? delivery.reply(result) : delivery.ack())
     } catch (error) {
       await this.#failed(delivery, error)
     }

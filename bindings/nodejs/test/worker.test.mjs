@@ -141,6 +141,25 @@ test('a worker ends with its member, with its signal, and settles nothing twice'
   assert.throws(() => queue.worker(() => {}, { credit: 5 }), { number: 101 })
 })
 
+test('a result that is no body is acked once, without a reply', async (t) => {
+  const primer = await member(t)
+  const sums = primer.queue('sums')
+  const results = [7, 0, true, null, undefined, 5n, Symbol('s'), new Map(), () => 1]
+  const attempts = []
+  const worker = sums.worker(async (delivery) => {
+    attempts.push(delivery.attempts)
+    return results[Number(delivery.text())]
+  })
+  const failures = []
+  worker.on('failed', (error) => failures.push(error))
+  const calls = results.map((_, index) => sums.call(`${index}`, { timeout: 2_000 }))
+  for (const call of await Promise.allSettled(calls)) assert.ok(call.reason instanceof InDoubt)
+  assert.equal(await worker.close(), true)
+  assert.deepEqual(failures, [])
+  assert.deepEqual(attempts, results.map(() => 1))
+  assert.equal(primer.stats().messages, 0)
+})
+
 test('what a handler returns is the reply where somebody waits for one', async (t) => {
   const primer = await member(t)
   const sums = primer.queue('sums')
