@@ -150,6 +150,54 @@ def test_a_worker_ends_with_its_member_and_calls_its_handler() -> None:
         node.queue("jobs").worker(print, concurrency=0)
 
 
+def test_a_worker_takes_the_backlog_and_no_more_bytes_than_it_says(node: primer.Primer) -> None:
+    jobs = node.queue("jobs")
+    jobs.enqueue_many([b"1" * 100, b"2" * 100])
+    begun, gate = threading.Semaphore(0), threading.Event()
+    seen: list[bytes] = []
+
+    def work(message: primer.Delivery) -> None:
+        seen.append(message.body[:1])
+        begun.release()
+        gate.wait(20)
+
+    with node.worker("jobs", concurrency=2, credit_bytes=50, group="late", backlog=True)(work) as worker:
+        assert begun.acquire(timeout=20), "what waited came to the group"
+        # There is a handler to spare, but one body is more bytes than the credit: the next one is anybody's.
+        with again(jobs.receive(wait=LONG, group="late")) as other:
+            assert (seen, other.body[:1]) == ([b"1"], b"2")
+        gate.set()
+        assert worker.close(drain=LONG)
+    with jobs.worker(work, group="later") as worker:
+        jobs.enqueue(b"3")
+        assert begun.acquire(timeout=20)
+    assert seen == [b"1", b"3"]
+
+
+def test_tasks_take_the_backlog_and_no_more_bytes_than_they_say() -> None:
+    async def main() -> None:
+        begun, gate = asyncio.Event(), asyncio.Event()
+        seen: list[bytes] = []
+
+        async def work(message: primer.aio.Delivery) -> None:
+            seen.append(message.body[:1])
+            begun.set()
+            await gate.wait()
+
+        async with primer.aio.open() as node:
+            jobs = node.queue("jobs")
+            await jobs.enqueue_many([b"1" * 100, b"2" * 100])
+            async with node.worker("jobs", concurrency=2, credit_bytes=50, group="late", backlog=True)(work):
+                async with asyncio.timeout(20):
+                    await begun.wait()
+                other = await jobs.receive(wait=LONG, group="late")
+                assert other is not None and (seen, other.body[:1]) == ([b"1"], b"2")
+                await other.ack()
+                gate.set()
+
+    asyncio.run(main())
+
+
 def test_tasks_work_as_threads_do() -> None:
     async def main() -> None:
         seen: list[tuple[bytes, int]] = []

@@ -146,14 +146,22 @@ class Primer:
         *,
         concurrency: int = 1,
         lease: Duration | None = None,
+        credit_bytes: int | None = None,
         max_run: Duration = MAX_RUN,
         group: str | None = None,
+        backlog: bool = False,
     ) -> Callable[[Handler], Worker]:
         """``@node.worker("emails", concurrency=8)`` before a function begins a worker: see :meth:`Queue.worker`."""
 
         def begin(handler: Handler) -> Worker:
             return self.queue(queue).worker(
-                handler, concurrency=concurrency, lease=lease, max_run=max_run, group=group
+                handler,
+                concurrency=concurrency,
+                lease=lease,
+                credit_bytes=credit_bytes,
+                max_run=max_run,
+                group=group,
+                backlog=backlog,
             )
 
         return begin
@@ -482,16 +490,21 @@ class Queue:
         *,
         concurrency: int = 1,
         lease: Duration | None = None,
+        credit_bytes: int | None = None,
         max_run: Duration = MAX_RUN,
         group: str | None = None,
+        backlog: bool = False,
     ) -> Worker:
         """Calls ``handler`` for each message, ``concurrency`` at a time, each in a thread, from now on.
 
-        Returning acks, and replies with the bytes it returns where somebody waits; an exception nacks with the back-off, ``primer.Reject`` makes a dead letter. The lease is kept
-        for ``max_run``, also while this interpreter is busy. Errors: 101, 201, 203, 501.
+        Returning acks, and replies with the bytes it returns where somebody waits; an exception nacks with the
+        back-off, ``primer.Reject`` makes a dead letter. The lease is kept for ``max_run``, also while this interpreter is busy.
+        ``credit_bytes``, ``group`` and ``backlog`` are those of ``subscribe``. Errors: 101, 201, 203, 501.
         """
         credit = check(concurrency)
-        subscription = self.subscribe(credit=credit, lease=lease, max_run=max_run, group=group)
+        subscription = self.subscribe(
+            credit=credit, credit_bytes=credit_bytes, lease=lease, max_run=max_run, group=group, backlog=backlog
+        )
         return Worker(subscription, handler, concurrency)
 
     def __repr__(self) -> str:
