@@ -2102,8 +2102,8 @@ primer_code_t primer_subscription_next_start(const struct primer_subscription_t 
 /**
  * A descriptor to poll for reading; the subscription's own, never read, write or close it, good until
  * the subscription is freed. It is readable when deliveries may be there, and when the subscription
- * was closed; it is silent again after primer_subscription_next answered PRIMER_EMPTY. -1 when the
- * system gives none, or for a handle that is not live.
+ * was closed; it is silent again after primer_subscription_next answered PRIMER_EMPTY, and never once
+ * that answered 501: leave the loop then. -1 when the system gives none, or for a handle that is not live.
  */
 int primer_subscription_fd(const struct primer_subscription_t *subscription);
 

@@ -67,23 +67,26 @@ static int add_up(primer_delivery_t *delivery) {
     return count < NUMBERS;
 }
 
-/* The event loop: handles deliveries until the handler has enough or standard input ends. */
+/* The event loop: handles deliveries until the handler has enough or standard input ends. A failure ends it too:
+ * of a member that is closed the descriptor stays readable, and a loop that polled on would spin. */
 static void loop(primer_queue_t *queue, int (*handle)(primer_delivery_t *), int input) {
     primer_subscribe_options_t options = PRIMER_SUBSCRIBE_OPTIONS_INIT;
     primer_subscription_t *subscription;
     primer_delivery_t *delivery;
+    primer_code_t code = PRIMER_EMPTY;
     int goes_on = 1;
     options.credit = CREDIT;
     /* However long a message takes here, up to five minutes, nobody else is given it meanwhile. */
     options.max_run_ms = 5 * 60 * 1000;
     must(primer_queue_subscribe(queue, &options, &subscription));
     struct pollfd fds[] = {{primer_subscription_fd(subscription), POLLIN, 0}, {input, POLLIN, 0}};
-    while (goes_on && poll(fds, 2, -1) > 0 && !fds[1].revents) {
-        while (goes_on && primer_subscription_next(subscription, 0, &delivery) == PRIMER_OK) {
+    while (goes_on && code == PRIMER_EMPTY && poll(fds, 2, -1) > 0 && !fds[1].revents) {
+        while (goes_on && (code = primer_subscription_next(subscription, 0, &delivery)) == PRIMER_OK) {
             goes_on = handle(delivery);
             primer_delivery_free(delivery);
         }
     }
+    if (code != PRIMER_EMPTY) must(code);
     primer_subscription_free(subscription);
 }
 

@@ -117,8 +117,8 @@ pub unsafe extern "C" fn primer_subscription_next_start(
 
 /// A descriptor to poll for reading; the subscription's own, never read, write or close it, good until
 /// the subscription is freed. It is readable when deliveries may be there, and when the subscription
-/// was closed; it is silent again after primer_subscription_next answered PRIMER_EMPTY. -1 when the
-/// system gives none, or for a handle that is not live.
+/// was closed; it is silent again after primer_subscription_next answered PRIMER_EMPTY, and never once
+/// that answered 501: leave the loop then. -1 when the system gives none, or for a handle that is not live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn primer_subscription_fd(
     subscription: *const primer_subscription_t,

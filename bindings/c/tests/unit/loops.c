@@ -2,6 +2,8 @@
  * with a poll that does not wait; one that must speak, with a poll that waits for it. */
 #define _POSIX_C_SOURCE 200809L
 
+#include <pthread.h>
+
 #include "loop.h"
 
 static void a_local_enqueue_answers_at_once_and_without_a_completion(void) {
@@ -178,6 +180,37 @@ static void the_descriptor_speaks_of_what_came_before_it_and_of_the_end(void) {
     end(it);
 }
 
+static void *closes(void *member) {
+    CODE(PRIMER_OK, primer_close(member));
+    return NULL;
+}
+
+/* The loop of README.md: it must end, and not spin, when the member is closed under it. */
+static void a_loop_that_polls_ends_with_its_member(void) {
+    alone_t it = alone();
+    primer_subscription_t *s;
+    primer_delivery_t *d;
+    primer_code_t code;
+    pthread_t closer;
+    int rounds = 0, taken = 0;
+    CODE(PRIMER_OK, primer_queue_enqueue(it.q, "x", 1, NULL, NULL));
+    CODE(PRIMER_OK, primer_queue_subscribe(it.q, NULL, &s));
+    struct pollfd f = {primer_subscription_fd(s), POLLIN, 0};
+    do
+        while ((code = primer_subscription_next(s, 0, &d)) == PRIMER_OK) {
+            CODE(PRIMER_OK, primer_queue_ack(it.q, d));
+            primer_delivery_free(d);
+            taken++;
+            CHECK(!pthread_create(&closer, NULL, closes, it.p));
+        }
+    while (code == PRIMER_EMPTY && ++rounds < 1000 && poll(&f, 1, PATIENCE_MS) > 0);
+    CODE(PRIMER_E_CLOSED, code);
+    CHECK(taken == 1 && rounds < 1000);
+    pthread_join(closer, NULL);
+    primer_subscription_free(s);
+    end(it);
+}
+
 static void one_descriptor_serves_many_subscriptions(void) {
     alone_t it = alone();
     primer_queue_t *q2;
@@ -319,6 +352,7 @@ static const test_t TESTS[] = {
     TEST(a_failure_comes_late_with_its_reason),
     TEST(a_subscription_s_descriptor_tells_of_deliveries),
     TEST(the_descriptor_speaks_of_what_came_before_it_and_of_the_end),
+    TEST(a_loop_that_polls_ends_with_its_member),
     TEST(one_descriptor_serves_many_subscriptions),
     TEST(the_next_delivery_can_come_late),
     TEST(what_is_not_drained_is_released),
