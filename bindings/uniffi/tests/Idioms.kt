@@ -58,6 +58,28 @@ private val tests = mapOf<String, suspend () -> Unit>(
             equal("two", subscription.next(PATIENCE_MS)!!.settle { it.text() })
         }
     },
+    // The loop that README.md calls a worker.
+    "a worker's loop that catches goes on after a job that failed" to {
+        withPrimer { primer ->
+            val jobs = primer.queue("jobs")
+            jobs.enqueueMany(listOf("rejected", "good").map { it.encodeToByteArray() })
+            val failures = mutableListOf<String?>()
+            jobs.subscribe(SubscribeOptions(maxRunMs = 300_000uL)).use { subscription ->
+                subscription.deliveries().collect {
+                    try {
+                        it.settle { one -> if (one.text() == "rejected") throw Reject("no") }
+                        subscription.shutdown()
+                    } catch (cancelled: CancellationException) {
+                        throw cancelled
+                    } catch (failure: Exception) {
+                        failures += failure.message
+                    }
+                }
+            }
+            equal(listOf<String?>("no"), failures)
+            equal("rejected", primer.queue("jobs.dead").receiveOne(PATIENCE_MS)!!.settle { it.text() })
+        }
+    },
     "what a block answers is the reply of whoever called" to {
         withPrimer { primer ->
             val sums = primer.queue("sums")

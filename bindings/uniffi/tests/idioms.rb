@@ -417,6 +417,33 @@ test "a program ends cleanly with members open and threads waiting" do
   equal("end\n", output)
 end
 
+# The loop that README.md calls a worker.
+test "a worker's loop that rescues goes on after a job that failed" do
+  Primer.open do |primer|
+    jobs = primer.queue("jobs")
+    jobs.configure(backoff_ms: 1)
+    jobs.enqueue_many(%w[fails rejected good])
+    failures = []
+    done = []
+    jobs.subscribe(max_run_ms: 300_000) do |subscription|
+      subscription.each do |delivery|
+        delivery.settle do
+          body = delivery.body
+          raise KeyError, body if body == "fails" && delivery.attempts == 1
+          raise Primer::Reject, body if body == "rejected"
+
+          done << body
+        end
+        subscription.close if done.size == 2
+      rescue StandardError => e
+        failures << e.message
+      end
+    end
+    equal([%w[fails rejected], %w[fails good]], [failures.sort, done.sort])
+    equal("rejected", primer.queue("jobs.dead").receive(wait_ms: PATIENCE_MS).settle(&:body))
+  end
+end
+
 test "what a settle's block answers is the reply of whoever called" do
   Primer.open do |primer|
     sums = primer.queue("sums")
