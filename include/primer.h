@@ -1513,7 +1513,7 @@ primer_code_t primer_queue_ack(const struct primer_queue_t *queue,
 /**
  * Acks `count` deliveries, 4,096 at most. `codes` is NULL, or gets one code each: PRIMER_OK, or what
  * primer_queue_ack would have answered. The deliveries stay the caller's.
- * Errors: 101 (and none is acked), 501.
+ * Errors: 101 and 104 (and none is acked), 501.
  */
 primer_code_t primer_queue_ack_many(const struct primer_queue_t *queue,
                                     struct primer_delivery_t *const *deliveries,
@@ -1521,7 +1521,8 @@ primer_code_t primer_queue_ack_many(const struct primer_queue_t *queue,
                                     primer_code_t *codes);
 
 /**
- * It failed: again after `delay_ms` (PRIMER_DEFAULT: 1 s, doubling with each attempt, 10 min at most).
+ * It failed: again after `delay_ms` (PRIMER_DEFAULT: 1 s, doubling with each attempt, 10 min at most,
+ * unless the queue's backoff_ms and backoff_ms_max are set).
  * Errors: 101, 202, 302, 401, 402, 501.
  */
 primer_code_t primer_queue_nack(const struct primer_queue_t *queue,
@@ -1544,7 +1545,7 @@ primer_code_t primer_queue_release(const struct primer_queue_t *queue,
                                    const struct primer_delivery_t *delivery);
 
 /**
- * Its lease lasts `lease_ms` from now (PRIMER_DEFAULT: the member's default).
+ * Its lease lasts `lease_ms` from now (PRIMER_DEFAULT: the queue's setting, else the member's default).
  * Errors: 101, 202, 302, 401, 402, 501.
  */
 primer_code_t primer_queue_extend(const struct primer_queue_t *queue,

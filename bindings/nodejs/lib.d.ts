@@ -147,7 +147,7 @@ export class Queue<T = unknown> {
   worker(handler: Handler<T>, options?: WorkerOptions): Worker
   /** As `delivery.ack()`. */
   ack(delivery: Delivery<T>): Promise<void>
-  /** Acks up to 4,096 deliveries; one number each, 0 or the error's. */
+  /** Acks up to 4,096 deliveries, more are 104; one number each, 0 or the error's. */
   ackMany(deliveries: Iterable<Delivery<T>>): Promise<number[]>
   /** As `delivery.reply()`. */
   reply(delivery: Delivery<T>, body: Body, options?: { headers?: Headers }): Promise<void>
@@ -496,13 +496,16 @@ export class Delivery<T = unknown> implements Disposable {
   reply(body: Body, options?: { headers?: Headers }): Promise<void>
   /** The message is finished. A late ack of an unfinished message succeeds. */
   ack(): Promise<void>
-  /** It failed: again after `delay`; without one after 1 s, doubling with each attempt up to 10 minutes. */
+  /**
+   * It failed: again after `delay`; without one after 1 s, doubling with each attempt up to 10 minutes, unless the queue's
+   * `backoff` and `backoffMax` are set.
+   */
   nack(options?: { delay?: Duration }): Promise<void>
   /** It can never succeed: at once a dead letter in the queue "<queue>.dead"; its headers keep 512 bytes of the reason. */
   reject(reason: string): Promise<void>
   /** It was not tried: again at once, for anyone, the attempt not counted. */
   release(): Promise<void>
-  /** Its lease lasts this long from now; without one as long as the member's default. */
+  /** Its lease lasts this long from now; without one as long as the queue's setting, or else the member's default. */
   extend(options?: { lease?: Duration }): Promise<void>
   /** Lets go of it: what is not settled goes back at once. */
   [Symbol.dispose](): void

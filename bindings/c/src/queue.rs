@@ -158,7 +158,7 @@ pub unsafe extern "C" fn primer_queue_ack(
 
 /// Acks `count` deliveries, 4,096 at most. `codes` is NULL, or gets one code each: PRIMER_OK, or what
 /// primer_queue_ack would have answered. The deliveries stay the caller's.
-/// Errors: 101 (and none is acked), 501.
+/// Errors: 101 and 104 (and none is acked), 501.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn primer_queue_ack_many(
     queue: *const primer_queue_t,
@@ -188,7 +188,8 @@ pub unsafe extern "C" fn primer_queue_ack_many(
     })
 }
 
-/// It failed: again after `delay_ms` (PRIMER_DEFAULT: 1 s, doubling with each attempt, 10 min at most).
+/// It failed: again after `delay_ms` (PRIMER_DEFAULT: 1 s, doubling with each attempt, 10 min at most,
+/// unless the queue's backoff_ms and backoff_ms_max are set).
 /// Errors: 101, 202, 302, 401, 402, 501.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn primer_queue_nack(
@@ -235,7 +236,7 @@ pub unsafe extern "C" fn primer_queue_release(
     })
 }
 
-/// Its lease lasts `lease_ms` from now (PRIMER_DEFAULT: the member's default).
+/// Its lease lasts `lease_ms` from now (PRIMER_DEFAULT: the queue's setting, else the member's default).
 /// Errors: 101, 202, 302, 401, 402, 501.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn primer_queue_extend(

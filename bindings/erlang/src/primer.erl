@@ -269,7 +269,7 @@ doctor(Name) -> with(queue(Name), fun(Queue) -> doctor(Queue) end).
 'receive'(Name) -> with(queue(Name), fun(Queue) -> 'receive'(Queue) end).
 
 %% @doc Leases up to `max' messages (1), waiting up to `wait' (0) for the first, for `lease' (the
-%% member's default), in a `group', with its `backlog', as {@link subscribe/2}. Errors: 101, 201, 203, 501.
+%% queue's setting, else the member's default), in a `group', with its `backlog', as {@link subscribe/2}. Errors: 101, 201, 203, 501.
 -spec 'receive'(queue(), receive_options()) -> {ok, [delivery()]} | {error, error()}.
 'receive'(Queue, Options) when is_reference(Queue) ->
     with(primer_options:consuming(Options), fun(Map) ->
@@ -281,7 +281,7 @@ doctor(Name) -> with(queue(Name), fun(Queue) -> doctor(Queue) end).
 -spec ack(delivery() | lease()) -> ok | {error, error()}.
 ack(Delivery) -> primer_nif:ack(lease(Delivery)).
 
-%% @doc Acks up to 4,096 deliveries of one member; one number each, 0 or the error's (402).
+%% @doc Acks up to 4,096 deliveries of one member; one number each, 0 or the error's (402). Errors: 101, 104, 501.
 -spec ack_many([delivery() | lease()]) -> {ok, [non_neg_integer()]} | {error, error()}.
 ack_many(Deliveries) -> primer_nif:ack_many([lease(Delivery) || Delivery <- Deliveries]).
 
@@ -301,7 +301,7 @@ reply(Delivery, Body, Options) ->
 nack(Delivery) -> nack(Delivery, #{}).
 
 %% @doc The message failed: again after `delay' (default: 1 s, doubling with each attempt, 10 minutes
-%% at most). Errors: 101, 202, 302, 401, 402, 501.
+%% at most, unless `backoff_ms' and `backoff_ms_max' are set). Errors: 101, 202, 302, 401, 402, 501.
 -spec nack(delivery() | lease(), options()) -> ok | {error, error()}.
 nack(Delivery, Options) ->
     with(primer_options:map(Options), fun(Map) -> answer(primer_nif:nack(lease(Delivery), Map)) end).
@@ -320,7 +320,7 @@ release(Delivery) -> answer(primer_nif:release(lease(Delivery))).
 -spec extend(delivery() | lease()) -> ok | {error, error()}.
 extend(Delivery) -> extend(Delivery, #{}).
 
-%% @doc The message needs `lease' from now on (default: the member's). Errors: as nack.
+%% @doc The message needs `lease' from now on (default: the queue's setting, else the member's). Errors: as nack.
 -spec extend(delivery() | lease(), options()) -> ok | {error, error()}.
 extend(Delivery, Options) ->
     with(primer_options:map(Options), fun(Map) -> answer(primer_nif:extend(lease(Delivery), Map)) end).

@@ -142,7 +142,7 @@
 %% such as `primer-cause' or `primer-group' (a map or pairs of binaries), `ids' (a list, up to 1,000, as a browse shows
 %% them), `dry_run' (`false': they are only counted), `timeout' (30,000).
 -type receive_options() :: options().
-%% `max' (1), `wait' (0), `lease' (the member's default), `group' (the queue itself), `backlog' (`false').
+%% `max' (1), `wait' (0), `lease' (the queue's setting, else the member's default), `group' (the queue itself), `backlog' (`false').
 -type subscribe_options() :: options().
 %% `credit' (64), `credit_bytes', `lease', `max_run' (for so long Primer itself extends the lease of an
 %% unsettled delivery), `mode' (`push' or `pull'), `group', `backlog'.

@@ -165,7 +165,7 @@ class Delivery {
     return nothing(native.reject(this.#tray.live[this.#place], why))
   }
 
-  /** It needs `lease` from now on; without one the member's default. */
+  /** It needs `lease` from now on; without one the queue's setting, or else the member's default. */
   async extend(options) {
     const lease = milliseconds(optionsOf(options)?.lease, 'lease')
     return nothing(native.extend(this.#tray.live[this.#place], lease))

@@ -69,7 +69,7 @@ pub fn reject(delivery: u32, reason: String) -> f64 {
     })
 }
 
-/// It needs `lease` ms from now on, negative for the member's default. 0 or a ticket.
+/// It needs `lease` ms from now on, negative for the queue's setting, else the member's default. 0 or a ticket.
 #[napi(catch_unwind)]
 pub fn extend(delivery: u32, lease: f64) -> f64 {
     settle(delivery, |room, Owned { host, value }| {

@@ -138,6 +138,25 @@ def test_what_a_drain_does_not_wait_for_is_given_back(node: primer.Primer) -> No
     assert worker.join(LONG)
 
 
+def test_after_its_drain_a_handler_settles_only_by_an_ack_of_its_own(node: primer.Primer) -> None:
+    begun, gate = threading.Semaphore(0), threading.Event()
+
+    def work(message: primer.Delivery) -> None:
+        begun.release()
+        gate.wait(20)
+        if message.body == b"acks":
+            message.ack()
+
+    jobs = node.queue("jobs")
+    jobs.enqueue_many([b"returns", b"acks"])
+    worker = jobs.worker(work, concurrency=2)
+    assert all(begun.acquire(timeout=20) for _ in range(2))
+    assert not worker.close(drain="1ms")
+    gate.set()
+    assert worker.join(LONG)
+    assert [message.body for message in jobs.receive_many(2)] == [b"returns"]
+
+
 def test_a_worker_ends_with_its_member_and_calls_its_handler() -> None:
     with primer.open() as node:
         worker = node.worker("jobs")(lambda message: message.body)

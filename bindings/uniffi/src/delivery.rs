@@ -86,7 +86,7 @@ impl Delivery {
     }
 
     /// It failed: again after `delay_ms`; without one after 1 s, doubling with each attempt up to
-    /// 10 minutes. Errors: 101, 202, 302, 401, 402, 501.
+    /// 10 minutes, unless backoff_ms and backoff_ms_max are set. Errors: 101, 202, 302, 401, 402, 501.
     #[uniffi::method(default(delay_ms = None))]
     pub async fn nack(&self, delay_ms: Option<u64>) -> Result<(), PrimerError> {
         let (delivery, (_, courier)) = (self.held()?, self.0.get()?);
@@ -108,7 +108,8 @@ impl Delivery {
         courier.carry(delivery.release()).await
     }
 
-    /// Its lease lasts this long from now; without a number as long as the member's default.
+    /// Its lease lasts this long from now; without a number as long as the queue's setting, or
+    /// else the member's default.
     /// Errors: as nack.
     #[uniffi::method(default(lease_ms = None))]
     pub async fn extend(&self, lease_ms: Option<u64>) -> Result<(), PrimerError> {

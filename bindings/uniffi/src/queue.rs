@@ -175,7 +175,8 @@ impl Queue {
         Ok(self.0.get()?.0.reply(&*delivery.held()?, reply)?)
     }
 
-    /// Acks up to 4,096 deliveries and answers one number each: 0, or the error's. Errors: 101, 501.
+    /// Acks up to 4,096 deliveries and answers one number each: 0, or the error's.
+    /// Errors: 101, 104, 501.
     pub fn ack_many(&self, deliveries: Vec<Arc<Delivery>>) -> Result<Vec<u16>, PrimerError> {
         let held = deliveries
             .iter()
@@ -186,7 +187,7 @@ impl Queue {
     }
 
     /// It failed: again after `delay_ms`; without one after 1 s, doubling with each attempt up to
-    /// 10 minutes. Errors: 101, 202, 302, 401, 402, 501.
+    /// 10 minutes, unless backoff_ms and backoff_ms_max are set. Errors: 101, 202, 302, 401, 402, 501.
     #[uniffi::method(default(delay_ms = None))]
     pub async fn nack(
         &self,
@@ -212,7 +213,8 @@ impl Queue {
         courier.carry(queue.release(&delivery)).await
     }
 
-    /// Its lease lasts this long from now; without a number as long as the member's default.
+    /// Its lease lasts this long from now; without a number as long as the queue's setting, or
+    /// else the member's default.
     /// Errors: as nack.
     #[uniffi::method(default(lease_ms = None))]
     pub async fn extend(

@@ -404,7 +404,7 @@ pub struct ReceiveOptions {
     pub max: usize,
     /// How long to wait for the first; not at all.
     pub wait: Duration,
-    /// The lease; the member's default.
+    /// The lease; the queue's setting, else the member's default.
     pub lease: Option<Duration>,
     /// In which group; the queue itself. One that does not exist is created.
     pub group: Option<String>,
@@ -432,7 +432,7 @@ pub struct SubscribeOptions {
     /// No more while their bodies are this many bytes or more together; one message is always
     /// allowed, however large. No such bound.
     pub credit_bytes: Option<u64>,
-    /// The lease; the member's default.
+    /// The lease; the queue's setting, else the member's default.
     pub lease: Option<Duration>,
     /// For so long from its delivery Primer extends the lease of an unsettled delivery by itself, on a
     /// thread of its own, also while the host's are blocked; then it runs out as usual. Not at all.

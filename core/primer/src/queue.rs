@@ -220,6 +220,7 @@ impl Queue {
     }
 
     /// Acks up to `limits::BATCH_MAX` deliveries; answers one number each, 0 or the error's (402).
+    /// Errors: 101, 104 for more, 501.
     pub fn ack_many(&self, deliveries: &[&Delivery]) -> Result<Vec<u16>> {
         check_batch(deliveries.len())?;
         // A loop: collecting Results costs as much as all else that is done here.
@@ -236,8 +237,8 @@ impl Queue {
         }
     }
 
-    /// It failed: again after `delay` (none: a back-off of 1 s doubling with each attempt, 10 min at
-    /// most). Errors: 101, 202, 302, 401, 402, 501.
+    /// It failed: again after `delay` (none: a back-off of 1 s doubling with each attempt, 10 min at most,
+    /// unless the queue's settings say otherwise). Errors: 101, 202, 302, 401, 402, 501.
     pub fn nack(&self, delivery: &Delivery, delay: Option<Duration>) -> Pending<()> {
         self.settle(delivery, true, |handle| {
             Command::Nack(handle, delay.map(millis))
@@ -257,7 +258,7 @@ impl Queue {
         self.settle(delivery, true, Command::Release)
     }
 
-    /// It needs `lease` from now on (none: the member's default). Errors: as nack.
+    /// It needs `lease` from now on (none: the queue's setting, else the member's default). Errors: as nack.
     pub fn extend(&self, delivery: &Delivery, lease: Option<Duration>) -> Pending<()> {
         self.settle(delivery, false, |handle| {
             Command::Extend(handle, lease.map(millis))

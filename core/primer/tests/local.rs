@@ -97,6 +97,8 @@ fn batches_are_received_and_acked_in_one_call_each() {
     let all: Vec<_> = deliveries.iter().collect();
     assert_eq!(queue.ack_many(&all).unwrap(), vec![0; 10]);
     assert_eq!(queue.ack_many(&all[..2]).unwrap(), vec![402; 2]);
+    let too_many = vec![all[0]; primer::limits::BATCH_MAX + 1];
+    assert_eq!(queue.ack_many(&too_many).unwrap_err().number(), 104);
 }
 
 #[test]

@@ -122,7 +122,8 @@ class Delivery(BaseDelivery):
         self._settled = "acked"
 
     def nack(self, delay: Duration | None = None) -> None:
-        """It failed: again after ``delay`` (none: a back-off of 1 s that doubles with each attempt).
+        """It failed: again after ``delay`` (none: a back-off of 1 s that doubles with each attempt,
+        up to 10 minutes, unless the queue's settings say otherwise).
 
         Errors: 101, 202, 302, 401 when the lease is lost, 402, 501.
         """
@@ -143,7 +144,7 @@ class Delivery(BaseDelivery):
         self._settled = "released"
 
     def extend(self, lease: Duration | None = None) -> None:
-        """It needs ``lease`` from now on (none: the member's default). Errors: as nack."""
+        """It needs ``lease`` from now on (none: the queue's setting, else the member's default). Errors: as nack."""
         self._native.extend(millis_or_none(lease))
 
     def __enter__(self) -> Self:

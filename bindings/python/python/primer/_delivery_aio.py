@@ -67,7 +67,7 @@ class Delivery(BaseDelivery):
         self._settled = "released"
 
     async def extend(self, lease: Duration | None = None) -> None:
-        """It needs ``lease`` from now on (none: the member's default). Errors: as nack."""
+        """It needs ``lease`` from now on (none: the queue's setting, else the member's default). Errors: as nack."""
         bridge = self._loops.here()
         answer = self._native.extend(millis_or_none(lease), bridge.native)
         if answer is not None:

@@ -104,7 +104,7 @@ class Worker:
         """Takes no more and waits up to ``drain`` (none: no limit) for the handlers that run. Idempotent.
 
         What was not begun goes back at once. True when all ended; else what is not finished is given back as well, and
-        the handlers run on: their acks still count.
+        the handlers run on: how they end settles nothing any more, but a ``message.ack()`` of theirs still counts.
         """
         self._subscription.close()
         if self.join(drain):

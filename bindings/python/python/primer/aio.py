@@ -447,7 +447,7 @@ class Queue:
         return [Delivery(native, loops) for native in answer]
 
     async def ack_many(self, deliveries: Iterable[Delivery]) -> list[int]:
-        """Acks several; answers one number each, 0 or the error's (402). Errors: 104, 501."""
+        """Acks up to 4,096; answers one number each, 0 or the error's (402). Errors: 101, 104, 501."""
         listed = list(deliveries)
         codes = self._native.ack_many([delivery._native for delivery in listed])
         for delivery, code in zip(listed, codes, strict=True):
