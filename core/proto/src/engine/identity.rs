@@ -38,6 +38,10 @@ pub(super) struct Parting {
     pub(super) deadline: Instant,
 }
 
+/// So many times a member may have raised its incarnation in one life, at most, for its next life to take none of
+/// its words for those of a process that lives. As a time: a second.
+const OUTBID: u64 = 1_000;
+
 impl Engine {
     /// Whether a peer may be linked.
     ///
@@ -196,7 +200,7 @@ impl Engine {
             }
         }
         if let Some(incarnation) = self.view.incarnation_needed(self.table.map()) {
-            self.raise(now, incarnation);
+            self.outbid(now, incarnation);
         }
         let actor = self.table.actor();
         if let Some(delta) = self.view.admit_self(self.table.map_mut(), actor) {
@@ -224,11 +228,17 @@ impl Engine {
                 return self.take_fresh_identity(now);
             }
         }
-        self.raise(now, card.incarnation.saturating_add(1));
+        self.outbid(now, card.incarnation);
         self.mind_own_entry(now);
     }
 
-    /// A higher incarnation for the same life: others have seen one.
+    /// Others have seen a higher incarnation of this member: so far above that one that a former life, of which
+    /// others may have seen still later words, never had it. Who goes beyond answers to it, and lives.
+    fn outbid(&mut self, now: Now, seen: u64) {
+        self.raise(now, seen.saturating_add(OUTBID));
+    }
+
+    /// A higher incarnation for the same life.
     fn raise(&mut self, now: Now, incarnation: u64) {
         self.config.incarnation = incarnation;
         let own = self.view.own().raised(incarnation);

@@ -133,6 +133,34 @@ fn a_twin_hears_the_incarnation_that_the_other_one_has_by_now() {
 }
 
 #[test]
+fn what_a_former_life_said_last_is_not_taken_for_a_twin() {
+    let (mut one, two) = (process(1, 5, 50), engine(2));
+    link(&mut one, &two, false);
+    let hear = |one: &mut Engine, incarnation| {
+        let row = Card::new(MemberId(1), incarnation, BootId(9));
+        let cards = CardList {
+            cards: Vec::from([row]),
+        };
+        let message = Message::Cards(cards);
+        give(
+            one,
+            0,
+            Input::Message {
+                link: LINK,
+                message,
+            },
+        );
+        one.identity()
+    };
+    let first = hear(&mut one, 60);
+    assert!(first.0 == MemberId(1) && first.1 > 60);
+    // Another member had heard later ones.
+    assert_eq!(hear(&mut one, 62), first);
+    // What goes beyond that was said by somebody who had heard of it.
+    assert_ne!(hear(&mut one, first.1 + 1).0, MemberId(1));
+}
+
+#[test]
 fn a_link_that_stands_for_a_former_identity_is_hung_up_and_the_present_one_kept() {
     let (mut one, two) = (engine(1), engine(2));
     link(&mut one, &two, false);
