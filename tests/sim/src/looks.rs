@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use primer_proto::base::{LinkId, MemberId, MessageId};
+use primer_proto::base::{Instant, LinkId, MemberId, MessageId};
 use primer_proto::copies::home_rank;
-use primer_proto::engine::{Effect, Event, EventKind};
+use primer_proto::engine::{Effect, Event, EventKind, Input};
 use primer_proto::queue::{Recall, Recalled};
 
 use crate::agenda::Micros;
@@ -24,6 +24,8 @@ pub(crate) struct Look {
     since: Micros,
     /// The same, as its own clock shows it.
     wall_ms: u64,
+    /// When the enqueue gives up, by the clock of its process.
+    ends: Instant,
     /// Its name at that member: another one is another look, also where it begins as the former ends.
     recall: u64,
     key: usize,
@@ -45,9 +47,12 @@ struct Known {
 
 impl World {
     /// Before a call of an engine: which messages might be made in it that it does not hold.
-    pub fn before_once(&mut self, seat: usize) -> Vec<MessageId> {
+    pub fn before_once(&mut self, seat: usize, input: &Input) -> Vec<MessageId> {
         if !self.plan.has_dedup() {
             return Vec::new();
+        }
+        if matches!(input, Input::Wake) {
+            self.end_late_looks(seat);
         }
         let wall_ms = self.seats[seat].wall_ms(self.now);
         let mut ids = self.once.candidates(seat, wall_ms);
@@ -56,6 +61,17 @@ impl World {
             None => ids.clear(),
         }
         ids
+    }
+
+    /// As a member wakes, enqueues whose time is over end before those that waited for them have their turn: what is
+    /// made then is another enqueue's, which looked anew, and perhaps at another home.
+    fn end_late_looks(&mut self, seat: usize) {
+        let Some(life) = &self.seats[seat].life else {
+            return;
+        };
+        let mono = life.mono(self.now);
+        let looks = &mut self.once.looks;
+        looks.retain(|(at, _), look| *at != seat || look.ends > mono);
     }
 
     /// After it: what was made, and what is not known any more.
@@ -90,7 +106,7 @@ impl World {
         // Its look has ended: the next one is another, and asks whom it can ask then.
         self.once
             .looks
-            .retain(|(at, id), _| *at != seat || life.engine.is_putting_in(*id));
+            .retain(|(at, id), _| *at != seat || life.engine.putting_in(*id).is_some());
         for look in self.once.looks.values_mut() {
             look.known.retain(|(at, id), known| {
                 if *at != seat {
@@ -157,9 +173,11 @@ impl World {
                 Some(((at, id), Known { life, until }))
             }));
         }
+        let putting_in = self.life(seat).and_then(|life| life.engine.putting_in(id));
         Some(Look {
             since: self.now,
             wall_ms,
+            ends: putting_in.unwrap_or_default(),
             recall,
             key,
             number,

@@ -170,7 +170,7 @@ impl Life {
         }
     }
 
-    fn mono(&self, now: Micros) -> Instant {
+    pub fn mono(&self, now: Micros) -> Instant {
         Instant(self.mono_base + now.saturating_sub(self.started) / 1_000)
     }
 
@@ -402,7 +402,7 @@ impl World {
         let held = self.at_risk(seat, &input);
         let before = self.before_look(seat, &input);
         let told = self.before_told(seat);
-        let once = self.before_once(seat);
+        let once = self.before_once(seat, &input);
         let now = Now {
             mono: Instant(0),
             wall_ms: self.seats[seat].wall_ms(self.now),

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 
 use super::Engine;
-use crate::base::{BootId, LinkId, MemberId, MessageId, Stamp, StoreId};
+use crate::base::{BootId, Instant, LinkId, MemberId, MessageId, Stamp, StoreId};
 
 impl Engine {
     /// Who is in the set, with the incarnation and the store that it says.
@@ -57,10 +57,11 @@ impl Engine {
         self.queues.recollects(id)
     }
 
-    /// True while an enqueue with a dedup key is under way that would make this message.
+    /// Until when an enqueue with a dedup key waits that is under way and would make this message; none where there
+    /// is none.
     #[must_use]
-    pub fn is_putting_in(&self, id: MessageId) -> bool {
-        self.queues.is_putting_in(id)
+    pub fn putting_in(&self, id: MessageId) -> Option<Instant> {
+        self.queues.putting_in(id)
     }
 
     /// The link over which a member can be asked what it knows of dedup keys.

@@ -377,10 +377,11 @@ impl Queues {
         Some((known.until, known.is_over))
     }
 
-    /// True while an enqueue is under way that would make this message.
+    /// Until when an enqueue waits that is under way and would make this message; none where there is none.
     #[must_use]
-    pub fn is_putting_in(&self, id: MessageId) -> bool {
-        self.dedups.by_id.contains_key(&id)
+    pub fn putting_in(&self, id: MessageId) -> Option<Instant> {
+        let number = self.dedups.by_id.get(&id)?;
+        self.dedups.open.get(number).map(|open| open.ends)
     }
 
     fn ask_for(&mut self, member: MemberId, number: u64) {
