@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use primer_proto::base::{Instant, LinkId, MemberId, MessageId};
+use primer_proto::base::{Instant, LinkId, MemberId, MessageId, StoreId};
 use primer_proto::copies::home_rank;
 use primer_proto::engine::{Effect, Event, EventKind, Input};
 use primer_proto::queue::{Recall, Recalled};
@@ -36,6 +36,13 @@ pub(crate) struct Look {
     known: BTreeMap<(usize, MessageId), Known>,
 }
 
+/// What is known as a call of an engine begins.
+#[derive(Default)]
+pub(crate) struct Before {
+    ids: Vec<MessageId>,
+    store: Option<StoreId>,
+}
+
 /// What a member has known of a message all the while.
 struct Known {
     /// Its life, and how often that has begun anew.
@@ -46,10 +53,11 @@ struct Known {
 }
 
 impl World {
-    /// Before a call of an engine: which messages might be made in it that it does not hold.
-    pub fn before_once(&mut self, seat: usize, input: &Input) -> Vec<MessageId> {
+    /// Before a call of an engine: which messages might be made in it that it does not hold, and what its store is
+    /// called.
+    pub fn before_once(&mut self, seat: usize, input: &Input) -> Before {
         if !self.plan.has_dedup() {
-            return Vec::new();
+            return Before::default();
         }
         if matches!(input, Input::Wake) {
             self.end_late_looks(seat);
@@ -60,7 +68,8 @@ impl World {
             Some(life) => ids.retain(|id| !life.engine.holds(*id)),
             None => ids.clear(),
         }
-        ids
+        let store = self.life(seat).map(|life| life.engine.store());
+        Before { ids, store }
     }
 
     /// As a member wakes, enqueues whose time is over end before those that waited for them have their turn: what is
@@ -75,7 +84,7 @@ impl World {
     }
 
     /// After it: what was made, and what is not known any more.
-    pub fn after_once(&mut self, seat: usize, before: &[MessageId], effects: &[Effect]) {
+    pub fn after_once(&mut self, seat: usize, before: &Before, effects: &[Effect]) {
         if !self.plan.has_dedup() {
             return;
         }
@@ -87,11 +96,14 @@ impl World {
         let Some(life) = self.life(seat) else {
             return;
         };
+        // It may have heard in the same call that its store was taken for gone: what it had made by then is taken over
+        // by the store's new name.
+        let is_renamed = before.store != Some(life.store);
         let is_made = |id: &MessageId| {
             let seen = life.engine.glimpse(*id);
-            seen.is_some_and(|seen| seen.is_owned && seen.own.epoch == 0)
+            seen.is_some_and(|seen| seen.is_owned && (seen.own.epoch == 0 || is_renamed))
         };
-        let made: Vec<MessageId> = before.iter().copied().filter(is_made).collect();
+        let made: Vec<MessageId> = before.ids.iter().copied().filter(is_made).collect();
         for id in made {
             self.judge_made(seat, id);
         }
