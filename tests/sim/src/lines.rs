@@ -127,10 +127,14 @@ impl World {
         for sequence in earlier {
             let other = MessageId { sequence, ..id };
             let seen = self.life(seat).and_then(|life| life.engine.glimpse(other));
-            let is_open = seen.is_some_and(|seen| seen.is_owned && seen.own.epoch == 0);
+            let is_open = seen
+                .as_ref()
+                .is_some_and(|seen| seen.is_owned && seen.own.epoch == 0);
+            // What went into groups that came late stands in line there, and is kept here until it is safe.
+            let is_in_line = is_open && seen.is_some_and(|seen| !seen.is_parting);
             let value = self.ledger.values.get(&other).copied();
             let has_time = value.is_some_and(|value| !self.may_have_expired(value));
-            if is_open && has_time {
+            if is_in_line && has_time {
                 let detail = format!("m{seat} gives {id} of {} before {other} is over", name.2);
                 self.violation("line", detail);
             }

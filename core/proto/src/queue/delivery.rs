@@ -132,6 +132,8 @@ pub struct Glimpse {
     /// True while its owner gives it to nobody any more: it ends here as soon as it is safe where it went,
     /// in its groups, as a dead letter or back in its queue.
     pub is_ending: bool,
+    /// True where that is because of its groups alone: its key waits for it no more.
+    pub is_parting: bool,
     /// How often it was given out, as far as this member knows.
     pub attempts: u32,
     /// Who owns it.

@@ -77,6 +77,7 @@ impl Queues {
             is_owned: slot.own.store == self.me.store,
             is_leased: slot.place == Place::Leased,
             is_ending: slot.place == Place::Dying,
+            is_parting: self.is_parting(id),
             attempts: slot.attempts,
             own: slot.own,
             stamp: slot.stamp,

@@ -304,6 +304,11 @@ impl Queues {
         self.groups.joins.parting.insert(id);
     }
 
+    /// True for one that ends here as soon as its groups have it.
+    pub(super) fn is_parting(&self, id: MessageId) -> bool {
+        self.groups.joins.parting.contains(&id)
+    }
+
     /// The copies of these in their groups are confirmed, as many as could be had.
     pub(super) fn joined(&mut self, now: Now, span: &Span) {
         for id in span.sources() {
@@ -314,7 +319,7 @@ impl Queues {
 
     /// Ends a message that waits for its groups, if these have it in as many stores as it is in.
     fn part(&mut self, now: Now, id: MessageId) {
-        if !self.groups.joins.parting.contains(&id) {
+        if !self.is_parting(id) {
             return;
         }
         let is_over = match self.slot(id) {

@@ -97,7 +97,8 @@ fn what_moves_into_a_group_ends_when_it_has_as_many_copies_there() {
     assert!(room.take_of(false).is_empty(), "it is for the group alone");
     room.confirm_id(ANN, in_group(id));
     assert!(room.take_of(true).is_empty(), "a copy is on its way still");
-    assert!(room.queues.glimpse(id).unwrap().is_ending);
+    let seen = room.queues.glimpse(id).unwrap();
+    assert!(seen.is_ending && seen.is_parting);
     assert_eq!(room.told_end(id), 0, "nobody drops a copy of what it was");
     room.confirm_id(BOB, in_group(id));
     assert!(!room.holds(id));
